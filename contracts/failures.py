@@ -1,0 +1,109 @@
+"""The one error tree of the project, split by who is at fault.
+
+    Failure
+    |- PublisherFailure      the sender of one record or fact: mend it and state it again
+    |  |- InvalidFact        refused before sending: names field, rule and fix
+    |  `- Refused            refused on arrival: carries the reason code under which the record is parked
+    |- CallerFailure         the person or program that called: mend the call
+    |  |- BadRegistry        a party registry that cannot hold
+    |  |- BadContract        a contract that breaks a lint rule
+    |  |- BadRuleSet         a rule set that cannot be read
+    |  |- BadScenario        a scenario file outside the grammar
+    |  |- BadSetting         a missing or impossible setting
+    |  `- NotFound           no such case, event, party or key
+    |- StoreFailure          the shard's own store
+    |  |- ForeignStore       made for another cluster, shard or version: refuse and alarm
+    |  |- FencedOff          another owner committed first: drop the cache and stop
+    |  `- DamagedStore       what is stored cannot be true
+    |- TransportFailure      Kafka or the network; retriable unless the class says otherwise
+    `- SetupFailure          a download, a Java or a port that local set-up needs
+
+Rules:
+- Messages: lower case, no full stop, values in backticks, what was expected, what to do. No personal data: a
+  message may name a field and a rule, never a field's value where the value is about a citizen.
+- `retriable` says whether trying the same again can help.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Failure(Exception):
+    """Root of every error that this project raises on purpose."""
+
+    retriable: ClassVar[bool] = False
+
+
+class PublisherFailure(Failure):
+    """A record or fact is wrong; its publisher mends it."""
+
+
+class InvalidFact(PublisherFailure):
+    """A fact breaks its contract. `field`, `rule` and `fix` are the three things its author needs."""
+
+    def __init__(self, field: str, rule: str, fix: str) -> None:
+        super().__init__(f"field `{field}`: {rule}; {fix}")
+        self.field, self.rule, self.fix = field, rule, fix
+
+
+class Refused(PublisherFailure):
+    """A record that arrival parks. `reason` is one code of `contracts.reasons`."""
+
+    def __init__(self, reason: str, field: str, fix: str) -> None:
+        super().__init__(f"{reason}: field `{field}`: {fix}")
+        self.reason, self.field, self.fix = reason, field, fix
+
+
+class CallerFailure(Failure):
+    """A call, file or setting is wrong; the caller mends it."""
+
+
+class BadRegistry(CallerFailure):
+    """A party registry cannot hold."""
+
+
+class BadContract(CallerFailure):
+    """A contract breaks a lint rule."""
+
+
+class BadRuleSet(CallerFailure):
+    """A rule set cannot be read."""
+
+
+class BadScenario(CallerFailure):
+    """A scenario file is outside the grammar."""
+
+
+class BadSetting(CallerFailure):
+    """A setting is missing or impossible."""
+
+
+class NotFound(CallerFailure):
+    """There is no such case, event, party or key."""
+
+
+class StoreFailure(Failure):
+    """The shard's own store refuses or is damaged."""
+
+
+class ForeignStore(StoreFailure):
+    """The store belongs to another cluster, shard or version."""
+
+
+class FencedOff(StoreFailure):
+    """Another owner of this shard committed first."""
+
+
+class DamagedStore(StoreFailure):
+    """What is stored cannot be true."""
+
+
+class TransportFailure(Failure):
+    """Kafka could not be reached, refused, or did not confirm."""
+
+    retriable: ClassVar[bool] = True
+
+
+class SetupFailure(Failure):
+    """Local set-up lacks something; the message says what to install or set."""

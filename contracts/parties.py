@@ -1,0 +1,92 @@
+"""The party registry: which organisations take part, in which role, for which municipality.
+
+Rules:
+- A party id is `<municipality or unit>.<ROLE>` (`A.SOC`), or the role alone for a state-wide party (`PRI`).
+- The role is the last part of the id; the municipality is the first part of a two-part id.
+- Two ids whose topic names fold to one are refused.
+
+Source: domain specification, 1; scenario grammar ("Registry of a scenario").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from contracts.failures import BadRegistry
+
+PARTY_ID: Final = re.compile(r"[A-Za-z0-9]{1,40}(?:\.[A-Za-z0-9]{1,40}){0,3}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Party:
+    """One organisation in one role."""
+
+    id: str
+    healthcare_provider: bool = False
+
+    @property
+    def role(self) -> str:
+        """The last part of the id, `SOC` of `A.SOC`."""
+        return self.id.rpartition(".")[2]
+
+    @property
+    def municipality(self) -> str | None:
+        """The first part of a two-part id, `A` of `A.SOC`; `None` for a party without one."""
+        head, dot, tail = self.id.partition(".")
+        return head if dot and "." not in tail else None
+
+    @property
+    def name_in_topics(self) -> str:
+        """The id as topic, user and file names carry it: lower case, `-` for `.`."""
+        return self.id.lower().replace(".", "-")
+
+
+@dataclass(frozen=True)
+class PartyRegistry:
+    """All parties of one hub, by id. Immutable; a joining party is a new registry."""
+
+    parties: Mapping[str, Party]
+
+    @classmethod
+    def of(cls, parties: Iterable[Party]) -> PartyRegistry:
+        """Build a registry; raise `BadRegistry` where an id is malformed or two fold to one topic name."""
+        by_id: dict[str, Party] = {}
+        names: dict[str, str] = {}
+        for party in parties:
+            if not PARTY_ID.fullmatch(party.id):
+                raise BadRegistry(f"party id `{party.id}`: expected letters, digits and up to three dots")
+            other = names.setdefault(party.name_in_topics, party.id)
+            if other != party.id:
+                raise BadRegistry(
+                    f"party ids `{other}` and `{party.id}` fold to one topic name: rename one of them"
+                )
+            by_id[party.id] = party
+        return cls(dict(sorted(by_id.items())))
+
+    def __iter__(self) -> Iterator[Party]:
+        return iter(self.parties.values())
+
+    def __contains__(self, party_id: str) -> bool:
+        return party_id in self.parties
+
+    def __getitem__(self, party_id: str) -> Party:
+        return self.parties[party_id]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the registry's content, in hex; decisions cite it."""
+        lines = (f"{party.id} {party.healthcare_provider}" for party in self)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @cached_property
+    def by_role(self) -> Mapping[str, tuple[Party, ...]]:
+        """The parties of each role."""
+        roles: dict[str, list[Party]] = {}
+        for party in self:
+            roles.setdefault(party.role, []).append(party)
+        return {role: tuple(members) for role, members in roles.items()}

@@ -1,0 +1,81 @@
+"""What the shard asks of a broker; implemented on Kafka here, and in memory by the scenario player.
+
+Rules:
+- Inputs are read from positions that the store holds, never from the broker's committed offsets.
+- Records of all inputs come merged by (timestamp, topic, offset). While an input has records before its end
+  offset and none in hand, nothing is given out: naive order would stamp half of them late.
+- A number counts as sent only when the broker has confirmed that very record. Per party in order; a party that
+  cannot be reached waits alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Headers = Sequence[tuple[str, bytes]]
+Positions = Mapping[str, int]
+"""Next offset to read, by topic, of one partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord:
+    """One record as the broker holds it. `timestamp` is milliseconds and becomes the recorded time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRecord:
+    """One record for one party's topic. `number` is the party's dense number in this shard."""
+
+    party: str
+    number: int
+    key: bytes
+    value: bytes | None
+    headers: Headers
+
+
+class Inputs(Protocol):
+    """All inputs of one shard: partition k of `in.hub.v1` and of every party's input topic."""
+
+    def start(self, positions: Positions) -> None:
+        """Read from `positions`; a topic not named is read from its first record.
+
+        Raises `ForeignStore` where a position lies outside the log.
+        """
+
+    def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
+        """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
+
+    def lag_records(self) -> int:
+        """How many records lie between what was taken and the ends of the logs, as last seen."""
+
+    def close(self) -> None:
+        """Release the connection."""
+
+
+class Outputs(Protocol):
+    """The sender of one shard."""
+
+    def send(self, records: Sequence[OutputRecord]) -> None:
+        """Hand over `records`, in number order per party; returns before they are confirmed."""
+
+    def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
+        """Return, per party, the highest number up to which all is confirmed since the last call.
+
+        With `wait_seconds`, wait at most so long for everything handed over to be confirmed.
+        """
+
+    def stalled(self) -> Sequence[str]:
+        """Parties whose sending failed; the shard hands over again from their send position."""
+
+    def close(self) -> None:
+        """Flush what can be flushed and release the connection."""

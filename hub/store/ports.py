@@ -1,0 +1,100 @@
+"""What the shard asks of its store; SQLite here, PostgreSQL later, the same suite for every one.
+
+Rules:
+- `commit` is one transaction: all of `BatchWrites` or nothing. The fence is the `BatchCommitted` in it, whose
+  version is one more than the last: a stale owner gets `FencedOff` and nothing of its batch is stored.
+- A store is made by command, never by opening. Opening one made for another cluster, shard or number of
+  partitions raises `ForeignStore`.
+- Cache rows are disposable: lost or wrong ones cost time, never truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hub.store.records import BatchCommitted, CaseRecord, NumberAssigned, ParkedResolved, Record, RecordParked
+
+
+@dataclass(frozen=True, slots=True)
+class StoreIdentity:
+    """What a store was made for. `topic_ids` are Kafka's own ids of the input topics known at creation."""
+
+    cluster_id: str
+    world: str
+    shard: int
+    partitions: int
+    topic_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the store stands: last batch, clock, positions, last version of each `sent:`/`parked:` stream."""
+
+    batch: int
+    clock: int
+    positions: Mapping[str, int]
+    numbers: Mapping[str, int]
+    parked: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class BatchWrites:
+    """Everything that one batch stores. `due` maps a case to its next due instant, or `None` for none any more."""
+
+    committed: BatchCommitted
+    records: list[Record] = field(default_factory=list)
+    digests: dict[str, bytes] = field(default_factory=dict)
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
+    due: dict[str, int | None] = field(default_factory=dict)
+    cache_rows: dict[str, bytes] = field(default_factory=dict)
+
+
+class ShardStore(Protocol):
+    """The store of one shard."""
+
+    def head(self) -> Head:
+        """Read where the store stands; an empty store has batch 0, clock 0 and no positions."""
+
+    def commit(self, writes: BatchWrites) -> None:
+        """Store a batch in one transaction. Raises `FencedOff`; success also where the commit was already stored."""
+
+    def case_records(self, case_id: str, after_version: int = 0) -> Iterator[CaseRecord]:
+        """The records of a case in version order."""
+
+    def case_record(self, case_id: str, version: int) -> CaseRecord:
+        """One record of a case; raises `NotFound`."""
+
+    def cases(self) -> Iterator[str]:
+        """Every case id of the shard."""
+
+    def cases_of(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        """The case of each (party, key) that is known."""
+
+    def digests(self, event_ids: Iterable[str]) -> Mapping[str, bytes]:
+        """The stored digest of each event id that is known."""
+
+    def due(self, up_to: int, limit: int) -> Sequence[tuple[int, str]]:
+        """The (instant, case) pairs due at or before `up_to`, earliest first."""
+
+    def next_due(self) -> int | None:
+        """The earliest due instant of the shard."""
+
+    def cache_rows(self, case_ids: Iterable[str]) -> Mapping[str, bytes]:
+        """The cache row of each case that has one."""
+
+    def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
+        """The numbers of a party after `after`, in order."""
+
+    def send_positions(self) -> Mapping[str, int]:
+        """The last confirmed number per party."""
+
+    def record_send_positions(self, positions: Mapping[str, int]) -> None:
+        """Move send positions; one never goes back."""
+
+    def parked(self, party: str | None = None) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
+        """Parked records (of one party), each with its outcome if it has one."""
+
+    def close(self) -> None:
+        """Release the connection."""

@@ -1,0 +1,148 @@
+"""What the store holds: the closed list of event classes, each on its stream.
+
+    case:<id>       CitizenEnrolled (version 1), FactRecorded, DecisionsRecorded
+    sent:<party>    NumberAssigned, version = the party's dense number in this shard
+    parked:<party>  RecordParked, ParkedResolved
+    batches         BatchCommitted, version n+1 is the fence
+
+Rules:
+- Only these classes are ever read back (an allow-list, checked before anything is decoded).
+- Rows of a case are encrypted under the case's key; a parked record under a key of its own. The others hold no
+  content and no personal data.
+- Times are milliseconds; a mask is a set of categories (`contracts.categories`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+BATCHES = "batches"
+
+Shown = tuple[tuple[str, int], ...]
+"""What a party may see of one fact: (basis, category mask), sorted by basis; empty = nothing."""
+
+
+def case_stream(case_id: str) -> str:
+    """The stream of one case."""
+    return f"case:{case_id}"
+
+
+def sent_stream(party: str) -> str:
+    """The stream of numbers given out to one party."""
+    return f"sent:{party}"
+
+
+def parked_stream(party: str) -> str:
+    """The stream of what was refused of one party's topic."""
+    return f"parked:{party}"
+
+
+@dataclass(frozen=True, slots=True)
+class CitizenEnrolled:
+    """The first record of a case. `birth_date` is a day number."""
+
+    originator_id: str
+    originator_version: int
+    recorded_at: int
+    birth_date: int
+    jurisdiction: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactRecorded:
+    """A fact as published: `value` is the Avro body (without frame) under schema `schema_id`."""
+
+    originator_id: str
+    originator_version: int
+    event_id: str
+    event_type: str
+    party: str
+    source: str
+    schema_id: int
+    occurred_at: int
+    published_at: int
+    recorded_at: int
+    corrects: str | None
+    correlation: str | None
+    causation: str | None
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What `party` may see of the fact at `fact_version` of the case's stream.
+
+    `number` is the number under which it was told; 0 where nothing was sent (only the basis changed).
+    """
+
+    fact_version: int
+    party: str
+    shown: Shown
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionsRecorded:
+    """One settlement of a case: every decision that differs from the one before. `clock` is the time decided for."""
+
+    originator_id: str
+    originator_version: int
+    clock: int
+    rule_set: str
+    registry: str
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberAssigned:
+    """Number `originator_version` of a party stands for decision `index` in version `decided_version` of a case."""
+
+    originator_id: str
+    originator_version: int
+    case_id: str
+    decided_version: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordParked:
+    """A refused record: why (`reason`, `field`, `fix`), where it came from, and its raw bytes, encrypted."""
+
+    originator_id: str
+    originator_version: int
+    reason: str
+    field: str
+    fix: str
+    topic: str
+    partition: int
+    offset: int
+    recorded_at: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedResolved:
+    """The parked record of version `parked_version` was admitted, given up or parked anew. Its key is destroyed."""
+
+    originator_id: str
+    originator_version: int
+    parked_version: int
+    outcome: str
+    recorded_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCommitted:
+    """One batch: the shard clock and the next offset to read of each topic. Its version is the fence."""
+
+    originator_id: str
+    originator_version: int
+    clock: int
+    positions: Mapping[str, int]
+
+
+CaseRecord = CitizenEnrolled | FactRecorded | DecisionsRecorded
+Record = CaseRecord | NumberAssigned | RecordParked | ParkedResolved | BatchCommitted
