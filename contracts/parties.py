@@ -62,9 +62,7 @@ class PartyRegistry:
                 raise BadRegistry(f"party id `{party.id}`: expected letters, digits and up to three dots")
             other = names.setdefault(party.name_in_topics, party.id)
             if other != party.id:
-                raise BadRegistry(
-                    f"party ids `{other}` and `{party.id}` fold to one topic name: rename one of them"
-                )
+                raise BadRegistry(f"party ids `{other}` and `{party.id}` fold to one topic name: rename one of them")
             by_id[party.id] = party
         return cls(dict(sorted(by_id.items())))
 

@@ -136,10 +136,14 @@ class ParkedResolved:
 
 @dataclass(frozen=True, slots=True)
 class BatchCommitted:
-    """One batch: the shard clock and the next offset to read of each topic. Its version is the fence."""
+    """One batch: the shard clock and the next offset to read of each topic. Its version is the fence.
+
+    `owner` is drawn when a worker takes the shard: it tells our own stored batch from another owner's.
+    """
 
     originator_id: str
     originator_version: int
+    owner: str
     clock: int
     positions: Mapping[str, int]
 
