@@ -3,7 +3,8 @@
 Rules (each the answer to a trap that was reproduced with kafka-python 3.0.12):
 - Authentication always; no anonymous client, not even on one machine.
 - A client made before the broker listens must find it soon: short reconnect back-off.
-- `receive_message_max_bytes` bounds what one answer may make us allocate.
+- `receive_message_max_bytes` bounds what one answer may make us allocate; `fetch_max_bytes` asks for less.
+- The client's loggers are capped before a client can be made (`contracts.kafka_logging`).
 
 This module imports no Kafka client: it only names options.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+
+from contracts.kafka_logging import cap_kafka_logging
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class KafkaConnection:
 
     def client_options(self) -> dict[str, Any]:
         """The options of any kafka-python client (consumer, producer, admin)."""
+        cap_kafka_logging()
         options: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap.split(","),
             "security_protocol": self.security_protocol,
@@ -46,6 +50,7 @@ class KafkaConnection:
             "enable_auto_commit": False,
             "isolation_level": "read_committed",
             "allow_auto_create_topics": False,
+            "fetch_max_bytes": 4 * 1024 * 1024,
             "receive_message_max_bytes": 8 * 1024 * 1024,
         }
 

@@ -59,6 +59,10 @@ class Field:
     mandatory: bool = False
     repeated: bool = False
     type_name: str = ""
+    non_empty: bool = False
+    """A list that must name at least one thing, even where the event is otherwise complete (consent scope)."""
+    must_be_true: bool = False
+    """A statement without which the event may not be made at all (a consent's explanations)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,10 @@ class RecordType:
     doc: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EventType:
-    """One event type. `anchor` is a `Category`, or `DOMAIN` where the event's own `domain` field decides.
+    """One event type. `anchor` is a `Category`, `DOMAIN` where the event's own `domain` field decides, or `NEVER`
+    where there is no subject (or it is the hub's own record) and nobody is ever shown it.
 
     `fields` starts with the envelope fields (`occurredAt`, `lateReason`, `legalBasisCode`).
     """
@@ -112,9 +117,11 @@ class EventType:
         return ANY_ROLE in self.stated_by or role in self.stated_by
 
     def anchor_bit(self, payload: Mapping[str, Any]) -> int:
-        """The anchor category of one fact as a mask; no bit (so: shown to nobody) for an unknown domain."""
+        """The anchor category of one fact as a mask; no bit (so: shown to nobody) for an unknown domain or `NEVER`."""
         if self.anchor == DOMAIN:
             return domain_bit(payload.get("domain"))
+        if self.anchor == NEVER:
+            return NO_CATEGORY
         return BIT[Category(self.anchor)]
 
     def categories_in(self, payload: Mapping[str, Any]) -> int:

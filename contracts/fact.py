@@ -53,7 +53,7 @@ class Outline:
 
 REFERENCE_FIELDS: Final = (
     "to", "parties", "participants", "consentId", "placementId", "collectedBy", "sources", "recipients",
-    "party", "grantedBy", "requestId", "targetEventId", "recipient",
+    "party", "grantedBy", "requestId", "targetEventId", "recipient", "admissionId", "source",
 )  # fmt: skip
 
 

@@ -10,12 +10,18 @@
     |  |- BadRuleSet         a rule set that cannot be read
     |  |- BadScenario        a scenario file outside the grammar
     |  |- BadSetting         a missing or impossible setting
+    |  |- BadNationalId      a national id or birth date that cannot be one
     |  `- NotFound           no such case, event, party or key
     |- StoreFailure          the shard's own store
     |  |- ForeignStore       made for another cluster, shard or version: refuse and alarm
     |  |- FencedOff          another owner committed first: drop the cache and stop
+    |  |- StoreUnavailable   could not be read or written now (lock, disk): retriable
     |  `- DamagedStore       what is stored cannot be true
+    |- ReceiverFailure       what a party was sent cannot be applied: its subscription stands still, nothing is skipped
+    |  |- MissingNumber      a number is missing between what was applied and what came
+    |  `- UnreadableRecord   a key, header or value is not what the contract says
     |- TransportFailure      Kafka or the network; retriable unless the class says otherwise
+    |  `- TransportRefused   the broker will not have it: trying the same again cannot help
     `- SetupFailure          a download, a Java or a port that local set-up needs
 
 Rules:
@@ -79,6 +85,10 @@ class BadSetting(CallerFailure):
     """A setting is missing or impossible."""
 
 
+class BadNationalId(CallerFailure):
+    """A national id or birth date cannot be one. The message never shows a digit of it."""
+
+
 class NotFound(CallerFailure):
     """There is no such case, event, party or key."""
 
@@ -95,14 +105,38 @@ class FencedOff(StoreFailure):
     """Another owner of this shard committed first."""
 
 
+class StoreUnavailable(StoreFailure):
+    """The store could not be read or written now: a lock, a full disk. Nothing of the call is stored."""
+
+    retriable: ClassVar[bool] = True
+
+
 class DamagedStore(StoreFailure):
     """What is stored cannot be true."""
+
+
+class ReceiverFailure(Failure):
+    """What a party was sent cannot be applied."""
+
+
+class MissingNumber(ReceiverFailure):
+    """A number is missing between what was applied and what came."""
+
+
+class UnreadableRecord(ReceiverFailure):
+    """A key, header or value of a received record is not what the contract says."""
 
 
 class TransportFailure(Failure):
     """Kafka could not be reached, refused, or did not confirm."""
 
     retriable: ClassVar[bool] = True
+
+
+class TransportRefused(TransportFailure):
+    """The broker will not have it: a right is missing, a topic is, or the record is too large."""
+
+    retriable: ClassVar[bool] = False
 
 
 class SetupFailure(Failure):

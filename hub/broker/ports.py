@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
 Positions = Mapping[str, int]
@@ -55,6 +55,12 @@ class Inputs(Protocol):
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
 
+    def newest_tick(self) -> int:
+        """The timestamp of the last record on the hub's own input, as last seen; 0 where there is none.
+
+        Looked up once by `start`, before anything is taken, so a shard knows how far behind it is.
+        """
+
     def lag_records(self) -> int:
         """How many records lie between what was taken and the ends of the logs, as last seen."""
 
@@ -79,3 +85,15 @@ class Outputs(Protocol):
 
     def close(self) -> None:
         """Flush what can be flushed and release the connection."""
+
+
+class ControlChannel(Protocol):
+    """The hub's way of telling a shard something: a control record on a partition of `in.hub.v1`."""
+
+    def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
+        """Store one control record and return when the broker has confirmed it.
+
+        `payload` holds wire values without `occurredAt`, which is the time of publishing. Raises
+        `TransportFailure` where it is not certain that the record is stored: it is then published again, so what a
+        control record says must hold however often it is said.
+        """

@@ -5,7 +5,8 @@ Rules:
   version is one more than the last: a stale owner gets `FencedOff` and nothing of its batch is stored.
 - A store is made by command, never by opening. Opening one made for another cluster, shard or number of
   partitions raises `ForeignStore`.
-- Cache rows are disposable: lost or wrong ones cost time, never truth.
+- Cache rows are disposable: lost or wrong ones cost time, never truth. They hold facts of a case, so the store
+  encrypts each under its case's key like the case's records.
 """
 
 from __future__ import annotations
@@ -66,6 +67,9 @@ class ShardStore(Protocol):
     def case_record(self, case_id: str, version: int) -> CaseRecord:
         """One record of a case; raises `NotFound`."""
 
+    def case_records_at(self, places: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], CaseRecord]:
+        """The records at many (case, version) places in one read; raises `NotFound` where one is not there."""
+
     def cases(self) -> Iterator[str]:
         """Every case id of the shard."""
 
@@ -95,6 +99,9 @@ class ShardStore(Protocol):
 
     def parked(self, party: str | None = None) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
         """Parked records (of one party), each with its outcome if it has one."""
+
+    def parked_record(self, party: str, version: int) -> RecordParked:
+        """One parked record that is not resolved yet; raises `NotFound`."""
 
     def close(self) -> None:
         """Release the connection."""

@@ -1,0 +1,89 @@
+"""`python -m consumers` runs one party's subscription; `python -m consumers make-store` makes its store first.
+
+Rules:
+- SIGTERM and SIGINT end it after the batch in hand; nothing is half applied.
+- A broker that cannot be reached is tried again, ever more slowly; anything else ends the process with exit code 2
+  and a message that says what to do. A record that cannot be applied is such: nothing is skipped.
+- Logs carry counts, partitions and offsets, never keys, ids or content.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sqlite3
+import sys
+import threading
+from types import FrameType
+from typing import Final
+
+from consumers.kafka_source import KafkaSource
+from consumers.settings import ConsumerSettings, consumer_settings
+from consumers.store import PartyStore
+from consumers.subscription import Subscription
+from contracts.failures import Failure
+
+WAIT_SECONDS: Final = 1.0
+RETRY_SECONDS_MAX: Final = 30.0
+FAILED: Final = 2
+
+_log = logging.getLogger("consumers")
+
+
+def main(arguments: list[str]) -> int:
+    """Run, or make the store; return the exit code."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    if arguments not in ([], ["make-store"]):
+        _log.error("expected no argument, or `make-store`")
+        return FAILED
+    try:
+        settings = consumer_settings()
+        if arguments:
+            PartyStore.create(settings.store, settings.party).close()
+            return 0
+        stop = threading.Event()
+        _stop_on_signals(stop)
+        with PartyStore.open(settings.store, settings.party) as store:
+            run(settings, store, stop)
+    except Failure as failure:
+        _log.error("%s", failure)
+        return FAILED
+    except sqlite3.Error as error:
+        _log.error("the store could not be read or written: %s; check disk and rights, then start again", error)
+        return FAILED
+    return 0
+
+
+def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) -> None:
+    """Receive until `stop` is set; raise the failure that trying again cannot mend."""
+    source = KafkaSource(settings.connection, settings.names, settings.party)
+    subscription = Subscription(settings.party, source, store)
+    pause_seconds = WAIT_SECONDS
+    try:
+        while not stop.is_set():
+            try:
+                handled = subscription.advance(WAIT_SECONDS)
+            except Failure as failure:
+                if not failure.retriable:
+                    raise
+                _log.warning("%s; trying again in %.0f s", failure, pause_seconds)
+                stop.wait(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, RETRY_SECONDS_MAX)
+                continue
+            pause_seconds = WAIT_SECONDS
+            if handled:
+                _log.info("handled %d records, %d repeats so far", handled, subscription.repeats)
+    finally:
+        subscription.close()
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

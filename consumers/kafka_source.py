@@ -1,0 +1,127 @@
+"""A party's `out` topic on Kafka.
+
+Rules:
+- Partitions are assigned and sought from the party's own positions; no consumer group holds a position, so none
+  can lose one.
+- Bytes as they come: a deserialiser that raises would stop the client for good.
+- Any error throws the client away; the next `start` makes a fresh one. A client that met a damaged record spins.
+- Kafka's loggers stay at INFO or above: at DEBUG they write keys, headers and values.
+- A broker answers a reader without rights with silence; a topic that is not shown is refused here.
+
+From Kafka `out.<party>.v1`, to `consumers.subscription`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from consumers.source import ReceivedRecord
+from contracts.connection import KafkaConnection
+from contracts.failures import ForeignStore, MissingNumber, TransportFailure
+from contracts.topics import Names
+
+
+class KafkaSource:
+    """Implements `consumers.source.Source`."""
+
+    def __init__(self, connection: KafkaConnection, names: Names, party_id: str) -> None:
+        self._connection = connection
+        self._topic = names.output(party_id)
+        self._consumer: KafkaConsumer | None = None
+        keep_contents_out_of_logs()
+
+    def start(self, positions: Mapping[int, int]) -> int:
+        """See `Source.start`."""
+        self.close()
+        try:
+            self._consumer = KafkaConsumer(**self._connection.consumer_options())
+            return self._assign(self._consumer, positions)
+        except KafkaError as error:
+            self._discard()
+            raise self._failure(error) from error
+        except BaseException:
+            self._discard()
+            raise
+
+    def _assign(self, consumer: KafkaConsumer, positions: Mapping[int, int]) -> int:
+        numbers = consumer.partitions_for_topic(self._topic)
+        if not numbers:
+            raise TransportFailure(
+                f"topic `{self._topic}` is not there, or user `{self._connection.user}` may not read it; "
+                "check the name and the rights"
+            )
+        partitions = [TopicPartition(self._topic, number) for number in sorted(numbers)]
+        strangers = sorted(set(positions) - set(numbers))
+        if strangers:
+            raise ForeignStore(
+                f"the store knows partition `{strangers[0]}`, which topic `{self._topic}` has not; "
+                "expected the store of this topic"
+            )
+        consumer.assign(partitions)
+        first, end = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        for partition in partitions:
+            position = positions.get(partition.partition, first[partition])
+            self._check_inside(partition, position, first[partition], end[partition])
+            consumer.seek(partition, position)
+        return len(partitions)
+
+    def _check_inside(self, partition: TopicPartition, position: int, first: int, end: int) -> None:
+        place = f"topic `{self._topic}`, partition {partition.partition}"
+        if position > end:
+            raise ForeignStore(
+                f"{place}: the store has read up to offset `{position}`, the log ends at `{end}`; "
+                "expected the log that this store was filled from: check cluster and topic"
+            )
+        if position < first:
+            raise MissingNumber(
+                f"{place}: offset `{position}` is next to read, the log begins at `{first}`; "
+                "records were deleted unread: ask the hub's operator for a resync of this party"
+            )
+
+    def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:
+        """See `Source.poll`."""
+        consumer = self._consumer
+        if consumer is None:
+            raise TransportFailure("the source is not started; call `start` with the stored positions")
+        try:
+            found = consumer.poll(timeout_ms=int(wait_seconds * 1000), max_records=limit)
+        except KafkaError as error:
+            self._discard()
+            raise self._failure(error) from error
+        except BaseException:
+            self._discard()
+            raise
+        return [
+            ReceivedRecord(record.partition, record.offset, record.key, record.value, tuple(record.headers))
+            for records in found.values()
+            for record in records
+        ]
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._discard()
+
+    def _discard(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            try:
+                consumer.close(autocommit=False)
+            except KafkaError:
+                logging.getLogger(__name__).warning("a client of topic `%s` did not close cleanly", self._topic)
+
+    def _failure(self, error: KafkaError) -> TransportFailure:
+        # The error's class says what happened; its text may quote what was read.
+        return TransportFailure(
+            f"topic `{self._topic}` cannot be read: {type(error).__name__}; check broker, user and password"
+        )
+
+
+def keep_contents_out_of_logs() -> None:
+    """Raise Kafka's loggers to INFO where they are set lower."""
+    logger = logging.getLogger("kafka")
+    if logger.getEffectiveLevel() < logging.INFO or logger.level == logging.NOTSET:
+        logger.setLevel(max(logging.INFO, logger.getEffectiveLevel()))

@@ -1,0 +1,174 @@
+"""Shows a view or one citizen's visible events: as text for people, as plain values for programs.
+
+Rules:
+- Text has local civil times and the reader's own language; plain values have codes, ISO times and the contract's
+  names, whatever the language.
+- Only what is there is shown. A closed field and one that was never stated are both simply not there.
+
+From `consumers.store`, to a terminal or another program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from consumers.views.base import Column, Shape, View
+from consumers.visible import VisibleEvent
+from consumers.wording import Wording
+from contracts.catalogue import catalogue
+from contracts.categories import categories_of
+from contracts.civil_time import day_date, format_local, local_of
+from contracts.event_types import Field, Kind
+
+_DECIMAL_SCALE: Final = -2
+_SHOWN_ELSEWHERE: Final = frozenset({"occurredAt"})
+
+
+def view_text(view: View, party_id: str, lines: Sequence[Mapping[str, Any]], words: Wording, zone: ZoneInfo) -> str:
+    """The view of `party_id`: one paragraph per citizen."""
+    paragraphs = [
+        f"{words.view(view.name)} {words.phrase('of_party')} {party_id}\n{words.phrase('citizens', count=len(lines))}"
+    ]
+    for line in lines:
+        shown = [f"{words.phrase('citizen')} {line['key']}"]
+        for column in view.columns:
+            text = _column_text(column, line[column.name], words, zone)
+            if text:
+                shown.append(f"  {words.column(column.name)}: {text}")
+        paragraphs.append("\n".join(shown))
+    return "\n\n".join(paragraphs)
+
+
+def events_text(party_id: str, key: str, events: Sequence[VisibleEvent], words: Wording, zone: ZoneInfo) -> str:
+    """All that `party_id` may see of the citizen `key`, by time, with the visible fields."""
+    paragraphs = [
+        f"{words.phrase('citizen')} {key} {words.phrase('of_party')} {party_id}\n"
+        f"{words.phrase('events', count=len(events)) if events else words.phrase('nothing')}"
+    ]
+    for event in events:
+        contract = catalogue().event_types[event.event_type]
+        names = [words.category(category) for category in categories_of(contract.categories_in(event.payload))]
+        shown = [
+            f"{format_local(event.occurred_at, zone)}  {words.event_type(event.event_type)}  ({event.party})",
+            f"  {words.phrase('shows')}: {', '.join(names)}",
+        ]
+        if event.corrects is not None:
+            shown.append(f"  {words.phrase('replaces')}")
+        for field in contract.fields:
+            if field.name in event.payload and field.name not in _SHOWN_ELSEWHERE:
+                shown += _field_lines(field, event.payload[field.name], words, zone, "  ")
+        paragraphs.append("\n".join(shown))
+    return "\n\n".join(paragraphs)
+
+
+def view_values(view: View, lines: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> list[dict[str, Any]]:
+    """The view's lines as plain values: ISO times with their offset, ISO dates, codes."""
+    return [
+        {"key": line["key"]} | {column.name: _column_value(column, line[column.name], zone) for column in view.columns}
+        for line in lines
+    ]
+
+
+def events_values(events: Sequence[VisibleEvent], zone: ZoneInfo) -> list[dict[str, Any]]:
+    """Visible events as plain values; `categories` are those that something is visible of."""
+    found = []
+    for event in events:
+        contract = catalogue().event_types[event.event_type]
+        found.append(
+            {
+                "key": event.key,
+                "event_id": event.event_id,
+                "party": event.party,
+                "event_type": event.event_type,
+                "occurred_at": local_of(event.occurred_at, zone).isoformat(),
+                "published_at": local_of(event.ce_time, zone).isoformat(),
+                "corrects": event.corrects,
+                "categories": [str(category) for category in categories_of(contract.categories_in(event.payload))],
+                "fields": {
+                    field.name: _plain(field, event.payload[field.name], zone)
+                    for field in contract.fields
+                    if field.name in event.payload
+                },
+            }
+        )
+    return found
+
+
+def _column_text(column: Column, value: Any, words: Wording, zone: ZoneInfo) -> str:
+    if value is None or value == []:
+        return ""
+    match column.shape:
+        case Shape.INSTANT:
+            return format_local(value, zone)
+        case Shape.DAY:
+            return day_date(value).isoformat()
+        case Shape.CODE:
+            return words.code(value)
+        case Shape.CODES if column.name == "missing":
+            return ", ".join(words.missing(code) for code in value)
+        case Shape.CODES:
+            return ", ".join(words.code(code) for code in value)
+        case Shape.TEXT | Shape.NUMBER:
+            return str(value)
+
+
+def _column_value(column: Column, value: Any, zone: ZoneInfo) -> Any:
+    if value is not None and column.shape is Shape.INSTANT:
+        return local_of(value, zone).isoformat()
+    if value is not None and column.shape is Shape.DAY:
+        return day_date(value).isoformat()
+    return value
+
+
+def _field_lines(field: Field, value: Any, words: Wording, zone: ZoneInfo, indent: str) -> list[str]:
+    if field.kind is not Kind.RECORD:
+        items = value if field.repeated else [value]
+        return [f"{indent}{words.field(field.name)}: {', '.join(_text(field, item, words, zone) for item in items)}"]
+    shown = [f"{indent}{words.field(field.name)}:"]
+    for item in value if field.repeated else [value]:
+        parts = [
+            f"{words.field(part.name)}: {_text(part, item[part.name], words, zone)}"
+            for part in catalogue().records[field.type_name].fields
+            if part.name in item
+        ]
+        shown.append(f"{indent}  - {', '.join(parts)}")
+    return shown
+
+
+def _text(field: Field, value: Any, words: Wording, zone: ZoneInfo) -> str:
+    match field.kind:
+        case Kind.TIMESTAMP:
+            return format_local(value, zone)
+        case Kind.BOOL:
+            return words.phrase("yes" if value else "no")
+        case Kind.ENUM | Kind.CODE if field.type_name == "Category":
+            return words.category(value)
+        case Kind.ENUM | Kind.CODE:
+            return words.code(value)
+        case _:
+            return str(_plain_one(field, value, zone))
+
+
+def _plain(field: Field, value: Any, zone: ZoneInfo) -> Any:
+    return [_plain_one(field, item, zone) for item in value] if field.repeated else _plain_one(field, value, zone)
+
+
+def _plain_one(field: Field, value: Any, zone: ZoneInfo) -> Any:
+    match field.kind:
+        case Kind.TIMESTAMP:
+            return local_of(value, zone).isoformat()
+        case Kind.DATE:
+            return day_date(value).isoformat()
+        case Kind.DECIMAL:
+            return str(Decimal(int.from_bytes(value, "big", signed=True)).scaleb(_DECIMAL_SCALE))
+        case Kind.RECORD:
+            return {
+                part.name: _plain(part, value[part.name], zone)
+                for part in catalogue().records[field.type_name].fields
+                if part.name in value
+            }
+        case _:
+            return value

@@ -1,0 +1,63 @@
+"""The settings of one subscription process, from the environment: `HUB_CONSUMER_*`.
+
+Rules:
+- A missing or impossible setting stops the process at its start and is named; the password's value never is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.connection import KafkaConnection
+from contracts.failures import BadSetting
+from contracts.topics import Names
+
+
+class ConsumerSettings(BaseSettings):
+    """Whose records are read, from where, into which store."""
+
+    model_config = SettingsConfigDict(env_prefix="HUB_CONSUMER_", frozen=True, hide_input_in_errors=True)
+
+    party: str
+    """The party id, `A.SOC`."""
+    store: Path
+    """The party's store, made once by `python -m consumers make-store`."""
+    bootstrap: str
+    """The brokers, `host:port[,host:port]`."""
+    password: SecretStr
+    """The password of the party's Kafka user."""
+    world: str = ""
+    """The name of a played world; empty in production."""
+    security_protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"] = "SASL_SSL"
+    """`SASL_PLAINTEXT` only on one machine."""
+    ca_file: str | None = None
+    """The certificate authority of the brokers, where the machine does not know it."""
+
+    @property
+    def names(self) -> Names:
+        """The names of topics and users."""
+        return Names(self.world)
+
+    @property
+    def connection(self) -> KafkaConnection:
+        """How the party's own user connects."""
+        return KafkaConnection(
+            self.bootstrap,
+            self.names.user(self.party),
+            self.password.get_secret_value(),
+            security_protocol=self.security_protocol,
+            ca_file=self.ca_file,
+        )
+
+
+def consumer_settings() -> ConsumerSettings:
+    """Read the settings; raise `BadSetting` naming each that is missing or impossible."""
+    try:
+        return ConsumerSettings()
+    except ValidationError as error:
+        faults = [f"`HUB_CONSUMER_{str(fault['loc'][0]).upper()}`: {fault['msg'].lower()}" for fault in error.errors()]
+        raise BadSetting(f"{'; '.join(faults)}; set it in the environment") from None

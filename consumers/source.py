@@ -1,0 +1,41 @@
+"""Where a subscription's records come from: the port. On Kafka in `consumers.kafka_source`, in memory in tests.
+
+Rules:
+- Reading starts at the positions that the party's own store holds, never at positions the broker keeps.
+- Bytes only: nothing is decoded, dropped or mended on the way.
+- Records of one partition come in the order of their offsets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRecord:
+    """One record of the party's `out` topic, as the broker holds it."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Source(Protocol):
+    """One party's `out` topic, all partitions."""
+
+    def start(self, positions: Mapping[int, int]) -> int:
+        """Read from `positions` (next offset by partition); a partition not named is read from its beginning.
+
+        Returns the number of partitions. May be called again: reading then starts afresh.
+        Raises `TransportFailure`, and `ForeignStore` or `MissingNumber` where a position is outside the log.
+        """
+
+    def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:
+        """Return up to `limit` records; wait at most `wait_seconds` for the first. Raises `TransportFailure`."""
+
+    def close(self) -> None:
+        """Release the connection."""

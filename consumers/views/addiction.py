@@ -1,0 +1,81 @@
+"""The addiction centre's view: who is in treatment, where it stands, and whether release will break it.
+
+Rules:
+- Every citizen of whom one of these events is visible has a line.
+- Treatment is what was last said of it; a trial runs until it is converted or lapses.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from consumers.views import reading
+from consumers.views.base import MISSING, Column, Line, Shape, View, missing
+
+_NEEDS: Final = {"TREATMENT": "treatment", "PLAN": "plan", "COORDINATOR": "coordinator", "HOUSING": "housing"}
+
+
+def _fold(events: reading.Events) -> Line | None:
+    treatment = reading.latest(events, reading.TREATMENT)
+    trials = reading.open_ones(
+        events,
+        ("TreatmentTrialStarted", "TreatmentTrialExtended"),
+        ("TreatmentTrialLapsed", "TreatmentTrialConverted"),
+        "trialId",
+    )
+    trial = trials[-1] if trials else None
+    housing, plan = reading.housing(events), reading.plan(events)
+    line: dict[str, object] = reading.custody_line(events) | {
+        "treatment": treatment.event_type if treatment else None,
+        "treatment_kind": reading.field_of(treatment, "kind"),
+        "treatment_at": treatment.occurred_at if treatment else None,
+        "setting": reading.field_of(treatment, "setting"),
+        "provider": reading.field_of(treatment, "provider"),
+        "guarantee": reading.field_of(treatment, "guaranteeDate"),
+        "trial_until": reading.field_of(trial, "extendedTo") or reading.field_of(trial, "plannedEnd"),
+        "plan": plan.event_type if plan else None,
+        "coordinator": reading.coordinator(events),
+        "housing": reading.field_of(housing, "kind"),
+        "last_contact": reading.latest_instant(events, ("MunicipalContactHeld", "MotivationTalkHeld")),
+    }
+    line["missing"] = missing(line, _NEEDS)
+    return line
+
+
+VIEW: Final = View(
+    "addiction",
+    (
+        Column("custody", Shape.CODE),
+        Column("since", Shape.INSTANT),
+        Column("institution", Shape.TEXT),
+        Column("released_at", Shape.INSTANT),
+        Column("release_kind", Shape.CODE),
+        Column("treatment", Shape.CODE),
+        Column("treatment_kind", Shape.CODE),
+        Column("treatment_at", Shape.INSTANT),
+        Column("setting", Shape.CODE),
+        Column("provider", Shape.TEXT),
+        Column("guarantee", Shape.DAY),
+        Column("trial_until", Shape.DAY),
+        Column("plan", Shape.CODE),
+        Column("coordinator", Shape.TEXT),
+        Column("housing", Shape.CODE),
+        Column("last_contact", Shape.INSTANT),
+        MISSING,
+    ),
+    reading.CUSTODY
+    | reading.HOUSING
+    | reading.COORDINATOR
+    | frozenset(reading.PLANS)
+    | frozenset(reading.TREATMENT)
+    | frozenset(reading.TRANSFERS)
+    | {
+        "TreatmentTrialStarted",
+        "TreatmentTrialExtended",
+        "TreatmentTrialLapsed",
+        "TreatmentTrialConverted",
+        "MotivationTalkHeld",
+        "MunicipalContactHeld",
+    },
+    _fold,
+)

@@ -1,0 +1,78 @@
+"""What a view is: one line per citizen, folded from the events that its agency may see.
+
+Rules:
+- A line is folded afresh from all visible events of that citizen whenever one of them changes. So a retraction
+  leaves no trace, and the order in which events came does not matter.
+- A fold is pure: no clock, no I/O. It reads only the event types that the view names.
+- A line holds codes, times and ids, never words; words come from `consumers/texts`.
+- What is not known is `None`, or named in `missing`; whether it is closed or was never stated cannot be told.
+
+From `consumers.store`, to `consumers.rendering`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from consumers.visible import VisibleEvent
+
+Line = Mapping[str, object]
+
+
+class Shape(StrEnum):
+    """What a column holds: text as it is, a code, a list of codes, an instant in ms, a day number, a number."""
+
+    TEXT = "text"
+    CODE = "code"
+    CODES = "codes"
+    INSTANT = "instant"
+    DAY = "day"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `name` is a lower-case word, for it names a column of a table as well."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class View:
+    """One agency's view. `event_types` are those that `fold` reads; empty means all."""
+
+    name: str
+    columns: tuple[Column, ...]
+    event_types: frozenset[str]
+    fold: Callable[[Sequence[VisibleEvent]], Line | None]
+    """Events of one citizen in their order -> the line's columns, or `None`: this citizen has no line."""
+
+    def reads(self, event_types: Iterable[str]) -> bool:
+        """Whether a change of events of these types can change a line."""
+        return not self.event_types or not self.event_types.isdisjoint(event_types)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the code of the fold and of what it stands on; another one means: fold again."""
+        files = {Path(__file__), Path(__file__).with_name("reading.py")}
+        source = sys.modules[self.fold.__module__].__file__
+        if source:
+            files.add(Path(source))
+        return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
+
+
+MISSING: Final = Column("missing", Shape.CODES)
+"""What this agency does not know and would need; the codes are those of `texts`, section `missing`."""
+
+
+def missing(line: Mapping[str, object], needs: Mapping[str, str]) -> list[str]:
+    """Return the codes of `needs` (code -> column) whose column holds nothing in `line`."""
+    return [code for code, column in needs.items() if line.get(column) in (None, [], "")]

@@ -1,0 +1,29 @@
+"""Which view a party gets: by its role, as `by_role.toml` says; a role without one gets the summary."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from consumers.views import addiction, benefit, job, prison, probation, psychiatry, social, summary, youth_guidance
+from consumers.views.base import View
+from contracts.parties import Party
+
+VIEWS: Final[Mapping[str, View]] = {
+    module.VIEW.name: module.VIEW
+    for module in (prison, probation, social, job, benefit, addiction, youth_guidance, psychiatry, summary)
+}
+
+
+@cache
+def view_names() -> Mapping[str, str]:
+    """The name of the view of each role that has one."""
+    return tomllib.loads(Path(__file__).with_name("by_role.toml").read_text(encoding="utf-8"))
+
+
+def view_of(party_id: str) -> View:
+    """The view of a party."""
+    return VIEWS[view_names().get(Party(party_id).role, summary.VIEW.name)]

@@ -1,0 +1,145 @@
+"""Small questions that several views ask of one citizen's visible events.
+
+Rules:
+- Events come in their order; the last answer holds.
+- A release ends custody only when it did not happen before the latest start (domain specification, 4.9.3).
+- A question whose answer lies in a field that is not there is answered with `None`, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from consumers.visible import VisibleEvent
+
+Events = Sequence[VisibleEvent]
+
+CUSTODY_STARTS: Final = ("ImprisonmentStarted", "RemandStarted", "RecalledToPrison")
+RELEASES: Final = ("ReleasedOnParole", "ReleasedAtEndOfSentence", "ReleasedOnOtherGround", "ReleasedFromRemand")
+TRANSFERS: Final = ("TransferredBetweenPrisons",)
+CUSTODY: Final = frozenset(CUSTODY_STARTS + RELEASES)
+RELEASE_DATES: Final = frozenset({"ReleaseDateSet", "ReleaseDateChanged"})
+HOUSING: Final = frozenset({"HousingSecured", "HousingLost"})
+INCOME: Final = frozenset({"BenefitGranted", "BenefitStopped", "EmploymentStarted", "EmploymentEnded"})
+COORDINATOR: Final = frozenset({"CoordinatorAssigned", "CoordinatorHandedOver", "CoordinatorVacated"})
+JOINT_PLANS: Final = ("JointPlanAgreed", "JointPlanAmended", "JointPlanEnded")
+PLANS: Final = (
+    "SentencePlanAgreed",
+    "SentencePlanRevised",
+    "MunicipalPlanAgreed",
+    "MunicipalPlanRevised",
+    *JOINT_PLANS,
+)
+CASES: Final = ("CaseOpened", "CaseReopened", "CaseClosed")
+TREATMENT: Final = (
+    "TreatmentRequested", "TreatmentAssessed", "TreatmentReferred", "TreatmentStarted", "TreatmentInterrupted",
+    "TreatmentResumed", "TreatmentCompleted", "TreatmentTransferred",
+)  # fmt: skip
+
+
+def latest(events: Events, names: Iterable[str]) -> VisibleEvent | None:
+    """The last event of one of the types `names`."""
+    wanted = frozenset(names)
+    return next((event for event in reversed(events) if event.event_type in wanted), None)
+
+
+def latest_instant(events: Events, names: Iterable[str]) -> int | None:
+    """When the last event of one of the types `names` happened."""
+    event = latest(events, names)
+    return event.occurred_at if event else None
+
+
+def field_of(event: VisibleEvent | None, name: str) -> Any:
+    """A field of `event`, `None` where there is no such event or field."""
+    return event.payload.get(name) if event else None
+
+
+def custody_line(events: Events) -> dict[str, object]:
+    """Columns `custody`, `since`, `institution`, `released_at`, `release_kind` as far as they can be known."""
+    start, release = latest(events, CUSTODY_STARTS), latest(events, RELEASES)
+    if release is not None and (start is None or start.occurred_at <= release.occurred_at):
+        return {
+            "custody": "RELEASED",
+            "since": release.occurred_at,
+            "released_at": release.occurred_at,
+            "release_kind": release.event_type,
+        }
+    if start is None:
+        return {}
+    transfer = latest([event for event in events if event.occurred_at >= start.occurred_at], TRANSFERS)
+    return {
+        "custody": "REMAND" if start.event_type == "RemandStarted" else "IMPRISONED",
+        "since": start.occurred_at,
+        "institution": field_of(transfer, "toParty") or field_of(start, "institution"),
+    }
+
+
+def planned_release(events: Events) -> int | None:
+    """The release date that was set last in the present time in custody, as a day number."""
+    start, dated = latest(events, CUSTODY_STARTS), latest(events, RELEASE_DATES)
+    if dated is None or (start is not None and dated.occurred_at < start.occurred_at):
+        return None
+    day = dated.payload.get("releaseDate")
+    return day if isinstance(day, int) else None
+
+
+def housing(events: Events) -> VisibleEvent | None:
+    """The housing that was secured last and is not lost."""
+    return _last(open_ones(events, ("HousingSecured",), ("HousingLost",), "housingId"))
+
+
+def income(events: Events) -> list[str]:
+    """What the citizen lives on: `BenefitGranted`, `EmploymentStarted`, without what has ended."""
+    benefits = open_ones(events, ("BenefitGranted",), ("BenefitStopped",), "benefitId")
+    work = open_ones(events, ("EmploymentStarted",), ("EmploymentEnded",), "activityId")
+    return sorted({event.event_type for event in (*benefits, *work)})
+
+
+def plan(events: Events, names: Iterable[str] = PLANS) -> VisibleEvent | None:
+    """The plan that was agreed or revised last and has not ended."""
+    wanted = frozenset(names)
+    ended = {field_of(event, "planId") for event in events if event.event_type == "JointPlanEnded"}
+    return _last(
+        [
+            event
+            for event in events
+            if event.event_type in wanted
+            and event.event_type != "JointPlanEnded"
+            and field_of(event, "planId") not in ended
+        ]
+    )
+
+
+def coordinator(events: Events) -> str | None:
+    """The party that coordinates now; a vacancy ends only the assignment of the party it names."""
+    holder: str | None = None
+    for event in events:
+        if event.event_type == "CoordinatorVacated":
+            holder = None if event.payload.get("party") == holder else holder
+        elif event.event_type in COORDINATOR:
+            holder = event.payload.get("party")
+    return holder
+
+
+def own_case(events: Events) -> VisibleEvent | None:
+    """The last opening or closing of a municipal case."""
+    return latest(events, CASES)
+
+
+def open_ones(events: Events, starts: Iterable[str], ends: Iterable[str], id_field: str) -> list[VisibleEvent]:
+    """What has started and not ended, told apart by `id_field`, in the order in which it started."""
+    starting, ending = frozenset(starts), frozenset(ends)
+    running: dict[object, VisibleEvent] = {}
+    for event in events:
+        identity = event.payload.get(id_field, event.event_id)
+        if event.event_type in starting:
+            running.pop(identity, None)
+            running[identity] = event
+        elif event.event_type in ending:
+            running.pop(identity, None)
+    return list(running.values())
+
+
+def _last(events: Events) -> VisibleEvent | None:
+    return events[-1] if events else None

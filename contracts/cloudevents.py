@@ -1,0 +1,250 @@
+"""The CloudEvents attributes of a record as Kafka headers: what a publisher sends and what the hub sends.
+
+Rules:
+- CloudEvents 1.0, Kafka binding, binary mode: one header per attribute, named `ce_` and the attribute.
+- Nothing is filled in: an attribute that is not there is missing, `ce_time` included.
+- Each `ce_` header stands once, is short ASCII, and is one that this module knows. A header that is unknown is
+  refused, not skipped: a misspelt `ce_corrects` would make a second fact of a correction. Headers without `ce_`
+  are ignored.
+- Times are RFC 3339 in UTC with `Z`; ids are UUIDs in lower case; no personal data in any of them.
+- What the hub sends carries the publishing party, never its system, and a number, an effect and a decision id.
+
+From here: arrival (parse), producers (write), disclosure (write), consumers (parse).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Final, Literal
+
+from contracts.civil_time import instant_of, moment_of
+from contracts.failures import Refused
+from contracts.limits import HEADER_VALUE_BYTES_MAX, HEADERS_COUNT_MAX, INSTANT_MAX, INSTANT_MIN
+from contracts.models import UUID_TEXT
+from contracts.parties import PARTY_ID
+from contracts.reasons import Reason
+
+Headers = Sequence[tuple[str, bytes]]
+Effect = Literal["disclosed", "retracted"]
+
+SPEC_VERSION: Final = "1.0"
+CONTENT_TYPE: Final = "content-type"
+AVRO: Final = "application/avro"
+HUB_SEQ: Final = "hub_seq"
+HUB_EFFECT: Final = "hub_effect"
+HUB_DECISION: Final = "hub_decision"
+DISCLOSED: Final = "disclosed"
+RETRACTED: Final = "retracted"
+
+_REQUIRED: Final = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
+_OPTIONAL: Final = ("ce_corrects", "ce_correlationid", "ce_causationid")
+_PUBLISHED: Final = frozenset((*_REQUIRED, *_OPTIONAL))
+_UUID: Final = re.compile(UUID_TEXT.replace(r"\z", r"\Z"))
+_PARTY: Final = PARTY_ID.pattern
+_SOURCE: Final = re.compile(rf"urn:party:({_PARTY}):([A-Za-z0-9-]{{1,40}})")
+_DISCLOSED_SOURCE: Final = re.compile(rf"urn:party:({_PARTY})")
+_TYPE: Final = re.compile(r"[a-z0-9_]{1,40}(?:\.[A-Za-z0-9_]{1,60}){2,6}\.v[1-9][0-9]{0,3}")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What a publisher says about one event. `time` is milliseconds, `source` is `urn:party:<id>:<system>`."""
+
+    id: str
+    source: str
+    type: str
+    time: int
+    corrects: str | None = None
+    correlation: str | None = None
+    causation: str | None = None
+
+    @cached_property
+    def _source_parts(self) -> tuple[str, str]:
+        match = _SOURCE.fullmatch(self.source)
+        if match is None:
+            raise _bad("ce_source", "expected `urn:party:<party id>:<system>`")
+        return match[1], match[2]
+
+    @property
+    def party(self) -> str:
+        """The publishing party's id. Raises `Refused` for a source that is no party's."""
+        return self._source_parts[0]
+
+    @property
+    def system(self) -> str:
+        """The party's own name of the system that stated the event."""
+        return self._source_parts[1]
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosureAttributes:
+    """What the hub says about one record of an output topic. `time` is the publisher's `ce_time`, milliseconds."""
+
+    id: str
+    party: str
+    type: str
+    time: int
+    number: int
+    effect: Effect
+    decision: str
+    corrects: str | None = None
+    correlation: str | None = None
+    causation: str | None = None
+
+
+def parse_attributes(headers: Headers) -> Attributes:
+    """Return what a publisher's `headers` say; raise `Refused(bad_header)` naming the header at fault."""
+    found = _ce_headers(headers, _PUBLISHED)
+    _check_common(found)
+    source = found["ce_source"]
+    match = _SOURCE.fullmatch(source)
+    if match is None:
+        raise _bad("ce_source", "expected `urn:party:<party id>:<system>`, the system in letters, digits and `-`")
+    return Attributes(
+        _uuid(found, "ce_id"),
+        source,
+        _type(found),
+        parse_time(found["ce_time"]),
+        _optional_uuid(found, "ce_corrects"),
+        _optional_uuid(found, "ce_correlationid"),
+        _optional_uuid(found, "ce_causationid"),
+    )
+
+
+def published_headers(attributes: Attributes) -> list[tuple[str, bytes]]:
+    """Return the headers under which a publisher sends an event with `attributes`."""
+    headers = _common_headers(attributes.id, attributes.source, attributes.type, attributes.time)
+    headers += _link_headers(attributes.corrects, attributes.correlation, attributes.causation)
+    headers.append((CONTENT_TYPE, _AVRO_BYTES))
+    return headers
+
+
+def disclosed_headers(attributes: DisclosureAttributes) -> list[tuple[str, bytes]]:
+    """Return the headers of one record of an output topic; a retraction has no content and no content type."""
+    headers = _common_headers(attributes.id, f"urn:party:{attributes.party}", attributes.type, attributes.time)
+    headers += _link_headers(attributes.corrects, attributes.correlation, attributes.causation)
+    headers.append((HUB_SEQ, str(attributes.number).encode()))
+    headers.append((HUB_EFFECT, attributes.effect.encode()))
+    headers.append((HUB_DECISION, attributes.decision.encode()))
+    if attributes.effect == DISCLOSED:
+        headers.append((CONTENT_TYPE, _AVRO_BYTES))
+    return headers
+
+
+def parse_disclosed(headers: Headers) -> DisclosureAttributes:
+    """Return what the hub's `headers` say; raise `Refused(bad_header)` naming the header at fault."""
+    found = _ce_headers(headers, _PUBLISHED)
+    effect = found.get(HUB_EFFECT)
+    if effect != DISCLOSED and effect != RETRACTED:
+        raise _bad(HUB_EFFECT, f"expected `{DISCLOSED}` or `{RETRACTED}`")
+    _check_common(found, has_content=effect == DISCLOSED)
+    match = _DISCLOSED_SOURCE.fullmatch(found["ce_source"])
+    if match is None:
+        raise _bad("ce_source", "expected `urn:party:<party id>`")
+    if not _NUMBER.fullmatch(found.get(HUB_SEQ, "")):
+        raise _bad(HUB_SEQ, "expected a number from 1")
+    return DisclosureAttributes(
+        _uuid(found, "ce_id"),
+        match[1],
+        _type(found),
+        parse_time(found["ce_time"]),
+        int(found[HUB_SEQ]),
+        DISCLOSED if effect == DISCLOSED else RETRACTED,
+        _uuid(found, HUB_DECISION),
+        _optional_uuid(found, "ce_corrects"),
+        _optional_uuid(found, "ce_correlationid"),
+        _optional_uuid(found, "ce_causationid"),
+    )
+
+
+def format_time(instant: int) -> str:
+    """Return `instant` (milliseconds) as RFC 3339 in UTC, always with three decimals."""
+    return moment_of(instant).strftime("%Y-%m-%dT%H:%M:%S") + f".{instant % 1000:03d}Z"
+
+
+def parse_time(text: str) -> int:
+    """Return RFC 3339 `text` in UTC as milliseconds, finer digits dropped; raise `Refused(bad_header)` otherwise."""
+    if _TIME.fullmatch(text):
+        try:
+            instant = instant_of(datetime.fromisoformat(text))
+        except ValueError:
+            pass
+        else:
+            if INSTANT_MIN <= instant <= INSTANT_MAX:
+                return instant
+    raise _bad("ce_time", "expected RFC 3339 in UTC, such as `2025-01-06T09:00:00.000Z`")
+
+
+_AVRO_BYTES: Final = AVRO.encode()
+
+
+def _common_headers(event_id: str, source: str, event_type: str, time: int) -> list[tuple[str, bytes]]:
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", event_type.encode()),
+        ("ce_time", format_time(time).encode()),
+    ]
+
+
+def _link_headers(corrects: str | None, correlation: str | None, causation: str | None) -> list[tuple[str, bytes]]:
+    links = zip(_OPTIONAL, (corrects, correlation, causation), strict=True)
+    return [(name, value.encode()) for name, value in links if value is not None]
+
+
+def _ce_headers(headers: Headers, known: frozenset[str]) -> dict[str, str]:
+    if len(headers) > HEADERS_COUNT_MAX:
+        raise _bad("headers", f"send at most {HEADERS_COUNT_MAX}")
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name in known or name in _HUB_HEADERS or name == CONTENT_TYPE:
+            if name in found:
+                raise _bad(name, "send it once")
+            if not isinstance(value, bytes) or len(value) > HEADER_VALUE_BYTES_MAX or not value.isascii():
+                raise _bad(name, f"expected at most {HEADER_VALUE_BYTES_MAX} bytes of ASCII")
+            found[name] = value.decode("ascii")
+        elif name.lower().startswith("ce_"):
+            raise _bad(name if _HEADER_NAME.fullmatch(name) else "ce_", "it is none of the hub's: leave it out")
+    return found
+
+
+_HUB_HEADERS: Final = frozenset((HUB_SEQ, HUB_EFFECT, HUB_DECISION))
+_HEADER_NAME: Final = re.compile(r"ce_[A-Za-z0-9_]{1,40}")
+
+
+def _check_common(found: Mapping[str, str], *, has_content: bool = True) -> None:
+    for name in _REQUIRED:
+        if name not in found:
+            raise _bad(name, "send it: nothing is filled in")
+    if found["ce_specversion"] != SPEC_VERSION:
+        raise _bad("ce_specversion", f"expected `{SPEC_VERSION}`")
+    if has_content and found.get(CONTENT_TYPE) != AVRO:
+        raise _bad(CONTENT_TYPE, f"expected `{AVRO}`")
+
+
+def _uuid(found: Mapping[str, str], name: str) -> str:
+    value = found.get(name, "")
+    if not _UUID.match(value):
+        raise _bad(name, "expected a UUID in lower case with hyphens")
+    return value
+
+
+def _optional_uuid(found: Mapping[str, str], name: str) -> str | None:
+    return _uuid(found, name) if name in found else None
+
+
+def _type(found: Mapping[str, str]) -> str:
+    if not _TYPE.fullmatch(found["ce_type"]):
+        raise _bad("ce_type", "expected a type of the contracts, `org.casehub.<area>.<event>.v<n>`")
+    return found["ce_type"]
+
+
+def _bad(name: str, fix: str) -> Refused:
+    return Refused(Reason.BAD_HEADER, name, fix)

@@ -1,0 +1,53 @@
+"""Reads and writes the party registry as a TOML file: one `[[party]]` table for each party.
+
+Rules:
+- A file holds `[[party]]` tables with `id` and, where true, `healthcare_provider`; anything else is refused.
+- Written files are sorted by id, so that two equal registries are two equal files.
+
+From here: every program of the hub that must know who takes part.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from contracts.failures import BadRegistry
+from contracts.parties import Party, PartyRegistry
+
+
+def read_registry(path: Path) -> PartyRegistry:
+    """Return the registry in the file at `path`; raise `BadRegistry` where it is missing or malformed."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadRegistry(f"registry `{path}` cannot be read ({type(error).__name__}): expected a TOML file") from error
+    rows = document.pop("party", None)
+    if document or not isinstance(rows, list) or not rows:
+        raise BadRegistry(f"registry `{path}`: expected one `[[party]]` table or more, and nothing else")
+    parties = [_party(path, number, row) for number, row in enumerate(rows, 1)]
+    registry = PartyRegistry.of(parties)
+    if len(registry.parties) != len(parties):
+        raise BadRegistry(f"registry `{path}`: a party stands twice: keep one")
+    return registry
+
+
+def write_registry(path: Path, registry: PartyRegistry) -> None:
+    """Write `registry` to `path`, replacing the file as a whole."""
+    lines = ["# The parties of this hub: who takes part, in which role. Read at start."]
+    for party in registry:
+        lines += ["", "[[party]]", f'id = "{party.id}"']
+        if party.healthcare_provider:
+            lines.append("healthcare_provider = true")
+    beside = path.with_name(path.name + ".new")
+    beside.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    beside.replace(path)
+
+
+def _party(path: Path, number: int, row: object) -> Party:
+    if not isinstance(row, dict) or not set(row) <= {"id", "healthcare_provider"}:
+        raise BadRegistry(f"registry `{path}`, party {number}: expected `id` and `healthcare_provider` only")
+    party_id, healthcare_provider = row.get("id"), row.get("healthcare_provider", False)
+    if not isinstance(party_id, str) or not isinstance(healthcare_provider, bool):
+        raise BadRegistry(f"registry `{path}`, party {number}: expected a text `id` and true or false")
+    return Party(party_id, healthcare_provider)

@@ -1,0 +1,197 @@
+"""`hub case …` and `hub explain`: the timeline of one case replayed, and one decision explained.
+
+Rules:
+- Bitemporal: `--known-at` is what the hub knew, `--valid-at` what had happened; both local civil time.
+- An auditor's tools: they show the whole fact. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from contracts.catalogue import catalogue
+from contracts.categories import text_of
+from contracts.civil_time import format_local, parse_local, zone_of
+from contracts.failures import CallerFailure, DamagedStore, NotFound
+from consumers.rendering import plain_value
+from contracts.parties import PartyRegistry
+from deploy.options import world_option
+from deploy.stores import case_of, opened_stores, records_of
+from deploy.world import World
+from hub.evidence.explanation import Explanation
+from hub.evidence.explanation import explain as explain_decision
+from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling, replay
+from hub.store.records import CaseRecord, CitizenEnrolled, Shown
+from hub.wiring import policies_for, reader_for
+
+
+@click.group("case")
+def case() -> None:
+    """The timeline of a case, for auditors."""
+
+
+@case.command("find")
+@click.argument("party")
+@click.argument("key")
+@world_option
+def find(party: str, key: str, directory: Path) -> None:
+    """Print the case behind PARTY's own KEY of a citizen."""
+    with opened_stores(World.open(directory)) as stores:
+        click.echo(case_of(stores, party, key))
+
+
+@case.command("timeline")
+@click.argument("case_id", metavar="CASE")
+@click.option("--known-at", metavar="T", help="Only what the hub knew at this local time.")
+@click.option("--valid-at", metavar="V", help="Only what had happened by this local time.")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@world_option
+def timeline(case_id: str, known_at: str | None, valid_at: str | None, as_json: bool, directory: Path) -> None:
+    """Replay CASE: every fact, and who was told what of it, when."""
+    world = World.open(directory)
+    with opened_stores(world) as stores:
+        records = records_of(stores, case_id)
+    replayed, zone = _replayed(records, case_id, world.registry, known_at, valid_at)
+    if as_json:
+        click.echo(json.dumps([_fact_values(fact, zone) for fact in replayed.facts], indent=2, ensure_ascii=False))
+        return
+    for fact in replayed.facts:
+        click.echo("\n".join(_fact_lines(fact, zone)))
+
+
+@click.command("explain")
+@click.argument("case_id", metavar="CASE")
+@click.argument("event")
+@click.argument("party")
+@click.option("--known-at", metavar="T", help="Explain the decision as of this local time.")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@world_option
+def explain(case_id: str, event: str, party: str, known_at: str | None, as_json: bool, directory: Path) -> None:
+    """Say what PARTY sees of EVENT in CASE, field by field, and why.
+
+    EVENT is `<party>/<ce_id>`, or the ce_id alone.
+    """
+    world = World.open(directory)
+    if party not in world.registry:
+        raise NotFound(f"party `{party}` is not in the registry of this world")
+    with opened_stores(world) as stores:
+        records = records_of(stores, case_id)
+        clock = max(store.head().clock for store in stores)
+    replayed, zone = _replayed(records, case_id, world.registry, known_at, None)
+    at = _local(known_at, zone) if known_at else clock
+    policies = policies_for(world.registry)
+    explained = explain_decision(replayed, event, party, at, policies, reader_for(policies))
+    if as_json:
+        click.echo(json.dumps(_explanation_values(explained, zone), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(explanation_lines(explained, zone)))
+
+
+def _replayed(
+    records: list[CaseRecord], case_id: str, registry: PartyRegistry, known: str | None, valid: str | None
+) -> tuple[Replay, ZoneInfo]:
+    first = records[0]
+    if not isinstance(first, CitizenEnrolled):
+        raise DamagedStore("a case does not begin with its enrolment")
+    zone = zone_of(first.jurisdiction)
+    known_at, valid_at = (_local(text, zone) if text else None for text in (known, valid))
+    return replay(records, case_id, reader_for(policies_for(registry)), known_at, valid_at), zone
+
+
+def _local(text: str, zone: ZoneInfo) -> int:
+    try:
+        return parse_local(text, zone)
+    except ValueError as wrong:
+        raise CallerFailure(f"time `{text}`: expected local civil time as `2025-01-25T09:00`") from wrong
+
+
+def shown_text(shown: Shown) -> str:
+    """Return what is shown as people read it: `CU=S1 PL+RE=S2`."""
+    return " ".join(f"{text_of(mask)}={basis}" for basis, mask in shown)
+
+
+def _fact_lines(fact: ReplayedFact, zone: ZoneInfo) -> list[str]:
+    state = "" if fact.state == LIVE else f"  [{fact.state}]"
+    late = f"  (recorded late, {format_local(fact.recorded_at, zone)})" if fact.is_late else ""
+    lines = [f"{format_local(fact.occurred_at, zone)}  {fact.event_type}  by {fact.party}{state}{late}"]
+    lines.append(f"    event {fact.event_id}")
+    lines += [f"    {name}: {value}" for name, value in _field_values(fact, zone).items()]
+    lines += [f"    {_telling_text(telling, zone)}" for telling in fact.tellings]
+    return lines
+
+
+def _telling_text(telling: Telling, zone: ZoneInfo) -> str:
+    when = format_local(telling.clock, zone)
+    if not telling.shown:
+        return f"{when} taken back from {telling.party} (number {telling.number})"
+    how = f"number {telling.number}" if telling.number else "basis only, not sent"
+    return f"{when} told {telling.party}: {shown_text(telling.shown)} ({how})"
+
+
+def _field_values(fact: ReplayedFact, zone: ZoneInfo) -> dict[str, object]:
+    event_type = catalogue().event_types[fact.event_type]
+    return {
+        name: plain_value(event_type.field[name], value, zone)
+        for name, value in fact.payload.items()
+        if value is not None
+    }
+
+
+def _fact_values(fact: ReplayedFact, zone: ZoneInfo) -> dict[str, object]:
+    return {
+        "event_id": fact.event_id,
+        "event_type": fact.event_type,
+        "party": fact.party,
+        "occurred_at": format_local(fact.occurred_at, zone),
+        "recorded_at": format_local(fact.recorded_at, zone),
+        "late": fact.is_late,
+        "state": fact.state,
+        "corrects": fact.corrects,
+        "fields": _field_values(fact, zone),
+        "told": [
+            {
+                "party": telling.party,
+                "at": format_local(telling.clock, zone),
+                "shown": shown_text(telling.shown),
+                "number": telling.number,
+                "rule_set": telling.rule_set,
+            }
+            for telling in fact.tellings
+        ],
+    }
+
+
+def explanation_lines(explained: Explanation, zone: ZoneInfo) -> list[str]:
+    """Return an explanation as people read it."""
+    what = shown_text(explained.decided) or "nothing"
+    lines = [
+        f"{explained.event_type} ({explained.event_id})",
+        f"{explained.party} sees {what} at {format_local(explained.at, zone)}",
+    ]
+    width = max((len(field.field) for field in explained.fields), default=0)
+    for field in explained.fields:
+        mark = "shown " if field.shown else "hidden"
+        lines.append(f"  {mark}  {field.field:<{width}}  {field.category:<2}  {field.why}")
+    if not explained.agrees:
+        lines.append(f"  note: the newest stored decision shows `{shown_text(explained.recorded) or 'nothing'}`")
+    return lines
+
+
+def _explanation_values(explained: Explanation, zone: ZoneInfo) -> dict[str, object]:
+    return {
+        "event_id": explained.event_id,
+        "event_type": explained.event_type,
+        "party": explained.party,
+        "at": format_local(explained.at, zone),
+        "state": explained.state,
+        "decided": shown_text(explained.decided),
+        "stored": shown_text(explained.recorded),
+        "fields": [
+            {"field": field.field, "category": field.category, "shown": field.shown, "why": field.why}
+            for field in explained.fields
+        ],
+    }

@@ -1,0 +1,93 @@
+"""`hub contracts lint|list|generate`: the contracts as agencies and reviewers meet them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from contracts.catalogue import catalogue
+from contracts.event_types import EventType
+from contracts.lint import lint
+from contracts.schema_ids import schema_ids, write_schemas
+
+
+@click.group("contracts")
+def contracts() -> None:
+    """What may be stated: event types, fields, categories, who."""
+
+
+@contracts.command("list")
+@click.argument("event_type", required=False)
+@click.option("--role", help="Only what a party in this role may state.")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+def list_contracts(event_type: str | None, role: str | None, as_json: bool) -> None:
+    """List the event types, or show one of them field by field."""
+    chosen = [
+        contract
+        for name, contract in catalogue().event_types.items()
+        if not contract.control and event_type in (None, name) and (role is None or contract.may_state(role))
+    ]
+    if not chosen:
+        raise click.UsageError("no event type of that name or role; `hub contracts list` shows all")
+    if as_json:
+        click.echo(json.dumps([_values(contract) for contract in chosen], indent=2, ensure_ascii=False))
+        return
+    for contract in chosen:
+        roles = " ".join(contract.stated_by)
+        click.echo(
+            f"{contract.name}  schema {schema_ids().published(contract.name)}  anchor {contract.anchor}  {roles}"
+        )
+        if event_type:
+            click.echo(f"  {contract.doc}")
+            for field in contract.fields:
+                mark = "*" if field.mandatory else " "
+                kind = f"{field.kind} {field.type_name}".strip() + (" list" if field.repeated else "")
+                click.echo(f"  {mark} {field.name}: {kind}  @{field.category}  {field.doc}")
+    if not event_type:
+        click.echo(f"{len(chosen)} event types")
+
+
+@contracts.command("lint")
+def lint_contracts() -> None:
+    """Check every contract against the rules that keep data safe; exit 1 where one is broken."""
+    findings = lint(catalogue())
+    for finding in findings:
+        click.echo(f"{finding.rule}  {finding.where}: {finding.message}", err=True)
+    click.echo(f"{len(catalogue().event_types)} event types, {len(findings)} findings")
+    if findings:
+        sys.exit(1)
+
+
+@contracts.command("generate")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def generate(directory: Path) -> None:
+    """Write the `.avsc` files and their ids, derived from the catalogue, into DIRECTORY."""
+    write_schemas(directory)
+    click.echo(f"schemas written to {directory}")
+
+
+def _values(contract: EventType) -> dict[str, object]:
+    return {
+        "name": contract.name,
+        "ce_type": contract.ce_type,
+        "schema_id": schema_ids().published(contract.name),
+        "disclosed_schema_id": schema_ids().disclosed(contract.name),
+        "stated_by": list(contract.stated_by),
+        "anchor": contract.anchor,
+        "doc": contract.doc,
+        "fields": [
+            {
+                "name": field.name,
+                "type": str(field.kind),
+                "of": field.type_name,
+                "list": field.repeated,
+                "category": field.category,
+                "mandatory": field.mandatory,
+                "doc": field.doc,
+            }
+            for field in contract.fields
+        ],
+    }

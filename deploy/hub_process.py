@@ -1,0 +1,148 @@
+"""Runs the hub of a world as its own process, `python -m hub`, the way it runs in production.
+
+Rules:
+- Settings go by environment, secrets by files that only the owner can read.
+- Stores are made here, by command, before the first start; a start never makes one.
+- The process dies with its parent: no worker is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, Final
+
+from contracts.failures import SetupFailure
+from deploy.kafka.node_state import write_private
+from deploy.world import World
+from hub.settings import WorkerSettings, store_path
+from hub.wiring import create_stores
+
+STOP_SECONDS_MAX: Final = 20.0
+START_SECONDS_MAX: Final = 60.0
+
+
+def hub_directory(world: World) -> Path:
+    """Where the hub of `world` keeps its stores."""
+    return world.directory / "hub"
+
+
+def shard_path(world: World, shard: int) -> Path:
+    """The store of one shard of `world`."""
+    return store_path(hub_directory(world), shard)
+
+
+def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
+    """Write the secrets of the world's hub where a worker finds them, and return its settings."""
+    secrets = hub_directory(world) / "secrets"
+    secrets.mkdir(parents=True, mode=0o700, exist_ok=True)
+    files = {
+        "reader-password": world.passwords[world.names.service("reader")],
+        "sender-password": world.passwords[world.names.service("sender")],
+        "master-key": world.master_key.hex(),
+        "hub-secret": world.hub_secret.hex(),
+    }
+    for name, content in files.items():
+        write_private(secrets / name, content)
+    return WorkerSettings(
+        kafka=world.bootstrap,
+        kafka_security=world.security_protocol,
+        kafka_ca_file=Path(world.ca_file) if world.ca_file else None,
+        reader_password_file=secrets / "reader-password",
+        sender_password_file=secrets / "sender-password",
+        world=world.name,
+        registry_file=world.directory / "registry.toml",
+        state_directory=hub_directory(world),
+        master_key_file=secrets / "master-key",
+        secret_file=secrets / "hub-secret",
+        partitions=world.partitions,
+        tick_seconds=tick_seconds,
+        # A played world waits for every tick to be stored; its ticks are far apart anyway.
+        idle_write_seconds=0.0 if world.played else 60.0,
+        metrics_address="127.0.0.1",
+        metrics_port=0,
+    )
+
+
+def create_hub(world: World) -> None:
+    """Make the stores of the world's hub, bound to its cluster and topics."""
+    create_stores(worker_settings(world, tick_seconds=0.0))
+
+
+class HubProcess:
+    """One worker of a world as a process. Its log goes to `hub/worker.log` in the world's directory."""
+
+    def __init__(self, world: World, *, tick_seconds: float = 0.0) -> None:
+        self._settings = worker_settings(world, tick_seconds=tick_seconds)
+        self._log_file = hub_directory(world) / "worker.log"
+        self._address_file = hub_directory(world) / "metrics-address"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+
+    @property
+    def log_file(self) -> Path:
+        """Where the worker's log lines go."""
+        return self._log_file
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the worker and wait until it serves metrics; raise `SetupFailure` with its last words if it ends."""
+        self._address_file.unlink(missing_ok=True)
+        self._log = self._log_file.open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.with_parent", "hub"],
+            env=os.environ | environment_of(self._settings) | {"PYTHONUNBUFFERED": "1"},
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not self._address_file.exists():
+            if not self.is_running or time.monotonic() > deadline:
+                self.kill()
+                raise SetupFailure(f"the hub did not start; its last words: {self._last_words()}")
+            time.sleep(0.02)
+
+    def metrics_url(self) -> str:
+        """Where the worker serves its metrics."""
+        return f"http://{self._address_file.read_text(encoding='ascii')}/metrics"
+
+    def stop(self) -> None:
+        """Ask the worker to end, and wait for it; kill it if it does not."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._release()
+
+    def kill(self) -> None:
+        """kill -9: no farewell, nothing flushed."""
+        if self._process is not None:
+            self._process.kill()
+        self._release()
+
+    def _release(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def _last_words(self) -> str:
+        lines = self._log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[-1] if lines else "none"
+
+
+def environment_of(settings: WorkerSettings) -> dict[str, str]:
+    """The `HUB_...` variables that say what `settings` hold."""
+    return {f"HUB_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None}

@@ -1,0 +1,117 @@
+"""The commands `hub identity …`: a party's key of a citizen, and what it may know of one.
+
+Rules:
+- What tells who somebody is comes from standard input, never from an argument, where other users of the machine
+  and the shell's history would see it; on a terminal it is asked for and not echoed.
+- Standard input has one line each: national id, then birth date (empty where the id tells it), then the name.
+
+`deploy.command_line` adds the group, and says where the world is and how visibility is looked up.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import click
+
+from contracts.failures import BadNationalId
+from deploy.world import World
+from hub.broker.kafka_control import KafkaControl
+from hub.identity.basics import read_basics_rules
+from hub.identity.enrolment import Identity, SeesSomething
+from hub.identity.national_ids import parse_national_id
+from hub.identity.vault import Vault
+from producers.publisher import now_ms
+
+VAULT_FILE: Final = "vault.db"
+
+
+def vault_path(world: World) -> Path:
+    """Where the vault of `world` lies."""
+    return world.directory / VAULT_FILE
+
+
+def create_vault(world: World) -> None:
+    """Make the vault of a new world; raise `ForeignStore` where it has one."""
+    Vault.create(vault_path(world), world.master_key, world.partitions).close()
+
+
+@contextmanager
+def opened_identity(world: World) -> Iterator[Identity]:
+    """Open identity of `world` as its operator, for as long as the block runs."""
+    vault = Vault.open(vault_path(world), world.master_key)
+    names = world.names
+    channel = KafkaControl(world.connection(names.service("operator")), names, "identity", now_ms)
+    try:
+        yield Identity(vault, world.hub_secret, channel, world.registry, read_basics_rules())
+    finally:
+        channel.close()
+        vault.close()
+
+
+def identity_group(open_world: Callable[[], World], visibility_of: Callable[[World], SeesSomething]) -> click.Group:
+    """Return the group of commands; both functions are called when a command runs, not before."""
+
+    @click.group(name="identity")
+    def group() -> None:
+        """A party's key of a citizen, and the basics that it may know."""
+
+    @group.command(name="key")
+    @click.option("--party", required=True, help="The party that asks, such as `A.SOC`.")
+    def show_key(party: str) -> None:
+        """Read a national id from standard input and print PARTY's own key of that citizen."""
+        national_id, birth_date = _asked_citizen()
+        with opened_identity(open_world()) as identity:
+            click.echo(identity.key_for(national_id, party, birth_date))
+
+    @group.command(name="enrol")
+    def enrol() -> None:
+        """Read national id, birth date and name from standard input and enrol that citizen; print nothing of it."""
+        national_id, birth_date = _asked_citizen()
+        name = _asked("name") or None
+        with opened_identity(open_world()) as identity:
+            identity.enrol(national_id, birth_date, name)
+        click.echo("enrolled")
+
+    @group.command(name="basics")
+    @click.argument("key")
+    @click.option("--party", required=True, help="The party that asks, such as `A.SOC`.")
+    def show_basics(key: str, party: str) -> None:
+        """Print what PARTY may know of the citizen whom it calls KEY."""
+        world = open_world()
+        with opened_identity(world) as identity:
+            basics = identity.basics_of(key, party, visibility_of(world))
+        for label, value in (
+            ("pseudonym", basics.pseudonym),
+            ("birth year", basics.birth_year),
+            ("name", basics.name),
+            ("national id", basics.national_id),
+        ):
+            if value is not None:
+                click.echo(f"{label}: {value}")
+
+    return group
+
+
+def _asked_citizen() -> tuple[str, date | None]:
+    national_id = _asked("national id")
+    told = parse_national_id(national_id).told_birth_date
+    # On a terminal nobody is asked what the id already tells; piped input always has the line.
+    written = "" if told and sys.stdin.isatty() else _asked("birth date (YYYY-MM-DD)")
+    if not written:
+        return national_id, None
+    try:
+        return national_id, date.fromisoformat(written)
+    except ValueError:
+        raise BadNationalId("birth date is no date: expected the form `YYYY-MM-DD`, or an empty line") from None
+
+
+def _asked(label: str) -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt(label, hide_input=True, default="", show_default=False)).strip()
+    return sys.stdin.readline().strip()

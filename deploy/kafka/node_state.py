@@ -1,0 +1,96 @@
+"""What a local broker keeps between starts: its cluster id, its ports and two passwords, in one file.
+
+Rules:
+- The directory is the owner's alone (0700), and so is every file with a secret in it (0600).
+- Ports are drawn below the range from which the system takes ports for outgoing connections: a client that
+  reconnects while the broker is down can then never sit on the broker's own port.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import socket
+import uuid
+from base64 import urlsafe_b64encode
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from contracts.failures import SetupFailure
+
+LOWEST_PORT: Final = 15_000
+HIGHEST_PORT: Final = 30_000
+PORTS_TRIED: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """Identity, ports and passwords of one local broker."""
+
+    cluster_id: str
+    client_port: int
+    controller_port: int
+    broker_password: str = field(repr=False)
+    deployer_password: str = field(repr=False)
+
+    @classmethod
+    def draw(cls) -> NodeState:
+        """Draw a new cluster: its id, two free ports, two passwords."""
+        client_port = free_port()
+        controller_port = free_port(besides=client_port)
+        return cls(_cluster_id(), client_port, controller_port, secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+
+    @classmethod
+    def read(cls, file: Path) -> NodeState:
+        """Read what `write` wrote."""
+        return cls(**json.loads(file.read_text(encoding="utf-8")))
+
+    def write(self, file: Path) -> None:
+        """Write the state, readable by its owner alone."""
+        write_private(file, json.dumps(asdict(self), indent=1))
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write `text` to `file`, which only its owner may read, from the first byte on; never half of it."""
+    fresh = file.with_name(f"{file.name}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)
+    fresh.replace(file)
+
+
+def private_directory(directory: Path) -> Path:
+    """Make `directory` if need be, for its owner alone, and return it."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory.chmod(0o700)
+    return directory
+
+
+def free_port(besides: int = 0) -> int:
+    """Return a port of 127.0.0.1 that is free now."""
+    for _ in range(PORTS_TRIED):
+        port = random.SystemRandom().randrange(LOWEST_PORT, HIGHEST_PORT)
+        if port != besides and is_free(port):
+            return port
+    raise SetupFailure(f"no free port between `{LOWEST_PORT}` and `{HIGHEST_PORT}`: end programs that hold them")
+
+
+def is_free(port: int) -> bool:
+    """Say whether a server could listen on `port` of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _cluster_id() -> str:
+    while True:
+        drawn = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not drawn.startswith("-"):
+            return drawn

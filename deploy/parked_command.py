@@ -1,0 +1,150 @@
+"""`hub parked list|show|retry`: what arrival refused, why, and sending one through the gate again.
+
+Rules:
+- A parked record is listed by publisher and number, with its reason and fix; its content is never printed.
+- A retry is a control record on the hub's own input, like everything that changes a shard; the command waits for
+  its outcome.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from contracts.civil_time import moment_of
+from contracts.failures import NotFound, TransportFailure
+from contracts.topics import HUB_PARTY
+from deploy.options import world_option
+from deploy.stores import opened_stores
+from deploy.world import World
+from hub.broker.kafka_control import KafkaControl
+from hub.shard.admission import RETRY
+from hub.store.records import ParkedResolved, RecordParked
+
+RETRY_SECONDS_MAX = 30.0
+OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedLine:
+    """One parked record and what became of it."""
+
+    shard: int
+    party: str
+    record: RecordParked
+    resolved: ParkedResolved | None
+
+    @property
+    def number(self) -> int:
+        """Its number in its publisher's stream of this shard."""
+        return self.record.originator_version
+
+    @property
+    def outcome(self) -> str:
+        """`open`, or how it was resolved."""
+        return self.resolved.outcome if self.resolved else OPEN
+
+    def values(self) -> dict[str, object]:
+        """Everything that may be printed: never key, value or headers."""
+        return {
+            "shard": self.shard,
+            "party": self.party,
+            "number": self.number,
+            "reason": self.record.reason,
+            "field": self.record.field,
+            "fix": self.record.fix,
+            "recorded_at": moment_of(self.record.recorded_at).isoformat(),
+            "topic": self.record.topic,
+            "partition": self.record.partition,
+            "offset": self.record.offset,
+            "outcome": self.outcome,
+        }
+
+
+@click.group("parked")
+def parked() -> None:
+    """Records that arrival refused."""
+
+
+@parked.command("list")
+@click.option("--party", help="Only what this party published.")
+@click.option("--all", "show_all", is_flag=True, help="Resolved ones as well.")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@world_option
+def list_parked(party: str | None, show_all: bool, as_json: bool, directory: Path) -> None:
+    """List what waits to be dealt with."""
+    lines = [line for line in parked_lines(World.open(directory), party) if show_all or line.outcome == OPEN]
+    if as_json:
+        click.echo(json.dumps([line.values() for line in lines], indent=2))
+        return
+    for line in lines:
+        click.echo(
+            f"shard {line.shard}  {line.party} {line.number}  {line.record.reason}  field {line.record.field}"
+            f"  {line.outcome}"
+        )
+    click.echo(f"{len(lines)} parked records")
+
+
+@parked.command("show")
+@click.argument("party")
+@click.argument("number", type=int)
+@click.option("--shard", type=int, default=0, show_default=True)
+@world_option
+def show(party: str, number: int, shard: int, directory: Path) -> None:
+    """Show why record NUMBER of PARTY was refused and what mends it."""
+    for name, value in find_line(World.open(directory), party, number, shard).values().items():
+        click.echo(f"{name}: {value}")
+
+
+@parked.command("retry")
+@click.argument("party")
+@click.argument("number", type=int)
+@click.option("--shard", type=int, default=0, show_default=True)
+@world_option
+def retry(party: str, number: int, shard: int, directory: Path) -> None:
+    """Send record NUMBER of PARTY through the gate again, and say what became of it."""
+    world = World.open(directory)
+    if find_line(world, party, number, shard).outcome != OPEN:
+        raise NotFound(f"parked record `{number}` of `{party}` is resolved already: see `hub parked list --all`")
+    click.echo(retry_parked(world, party, number, shard))
+
+
+def retry_parked(world: World, party: str, number: int, shard: int) -> str:
+    """Ask the shard to retry, wait for the outcome and return it; raise `TransportFailure` where none comes."""
+    control = KafkaControl(
+        world.connection(world.names.service("operator")), world.names, "operator", lambda: time.time_ns() // 1_000_000
+    )
+    try:
+        control.publish(shard, RETRY, {"party": party, "parkedNumber": number})
+    finally:
+        control.close()
+    deadline = time.monotonic() + RETRY_SECONDS_MAX
+    while time.monotonic() < deadline:
+        outcome = find_line(world, party, number, shard).outcome
+        if outcome != OPEN:
+            return outcome
+        time.sleep(0.1)
+    raise TransportFailure(f"no outcome within {RETRY_SECONDS_MAX:.0f} s: is the hub of this world running")
+
+
+def parked_lines(world: World, party: str | None = None) -> list[ParkedLine]:
+    """Every parked record of a world, or of one party in it."""
+    parties = [party] if party else [HUB_PARTY, *world.registry.parties]
+    lines: list[ParkedLine] = []
+    with opened_stores(world) as stores:
+        for shard, store in enumerate(stores):
+            for name in parties:
+                lines += [ParkedLine(shard, name, record, resolved) for record, resolved in store.parked(name)]
+    return lines
+
+
+def find_line(world: World, party: str, number: int, shard: int) -> ParkedLine:
+    """One parked record; raise `NotFound` where there is none."""
+    for line in parked_lines(world, party):
+        if (line.shard, line.number) == (shard, number):
+            return line
+    raise NotFound(f"no parked record `{number}` of party `{party}` in shard `{shard}`: see `hub parked list --all`")

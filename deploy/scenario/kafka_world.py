@@ -1,0 +1,208 @@
+"""A world on a real Kafka: topics, users and rights of its own, the hub as its own process, real clients throughout.
+
+Rules:
+- The hub runs as in production, `python -m hub`; it ticks nothing itself, the player does.
+- Records carry their own time: a played world's topics take it and keep them.
+- `settle` waits for the store's positions to reach what was published, for nothing to be due, and for every
+  subscription to have applied the last number given out. A hub that ended is reported, not waited for.
+- Everything made for the world is taken off the cluster when it is closed.
+
+The cluster is handed in as its deployer's connection.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from consumers.kafka_source import KafkaSource
+from consumers.store import PartyStore, store_path
+from consumers.subscription import Subscription
+from consumers.visible import VisibleEvent
+from contracts.connection import KafkaConnection
+from contracts.failures import SetupFailure, TransportFailure
+from contracts.parties import PartyRegistry
+from contracts.topics import HUB_PARTY
+from deploy.hub_process import HubProcess, create_hub, hub_directory, shard_path
+from deploy.identity_command import create_vault, vault_path
+from deploy.scenario.citizen import played_national_id
+from deploy.scenario.scenario import Scenario
+from deploy.scenario.world import newest_decisions
+from deploy.world import create_world, remove_world
+from hub.broker.kafka_control import KafkaControl
+from hub.identity.basics import read_basics_rules
+from hub.identity.enrolment import Identity
+from hub.identity.pseudonyms import pseudonym
+from hub.identity.vault import Vault
+from hub.settings import keys_path
+from hub.store.keys import KeyStore
+from hub.store.records import RecordParked, Shown
+from hub.store.sqlite import open_for_reading
+from producers.kafka_transport import KafkaTransport
+from producers.publisher import Publisher
+from producers.transport import OutgoingRecord, Position
+
+PARTITIONS: Final = 1
+SHARD: Final = 0
+SECRET_BYTES: Final = 32
+SETTLE_SECONDS_MAX: Final = 60.0
+POLL_SECONDS: Final = 0.01
+
+
+class KafkaWorld:
+    """One hub on a real cluster (`deploy.scenario.world.World`)."""
+
+    def __init__(self, admin: KafkaConnection, registry: PartyRegistry, directory: Path, world_name: str) -> None:
+        self._clock = 0
+        self._case_id = ""
+        self._published: Counter[str] = Counter()
+        self._publishers: dict[str, Publisher] = {}
+        self._closing = ExitStack()
+        try:
+            self._world = create_world(
+                directory, admin, registry, partitions=PARTITIONS, played=True, world_name=world_name
+            )
+            self._closing.callback(remove_world, self._world, admin)
+            self._start_hub()
+            self._start_identity()
+            self._stores: dict[str, PartyStore] = {}
+            self._subscriptions: dict[str, Subscription] = {}
+            for party in registry:
+                self._subscribe(party.id)
+        except BaseException:
+            self._closing.close()
+            raise
+
+    def _start_hub(self) -> None:
+        create_hub(self._world)
+        self._hub = HubProcess(self._world, tick_seconds=0.0)
+        self._closing.callback(self._hub.stop)
+        self._hub.start()
+        self._keys = KeyStore(keys_path(hub_directory(self._world)), self._world.master_key, read_only=True)
+        self._closing.callback(self._keys.close)
+        self._shard = open_for_reading(shard_path(self._world, SHARD), self._keys)
+        self._closing.callback(self._shard.close)
+
+    def _start_identity(self) -> None:
+        names = self._world.names
+        operator = self._world.connection(names.service("operator"))
+        self._control = KafkaControl(operator, names, "player", lambda: self._clock)
+        self._closing.callback(self._control.close)
+        create_vault(self._world)
+        vault = Vault.open(vault_path(self._world), self._world.master_key)
+        self._closing.callback(vault.close)
+        self._identity = Identity(vault, self._world.hub_secret, self, self._world.registry, read_basics_rules())
+
+    def _subscribe(self, party: str) -> None:
+        path = store_path(self._world.directory, party)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._stores[party] = PartyStore.create(path, party)
+        self._closing.callback(self._stores[party].close)
+        names = self._world.names
+        source = KafkaSource(self._world.connection(names.user(party)), names, party)
+        self._subscriptions[party] = Subscription(party, source, self._stores[party])
+        self._closing.callback(self._subscriptions[party].close)
+
+    def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
+        """Publish a control record and count it (`hub.broker.ports.ControlChannel`)."""
+        self._control.publish(partition, event_type, payload)
+        self._published[self._world.names.hub_input] += 1
+
+    def enrol(self, scenario: Scenario, at: int) -> None:
+        """See `World.enrol`."""
+        self._clock = at
+        national_id = played_national_id(scenario.jurisdiction)
+        self._case_id = self._identity.enrol(national_id, scenario.born)
+        for party in self._world.registry:
+            self._identity.key_for(national_id, party.id, scenario.born)
+
+    def publisher(self, party: str) -> Publisher:
+        """See `World.publisher`."""
+        if party not in self._publishers:
+            names = self._world.names
+            user = names.service("operator") if party == HUB_PARTY else names.user(party)
+            transport = _CountingTransport(KafkaTransport(self._world.connection(user)), self._published)
+            self._closing.callback(transport.close)
+            secret = secrets.token_bytes(SECRET_BYTES)
+            self._publishers[party] = Publisher(party, transport, secret, system="scenario", names=names)
+        return self._publishers[party]
+
+    def key(self, party: str) -> str:
+        """See `World.key`."""
+        return pseudonym(self._world.hub_secret, self._case_id, party, SHARD, PARTITIONS)
+
+    def tick(self, at: int) -> None:
+        """See `World.tick`."""
+        self._clock = at
+        self.publish(SHARD, "ShardTicked", {})
+
+    def settle(self) -> None:
+        """See `World.settle`."""
+        deadline = time.monotonic() + SETTLE_SECONDS_MAX
+        while not self._is_stored():
+            self._check_hub(deadline)
+            time.sleep(POLL_SECONDS)
+        for party, number in self._shard.head().numbers.items():
+            while self._subscriptions[party].numbers().get(SHARD, 0) < number:
+                self._subscriptions[party].advance(0.2)
+                self._check_hub(deadline)
+
+    def _is_stored(self) -> bool:
+        head, due = self._shard.head(), self._shard.next_due()
+        stored = all(head.positions.get(topic, 0) >= count for topic, count in self._published.items())
+        return stored and (due is None or due > head.clock)
+
+    def _check_hub(self, deadline: float) -> None:
+        if not self._hub.is_running:
+            raise SetupFailure(f"the hub ended while a scenario was played: see `{self._hub.log_file}`")
+        if time.monotonic() > deadline:
+            raise TransportFailure(
+                f"the world did not settle within `{SETTLE_SECONDS_MAX:.0f}` s: see `{self._hub.log_file}`"
+            )
+
+    def view(self, party: str) -> Sequence[VisibleEvent]:
+        """See `World.view`."""
+        return self._stores[party].visible()
+
+    def decisions(self, party: str) -> Mapping[str, Shown]:
+        """See `World.decisions`."""
+        return newest_decisions(self._shard.case_records(self._case_id), party)
+
+    def parked(self) -> Sequence[RecordParked]:
+        """See `World.parked`."""
+        return [record for record, _ in self._shard.parked()]
+
+    def close(self) -> None:
+        """Stop the hub, release every client, take the world off the cluster."""
+        self._closing.close()
+
+
+class _CountingTransport:
+    """Counts what was stored per topic, so that `settle` knows what to wait for."""
+
+    def __init__(self, transport: KafkaTransport, published: Counter[str]) -> None:
+        self._transport = transport
+        self._published = published
+
+    def send(
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes,
+        headers: Sequence[tuple[str, bytes]],
+        timestamp_ms: int | None = None,
+    ) -> Position:
+        return self.send_many([OutgoingRecord(topic, key, value, headers, timestamp_ms)])[0]
+
+    def send_many(self, records: Sequence[OutgoingRecord]) -> Sequence[Position]:
+        positions = self._transport.send_many(records)
+        self._published.update(record.topic for record in records)
+        return positions
+
+    def close(self) -> None:
+        self._transport.close()

@@ -1,0 +1,135 @@
+"""Plays a scenario in a world and compares each `X` view.
+
+Rules:
+- In order of recorded time: tick to an instant, wait, publish that instant's records, wait, compare its `X` lines.
+- The citizen is enrolled a day before the first instant.
+- Events are recorded at `rec=` or, without it, when they occurred: the record's own timestamp says so.
+- An event about no citizen (`AnonymousOutreachCounted`) is checked but enters no timeline, so it is not published.
+- `I` values are read and kept; indicators are not compared here.
+
+From `expansion`, through a `World`, to `comparison`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.catalogue import catalogue
+from contracts.event_types import NEVER
+from contracts.fact import ce_id_of, event_id_of
+from deploy.scenario.comparison import Names, ViewComparison, compared
+from deploy.scenario.expansion import Playbook, Statement
+from deploy.scenario.world import World
+
+DAY_MS: Final = 86_400_000
+
+Progress = Callable[[int, int], None]
+"""Called with (instants played, instants in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One scenario played: a comparison per `X` view, and what arrival refused, as `<event>: <reason>`."""
+
+    scenario_id: str
+    views: tuple[ViewComparison, ...]
+    parked: tuple[str, ...]
+
+    @property
+    def equal_count(self) -> int:
+        """How many views are as expected."""
+        return sum(view.is_equal for view in self.views)
+
+    @property
+    def difference_count(self) -> int:
+        """How many differences there are over all views."""
+        return sum(len(view.differences) for view in self.views)
+
+
+def play(playbook: Playbook, world: World, progress: Progress | None = None) -> Outcome:
+    """Play `playbook` in `world`, which must be new, and return what came of it."""
+    scenario = playbook.scenario
+    published = _published(playbook)
+    instants = sorted(
+        {statement.event.recorded_at for statement in published} | {each.at for each in scenario.expectations}
+    )
+    names = names_in(world, playbook)
+    views: list[ViewComparison] = []
+    if instants:
+        world.tick(instants[0] - DAY_MS)
+        world.settle()
+        world.enrol(scenario, instants[0] - DAY_MS)
+        world.settle()
+    for done, instant in enumerate(instants, start=1):
+        world.tick(instant)
+        world.settle()
+        due = [statement for statement in published if statement.event.recorded_at == instant]
+        for statement in due:
+            _publish(world, playbook, statement)
+        if due:
+            world.settle()
+        views += _compare_at(world, names, instant)
+        if progress:
+            progress(done, len(instants))
+    views.sort(key=lambda view: view.line)
+    return Outcome(scenario.id, tuple(views), tuple(_parked(world, names)))
+
+
+def names_in(world: World, playbook: Playbook) -> Names:
+    """Return which scenario event `world` knows under which id."""
+    return Names(playbook, {hub_event_id(world, statement): statement.event.id for statement in _published(playbook)})
+
+
+def _published(playbook: Playbook) -> list[Statement]:
+    """The statements about a citizen."""
+    contracts = catalogue().event_types
+    return [statement for statement in playbook.statements if contracts[statement.event.type].anchor != NEVER]
+
+
+def hub_event_id(world: World, statement: Statement) -> str:
+    """Return the id under which the hub knows `statement` (`<party>/<ce_id>`), published or not."""
+    party = statement.event.party
+    ce_id = world.publisher(party).event_id(statement.event.type, statement.source_ref, statement.revision)
+    return event_id_of(party, ce_id)
+
+
+def _publish(world: World, playbook: Playbook, statement: Statement) -> None:
+    event = statement.event
+    targets = {
+        name: ce_id_of(hub_event_id(world, playbook.statement[target])) for name, target in statement.targets.items()
+    }
+    world.publisher(event.party).publish_values(
+        event.type,
+        {**statement.values, **targets},
+        occurred_at=event.occurred_at,
+        key=world.key(event.party),
+        source_ref=statement.source_ref,
+        revision=statement.revision,
+        published_at=event.recorded_at,
+        timestamp_ms=event.recorded_at,
+    )
+
+
+def _compare_at(world: World, names: Names, instant: int) -> list[ViewComparison]:
+    views: list[ViewComparison] = []
+    for expectation in names.playbook.scenario.expectations:
+        if expectation.at != instant:
+            continue
+        for party, expected in expectation.views.items():
+            decided = names.decided(world.decisions(party), party)
+            seen = names.seen(world.view(party), party)
+            got, differences = compared(expected, decided, seen)
+            views.append(ViewComparison(expectation.line, instant, party, expected, got, tuple(differences)))
+    return views
+
+
+def _parked(world: World, names: Names) -> Sequence[str]:
+    lines: list[str] = []
+    for record in world.parked():
+        party = record.originator_id.partition(":")[2]
+        ce_id = next((value.decode("ascii", "replace") for name, value in record.headers if name == "ce_id"), "")
+        hub_id = event_id_of(party, ce_id)
+        lines.append(f"{names.event_ids.get(hub_id, hub_id)}: {record.reason}, field {record.field}: {record.fix}")
+    return lines

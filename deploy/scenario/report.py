@@ -1,0 +1,108 @@
+"""Writes what came of played scenarios, as text for people and as one JSON document for programs.
+
+Rules:
+- Per `X` view: expected, got, and every difference. A shuffled order is printed only where it differs.
+- The last line counts all views, those of shuffled orders included.
+- `I` values belong to the indicators and are not printed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.categories import categories_of
+from contracts.civil_time import format_local
+from deploy.scenario.comparison import ViewComparison, text_of_view
+from deploy.scenario.player import Outcome
+from deploy.scenario.scenario import ExpectedView, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One scenario with its outcome and, by number of the order, the views of shuffled arrival."""
+
+    scenario: Scenario
+    outcome: Outcome
+    shuffled: Sequence[tuple[int, ViewComparison]] = ()
+
+    @property
+    def views(self) -> list[ViewComparison]:
+        """All views compared."""
+        return [*self.outcome.views, *(view for _, view in self.shuffled)]
+
+
+def counts(played: Sequence[Played]) -> tuple[int, int, int]:
+    """Return (views equal, views, differences)."""
+    views = [view for one in played for view in one.views]
+    return sum(view.is_equal for view in views), len(views), sum(len(view.differences) for view in views)
+
+
+def summary(played: Sequence[Played]) -> str:
+    """Return the last line."""
+    equal, views, differences = counts(played)
+    return f"{equal} of {views} views equal, {differences} differences"
+
+
+def lines(played: Played) -> Iterator[str]:
+    """Return one scenario as text."""
+    scenario = played.scenario
+    yield f"{scenario.id} {scenario.title}"
+    for view in played.outcome.views:
+        yield from _view_lines(scenario, view, "")
+    yield from (f"  parked  {refused}" for refused in played.outcome.parked)
+    if played.shuffled:
+        orders = len({number for number, _ in played.shuffled})
+        equal = sum(view.is_equal for _, view in played.shuffled)
+        yield f"  {orders} shuffled orders of arrival: {equal} of {len(played.shuffled)} views equal"
+        for number, view in played.shuffled:
+            if not view.is_equal:
+                yield from _view_lines(scenario, view, f"  order {number}")
+
+
+def document(played: Sequence[Played]) -> dict[str, Any]:
+    """Return everything as plain values."""
+    equal, views, differences = counts(played)
+    return {
+        "scenarios": [
+            {
+                "id": one.scenario.id,
+                "title": one.scenario.title,
+                "views": [_view_values(one.scenario, view) for view in one.outcome.views],
+                "parked": list(one.outcome.parked),
+                "shuffled": [{"order": n} | _view_values(one.scenario, view) for n, view in one.shuffled],
+            }
+            for one in played
+        ],
+        "equal": equal,
+        "views": views,
+        "differences": differences,
+    }
+
+
+def _view_lines(scenario: Scenario, view: ViewComparison, note: str) -> Iterator[str]:
+    verdict = "equal" if view.is_equal else "DIFFERENT"
+    yield f"  {format_local(view.at, scenario.zone)}  {view.party}  {verdict}{note}"
+    yield f"    expected  {text_of_view(view.expected, scenario.event)}"
+    yield f"    got       {text_of_view(view.got, scenario.event)}"
+    yield from (f"    differs   {difference}" for difference in view.differences)
+
+
+def _view_values(scenario: Scenario, view: ViewComparison) -> dict[str, Any]:
+    return {
+        "line": view.line,
+        "at": format_local(view.at, scenario.zone),
+        "party": view.party,
+        "equal": view.is_equal,
+        "expected": _categories(view.expected),
+        "got": _categories(view.got),
+        "differences": list(view.differences),
+    }
+
+
+def _categories(view: ExpectedView) -> dict[str, dict[str, list[str]]]:
+    return {
+        event_id: {basis: [str(category) for category in categories_of(mask)] for basis, mask in shown.items()}
+        for event_id, shown in view.items()
+    }

@@ -1,0 +1,59 @@
+"""Opens the stores of a world's hub for reading, for commands that look and never write.
+
+Rules:
+- A case lies in one shard; it is found by asking each store.
+- A key of a party leads to a case only through the shard's own index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from contracts.failures import NotFound
+from deploy.hub_process import hub_directory, shard_path
+from deploy.world import World
+from hub.settings import keys_path
+from hub.store.keys import KeyStore
+from hub.store.reader import SQLiteShardReader
+from hub.store.records import CaseRecord
+from hub.store.sqlite import open_for_reading
+
+
+@contextmanager
+def opened_keys(world: World) -> Iterator[KeyStore]:
+    """The data keys of a world's hub, read-only."""
+    keys = KeyStore(keys_path(hub_directory(world)), world.master_key, read_only=True)
+    try:
+        yield keys
+    finally:
+        keys.close()
+
+
+@contextmanager
+def opened_stores(world: World) -> Iterator[list[SQLiteShardReader]]:
+    """Every shard of a world's hub, open for reading; the list index is the shard."""
+    with opened_keys(world) as keys:
+        stores: list[SQLiteShardReader] = []
+        try:
+            stores.extend(open_for_reading(shard_path(world, shard), keys) for shard in range(world.partitions))
+            yield stores
+        finally:
+            for store in stores:
+                store.close()
+
+
+def records_of(stores: list[SQLiteShardReader], case_id: str) -> list[CaseRecord]:
+    """All records of a case; raise `NotFound` where no shard has it."""
+    for store in stores:
+        if records := list(store.case_records(case_id)):
+            return records
+    raise NotFound("no shard has this case: give the case id that `hub case find` prints for a party's key")
+
+
+def case_of(stores: list[SQLiteShardReader], party: str, key: str) -> str:
+    """The case behind a party's own key; raise `NotFound` where there is none."""
+    for store in stores:
+        if case_id := store.cases_of([(party, key)]).get((party, key)):
+            return case_id
+    raise NotFound(f"no case behind this key of party `{party}`: a key is one party's own, is it this party's")

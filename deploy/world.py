@@ -1,0 +1,201 @@
+"""A world: one hub with its parties on one cluster, made once and kept in a directory.
+
+    <directory>/registry.toml   the party registry
+    <directory>/world.json      where the cluster is, the world's name, partitions, whether it is played
+    <directory>/secrets.json    the password of each user, the hub's secret, the master key (owner only)
+
+Rules:
+- A world is made by command, never by opening; making one where one is, is refused.
+- Worlds share a broker and nothing else: names, users, groups and rights all carry the world's name.
+- Users come before rights and rights before topics: a topic that can be seen is already guarded.
+- The directory is the owner's alone. Secrets are never printed; `repr` of a world shows none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+from kafka.admin import (
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    KafkaAdminClient,
+    ResourcePatternFilter,
+    ResourceType,
+)
+from kafka.errors import KafkaError
+
+from contracts.connection import KafkaConnection
+from contracts.failures import BadSetting, NotFound, TransportFailure
+from contracts.parties import PartyRegistry
+from contracts.registry_file import read_registry, write_registry
+from contracts.topics import Names
+from deploy.kafka.node_state import private_directory, write_private
+from deploy.rights import RESERVED, acls_for, check_names, create_acls, users_of
+from deploy.topics import create_topics, delete_topics, topic_settings
+from deploy.users import create_users, delete_users, draw_passwords
+
+WORLD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
+PARTITIONS_MAX: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One world as its directory holds it. `hub_secret` and `master_key` are 32 bytes each."""
+
+    directory: Path
+    registry: PartyRegistry
+    name: str
+    bootstrap: str
+    security_protocol: str
+    ca_file: str | None
+    partitions: int
+    played: bool
+    passwords: Mapping[str, str] = field(repr=False)
+    hub_secret: bytes = field(repr=False)
+    master_key: bytes = field(repr=False)
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Read a world that `create_world` made; raise `NotFound` where there is none."""
+        if not (directory / "world.json").exists():
+            raise NotFound(f"no world in `{directory}`: expected a directory made by `create_world`")
+        described = json.loads((directory / "world.json").read_text(encoding="utf-8"))
+        hidden = json.loads((directory / "secrets.json").read_text(encoding="utf-8"))
+        return cls(
+            directory,
+            read_registry(directory / "registry.toml"),
+            **described,
+            passwords=hidden["passwords"],
+            hub_secret=bytes.fromhex(hidden["hub_secret"]),
+            master_key=bytes.fromhex(hidden["master_key"]),
+        )
+
+    @property
+    def names(self) -> Names:
+        """The names of this world's topics, users and groups."""
+        return Names(self.name)
+
+    def connection(self, user: str) -> KafkaConnection:
+        """How `user` (`names.user(party)`, `names.service("reader")`) connects; raise `NotFound` for a stranger."""
+        if user not in self.passwords:
+            raise NotFound(f"user `{user}` is not of world `{self.name}`: expected a party or a service of it")
+        return KafkaConnection(
+            self.bootstrap,
+            user,
+            self.passwords[user],
+            security_protocol=self.security_protocol,
+            ca_file=self.ca_file,
+        )
+
+    def write(self) -> None:
+        """Write the directory; `world.json` comes last, so half a world is no world."""
+        private_directory(self.directory)
+        hidden = {
+            "passwords": dict(self.passwords),
+            "hub_secret": self.hub_secret.hex(),
+            "master_key": self.master_key.hex(),
+        }
+        described = {
+            "name": self.name,
+            "bootstrap": self.bootstrap,
+            "security_protocol": self.security_protocol,
+            "ca_file": self.ca_file,
+            "partitions": self.partitions,
+            "played": self.played,
+        }
+        write_private(self.directory / "secrets.json", json.dumps(hidden, indent=1))
+        write_registry(self.directory / "registry.toml", self.registry)
+        write_private(self.directory / "world.json", json.dumps(described, indent=1))
+
+
+def create_world(
+    directory: Path,
+    admin: KafkaConnection,
+    registry: PartyRegistry,
+    *,
+    partitions: int,
+    played: bool,
+    world_name: str = "",
+) -> World:
+    """Make users, rights and topics on the cluster of `admin` (the deployer's connection) and keep them in `directory`.
+
+    `played` worlds bring their own record times and keep their records; others are stamped by the broker.
+    Raises `BadSetting` or `BadRegistry` before anything is made, `TransportFailure` where the cluster refuses.
+    """
+    _check(directory, registry, partitions, world_name)
+    names = Names(world_name)
+    world = World(
+        directory,
+        registry,
+        world_name,
+        admin.bootstrap,
+        admin.security_protocol,
+        admin.ca_file,
+        partitions,
+        played,
+        draw_passwords(users_of(names, registry)),
+        secrets.token_bytes(32),
+        secrets.token_bytes(32),
+    )
+    with _administering(admin) as client:
+        create_users(client, world.passwords)
+        create_acls(client, acls_for(names, registry))
+        create_topics(client, topic_settings(names, registry, played=played), partitions=partitions)
+    world.write()
+    return world
+
+
+def remove_world(world: World, admin: KafkaConnection) -> None:
+    """Take topics, rights and users of `world` off the cluster; its directory stays for whoever reads it."""
+    with _administering(admin) as client:
+        delete_topics(client, topic_settings(world.names, world.registry, played=world.played))
+        client.delete_acls([_all_of(f"User:{user}") for user in world.passwords])
+        delete_users(client, world.passwords)
+
+
+def _check(directory: Path, registry: PartyRegistry, partitions: int, world_name: str) -> None:
+    check_names(registry)
+    if (directory / "world.json").exists():
+        raise BadSetting(f"directory `{directory}` holds a world already: expected a new directory")
+    if not 1 <= partitions <= PARTITIONS_MAX:
+        raise BadSetting(f"partitions `{partitions}`: expected 1 to {PARTITIONS_MAX}")
+    parties = {party.name_in_topics for party in registry}
+    if world_name and (not WORLD_NAME.fullmatch(world_name) or world_name in RESERVED | parties):
+        raise BadSetting(
+            f"world name `{world_name}`: expected lower-case letters, digits and `-`, "
+            "and neither a party's name nor one of the hub's own words"
+        )
+
+
+@contextmanager
+def _administering(admin: KafkaConnection) -> Iterator[KafkaAdminClient]:
+    try:
+        client = KafkaAdminClient(**admin.client_options())
+        try:
+            yield client
+        finally:
+            client.close()
+    except KafkaError as error:
+        raise TransportFailure(
+            f"the cluster at `{admin.bootstrap}` refused user `{admin.user}`: `{type(error).__name__}`; "
+            "expected a reachable cluster and a deployer's rights"
+        ) from error
+
+
+def _all_of(principal: str) -> ACLFilter:
+    return ACLFilter(
+        principal,
+        None,
+        ACLOperation.ANY,
+        ACLPermissionType.ANY,
+        ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
+    )

@@ -1,0 +1,63 @@
+"""One worker of the hub: `python -m hub`. Settings come from `HUB_...` variables; see `hub.settings`.
+
+Rules:
+- It opens stores, it never makes one.
+- On SIGTERM or SIGINT it finishes its batch, confirms what was sent, and ends with 0.
+- A failure that the next start can get over (Kafka away) is retried here; any other ends the worker with 1 and one
+  line on standard error. A stale owner ends so, too: another worker has the shard.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+
+from contracts.failures import Failure, TransportFailure
+from hub.settings import load_settings
+from hub.wiring import Worker, open_worker
+
+RETRY_SECONDS = 1.0
+
+log = logging.getLogger("hub")
+
+
+def main() -> int:
+    """Run until told to stop; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run(open_worker(load_settings()), stop)
+    except Failure as failure:
+        log.error("the worker stops: %s", failure)
+        return 1
+    return 0
+
+
+def run(worker: Worker, stop: threading.Event) -> None:
+    """Step every shard in turn until `stop` is set."""
+    try:
+        worker.serve_metrics()
+        while not stop.is_set():
+            try:
+                worker.start()
+                _step_until(worker, stop)
+            except TransportFailure as failure:
+                log.warning("kafka: %s", failure)
+                worker.rest()
+                time.sleep(RETRY_SECONDS)
+    finally:
+        worker.close()
+
+
+def _step_until(worker: Worker, stop: threading.Event) -> None:
+    while not stop.is_set():
+        worker.step()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

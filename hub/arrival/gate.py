@@ -1,0 +1,193 @@
+"""The gate: whether one record of a party's topic may enter, and if not, under which reason code it is parked.
+
+Two halves, both pure:
+- `read` and `key_of` look at the record and its contract alone: size, frame, schema, Avro, headers, source, type,
+  who may state it, values, partition. No lookup, no clock: the recorded time is handed in.
+- `place` asks what the shard knows of this publisher's own records: the case behind its key, a repeat, what is
+  corrected, which consent is amended.
+
+Rules:
+- A reason code depends only on the record, its contract and what its publisher may already know.
+- Nothing of a value about a citizen goes into a message.
+
+An `InputRecord` comes from `hub.broker`; what passes becomes a `Fact` on the case's timeline (`hub.shard`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from contracts.cloudevents import Attributes, parse_attributes
+from contracts.codec import Codec
+from contracts.event_types import EventType
+from contracts.fact import Fact, event_id_of
+from contracts.failures import Refused
+from contracts.models import fault_in
+from contracts.parties import Party
+from contracts.partitioning import partition_of
+from contracts.reasons import Reason
+from hub.broker.ports import InputRecord
+
+VALUE_BYTES_MAX: Final = 64 * 1024
+KEY_BYTES_MAX: Final = 64
+CLOCK_SKEW_MS_MAX: Final = 60_000
+"""How far an agency's clock may be ahead of the broker's before its fact counts as in the future."""
+
+PUBLISHED: Final = "published"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A record that is sound in itself, whoever it is about."""
+
+    party: str
+    event_id: str
+    event_type: EventType
+    attributes: Attributes
+    payload: Mapping[str, Any]
+    schema_id: int
+    body: bytes
+    framed: bytes
+
+    @property
+    def occurred_at(self) -> int:
+        """When it happened, says the agency (milliseconds)."""
+        return int(self.payload["occurredAt"])
+
+    @property
+    def corrects(self) -> str | None:
+        """The event id that this one replaces."""
+        return event_id_of(self.party, self.attributes.corrects) if self.attributes.corrects else None
+
+
+class Knowledge(Protocol):
+    """What the gate may ask of one case; all of it the publisher's own, or told to the publisher."""
+
+    def is_live(self, event_id: str, event_type: str | None) -> bool:
+        """Whether the event is on the timeline (as `event_type`, if given), neither corrected nor retracted."""
+
+    def consent_known_to(self, consent_id: str, party: str) -> bool:
+        """Whether `party` collected the consent or is named in it."""
+
+
+def read(record: InputRecord, party: Party, recorded_at: int, codec: Codec) -> Statement:
+    """Return what `record` states, checked against its contract, or raise `Refused` with its reason code."""
+    value = record.value
+    if not value:
+        raise Refused(Reason.EMPTY_VALUE, "value", "send the framed Avro record; `in.*` topics have no tombstones")
+    if len(value) > VALUE_BYTES_MAX:
+        raise Refused(Reason.TOO_LARGE, "value", f"keep a record at or below {VALUE_BYTES_MAX} bytes")
+    decoded = codec.decode(value)
+    if decoded.form != PUBLISHED:
+        raise Refused(Reason.UNKNOWN_SCHEMA, "schema id", "use the id of the published form, not of the disclosed one")
+    attributes = parse_attributes(record.headers)
+    event_type = decoded.event_type
+    _check_who(attributes, event_type, party)
+    if fault := fault_in(event_type, decoded.payload):
+        field, rule = fault
+        raise Refused(Reason.VALUE_OUTSIDE_MODEL, field, rule)
+    if decoded.payload["occurredAt"] > recorded_at + CLOCK_SKEW_MS_MAX:
+        raise Refused(Reason.IN_THE_FUTURE, "occurredAt", "state a fact when it has happened; check the clock")
+    event_id = event_id_of(party.id, attributes.id)
+    return Statement(
+        party.id, event_id, event_type, attributes, decoded.payload, decoded.schema_id, decoded.body, value
+    )
+
+
+def _check_who(attributes: Attributes, event_type: EventType, party: Party) -> None:
+    if attributes.party != party.id:
+        raise Refused(
+            Reason.SOURCE_NOT_TOPICS_PARTY, "ce_source", "publish on the topic of the party that the source names"
+        )
+    if attributes.type != event_type.ce_type:
+        raise Refused(Reason.TYPE_NOT_SCHEMAS, "ce_type", f"the value's schema belongs to `{event_type.ce_type}`")
+    if not event_type.may_state(party.role):
+        raise Refused(
+            Reason.MAY_NOT_STATE, "ce_type", f"role `{party.role}` may not state `{event_type.name}`; see its contract"
+        )
+
+
+def key_of(record: InputRecord, partitions: int) -> str:
+    """Return the key of `record`, or raise `Refused` where it is none or lies on another partition."""
+    key = record.key or b""
+    if not key or len(key) > KEY_BYTES_MAX or not key.isascii():
+        raise Refused(Reason.UNKNOWN_KEY, "key", "use the pseudonym that the hub gave this party for the citizen")
+    if partition_of(key, partitions) != record.partition:
+        raise Refused(
+            Reason.WRONG_PARTITION,
+            "partition",
+            "partition by murmur2 of the key (librdkafka: `partitioner=murmur2_random`)",
+        )
+    return key.decode("ascii")
+
+
+def digest_of(statement: Statement, case_id: str) -> bytes:
+    """Return what a repeat of this event must equal: all that it states, of whom; not when it was sent."""
+    attributes = statement.attributes
+    parts = (case_id, attributes.source, attributes.type, attributes.corrects or "")
+    return hashlib.sha256("\n".join(parts).encode() + b"\n" + statement.framed).digest()
+
+
+def is_repeat(digest: bytes, known: bytes | None) -> bool:
+    """Whether the event of this digest is stored already; raise `Refused` where the same id states something else."""
+    if known is None:
+        return False
+    if known != digest:
+        raise Refused(
+            Reason.SAME_ID_OTHER_BYTES, "ce_id", "state a changed fact as the next revision, with `ce_corrects`"
+        )
+    return True
+
+
+def place(statement: Statement, case: Knowledge) -> None:
+    """Raise `Refused` where the event refers to something that this publisher has not stated or been told."""
+    corrected = statement.corrects
+    if corrected and not case.is_live(corrected, statement.event_type.name):
+        raise Refused(
+            Reason.CORRECTS_NOTHING,
+            "ce_corrects",
+            "name the newest revision of an event of the same type, stated by this party of this citizen",
+        )
+    check = REFERENCES.get(statement.event_type.name)
+    if check:
+        check(statement, case)
+
+
+def _check_retraction(statement: Statement, case: Knowledge) -> None:
+    target = event_id_of(statement.party, statement.payload["targetEventId"])
+    if not case.is_live(target, None):
+        raise Refused(
+            Reason.CORRECTS_NOTHING, "targetEventId", "name the newest revision of an event that this party stated"
+        )
+
+
+def _check_amendment(statement: Statement, case: Knowledge) -> None:
+    if not case.consent_known_to(statement.payload["consentId"], statement.party):
+        raise Refused(
+            Reason.UNKNOWN_CONSENT,
+            "consentId",
+            "amend a consent that this party collected or is named in, given before",
+        )
+
+
+REFERENCES: Final[Mapping[str, Callable[[Statement, Knowledge], None]]] = {
+    "EventRetracted": _check_retraction,
+    "ConsentAmended": _check_amendment,
+}
+"""The event types that refer to an earlier one in their payload, and how that reference is checked."""
+
+
+def fact_of(statement: Statement, recorded_at: int) -> Fact:
+    """Return the fact that an admitted record states, with the hub's recorded time."""
+    return Fact(
+        statement.event_id,
+        statement.event_type.name,
+        statement.party,
+        statement.occurred_at,
+        recorded_at,
+        statement.payload,
+        statement.corrects,
+    )

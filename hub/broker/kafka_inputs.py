@@ -1,0 +1,239 @@
+"""Kafka as a shard's inputs: partition k of `in.hub.v1` and of every party's input topic.
+
+Rules:
+- Positions come from the store and are sought; committed offsets and consumer groups play no part here.
+- No deserializers: bytes come as they are, refusing one is arrival's business.
+- The ends of the logs are asked over a connection of their own: on the reading one the question would wait behind
+  a fetch that waits for records.
+- An input with much in hand is paused until half of it is given out.
+- A consumer that met a damaged batch or makes no progress is thrown away (it would spin for ever); the caller gets
+  `TransportFailure` and starts again from its stored positions.
+- A position outside its log means another cluster or a lost log: `ForeignStore`, nothing is read.
+
+Records come from the agencies' producers and go to the shard's batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from contracts.connection import KafkaConnection
+from contracts.failures import ForeignStore, TransportFailure
+from contracts.parties import PartyRegistry
+from contracts.topics import Names
+from hub.broker.header_names import repair_header_names
+from hub.broker.merge import Merge
+from hub.broker.ports import InputRecord, Positions
+
+HAND_RECORDS_MAX: Final = 10_000
+HAND_BYTES_MAX: Final = 8 * 1024 * 1024
+FETCH_WAIT_MS: Final = 100
+ENDS_WAIT_MS: Final = 2_000
+START_WAIT_MS: Final = 15_000
+FILL_SECONDS_MAX: Final = 0.2
+PROGRESS_SECONDS_MAX: Final = 30.0
+
+
+class KafkaInputs:
+    """Implements `hub.broker.ports.Inputs`. `connection` is the hub reader's."""
+
+    def __init__(self, connection: KafkaConnection, names: Names, registry: PartyRegistry, partition: int) -> None:
+        repair_header_names()
+        self._connection = connection
+        self._names = names
+        self._topics = input_topics(names, registry)
+        self._partition = partition
+        self._reader: KafkaConsumer | None = None
+        self._ends: KafkaConsumer | None = None
+        self._merge = Merge({})
+        self._paused: set[str] = set()
+        self._progressed_at = 0.0
+
+    def start(self, positions: Positions) -> None:
+        """Read from `positions`; a topic not named is read from its first record.
+
+        May be called again, after a failure too: everything in hand is dropped. Raises `ForeignStore` where a
+        position lies outside its log, `TransportFailure` where the cluster does not answer.
+        """
+        self.close()
+        with self._answering():
+            self._ends = KafkaConsumer(**self._options())
+            starts = self._checked_starts(self._topics, positions)
+            self._reader = KafkaConsumer(**self._options())
+            self._merge = Merge(starts)
+            self._paused = set()
+            self._assign(starts)
+        self._progressed_at = time.monotonic()
+
+    def join(self, registry: PartyRegistry) -> None:
+        """Read the inputs of parties that are new in `registry` as well, each from its first record."""
+        fresh = [topic for topic in input_topics(self._names, registry) if topic not in self._topics]
+        if not fresh:
+            return
+        reader = self._started(self._reader)
+        with self._answering():
+            starts = self._checked_starts(fresh, {})
+            resumed = {topic: self._position(reader, topic) for topic in self._topics}
+            self._topics = [*self._topics, *fresh]
+            for topic, offset in starts.items():
+                self._merge.join(topic, offset)
+            self._paused = set()
+            self._assign(resumed | starts)
+
+    def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
+        """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
+        deadline = time.monotonic() + wait_seconds
+        with self._answering():
+            while True:
+                self._fill(limit, deadline)
+                taken = self._merge.take(limit)
+                self._resume_drained()
+                if taken:
+                    self._progressed_at = time.monotonic()
+                    return taken
+                self._watch()
+                if time.monotonic() >= deadline:
+                    return []
+
+    def lag_records(self) -> int:
+        """How many records lie between what was taken and the ends of the logs, as last seen."""
+        return self._merge.behind
+
+    def close(self) -> None:
+        """Release both connections; what is in hand is dropped and will be read again."""
+        for client in (self._reader, self._ends):
+            if client is not None:
+                client.close(autocommit=False, timeout_ms=1000)
+        self._reader = self._ends = None
+
+    def _fill(self, limit: int, deadline: float) -> None:
+        """Poll until a cut is open and `limit` of it (or all of it) is in hand, or time is up."""
+        if not self._merge.open:
+            if not self._merge.beyond_cut:
+                self._poll(limit, deadline - time.monotonic())
+            if not self._merge.beyond_cut or not self._look_at_ends():
+                return
+        filled_by = min(deadline, time.monotonic() + FILL_SECONDS_MAX)
+        while not self._merge.ready(limit) and not (self._paused and not self._merge.waited_for):
+            left = filled_by - time.monotonic()
+            got_some = self._poll(limit, left)
+            if left <= 0 or (not got_some and not self._merge.waited_for):
+                return
+
+    def _poll(self, limit: int, wait_seconds: float) -> bool:
+        reader = self._started(self._reader)
+        polled = reader.poll(timeout_ms=max(0, int(wait_seconds * 1000)), max_records=max(limit, 1))
+        for place, records in polled.items():
+            self._merge.add(place.topic, [_input_record(record) for record in records])
+            self._pause_full(place.topic)
+        for topic in self._merge.waited_for:
+            self._merge.fetched_to(topic, self._position(reader, topic))
+        return bool(polled)
+
+    def _look_at_ends(self) -> bool:
+        try:
+            found = self._started(self._ends).end_offsets(self._places(self._topics), timeout_ms=ENDS_WAIT_MS)
+        except KafkaTimeoutError:
+            return False
+        self._merge.cut({place.topic: offset for place, offset in found.items()})
+        return True
+
+    def _pause_full(self, topic: str) -> None:
+        records, size = self._merge.in_hand(topic)
+        if topic not in self._paused and (records >= HAND_RECORDS_MAX or size >= HAND_BYTES_MAX):
+            self._started(self._reader).pause(TopicPartition(topic, self._partition))
+            self._paused.add(topic)
+
+    def _resume_drained(self) -> None:
+        for topic in list(self._paused):
+            records, size = self._merge.in_hand(topic)
+            if records <= HAND_RECORDS_MAX // 2 and size <= HAND_BYTES_MAX // 2:
+                self._started(self._reader).resume(TopicPartition(topic, self._partition))
+                self._paused.discard(topic)
+
+    def _watch(self) -> None:
+        if not self._merge.open:
+            self._progressed_at = time.monotonic()
+        elif time.monotonic() - self._progressed_at > PROGRESS_SECONDS_MAX:
+            waited_for = ", ".join(self._merge.waited_for)
+            self.close()
+            raise TransportFailure(
+                f"no record of `{waited_for}` came for `{PROGRESS_SECONDS_MAX:.0f}` s although there are some: "
+                "the consumer was thrown away, start again from the stored positions"
+            )
+
+    def _checked_starts(self, topics: Iterable[str], positions: Positions) -> dict[str, int]:
+        places = self._places(topics)
+        ends_reader = self._started(self._ends)
+        firsts = ends_reader.beginning_offsets(places, timeout_ms=START_WAIT_MS)
+        ends = ends_reader.end_offsets(places, timeout_ms=START_WAIT_MS)
+        starts: dict[str, int] = {}
+        for place in places:
+            start = positions.get(place.topic, firsts[place])
+            if not firsts[place] <= start <= ends[place]:
+                raise ForeignStore(
+                    f"position `{start}` of `{place.topic}` partition `{place.partition}` is outside its log "
+                    f"(`{firsts[place]}` to `{ends[place]}`): expected the cluster this store was made for; "
+                    "do not start this shard until it is known what was lost"
+                )
+            starts[place.topic] = start
+        return starts
+
+    def _assign(self, starts: Mapping[str, int]) -> None:
+        reader = self._started(self._reader)
+        reader.assign(self._places(starts))
+        for topic, offset in starts.items():
+            reader.seek(TopicPartition(topic, self._partition), offset)
+
+    def _position(self, reader: KafkaConsumer, topic: str) -> int:
+        position: int = reader.position(TopicPartition(topic, self._partition), timeout_ms=ENDS_WAIT_MS)
+        return position
+
+    def _places(self, topics: Iterable[str]) -> list[TopicPartition]:
+        return [TopicPartition(topic, self._partition) for topic in topics]
+
+    def _options(self) -> dict[str, Any]:
+        return self._connection.consumer_options() | {"fetch_max_wait_ms": FETCH_WAIT_MS}
+
+    def _started(self, client: KafkaConsumer | None) -> KafkaConsumer:
+        if client is None:
+            raise TransportFailure("the inputs are not started: call `start` with the stored positions")
+        return client
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
+            self.close()
+            raise ForeignStore(
+                f"a log no longer holds the next record to read (`{type(error).__name__}`): expected records to stay "
+                "until they are stored; do not start this shard until it is known what was lost"
+            ) from error
+        except KafkaError as error:
+            self.close()
+            raise TransportFailure(
+                f"reading from `{self._connection.bootstrap}` failed with `{type(error).__name__}`: the consumer was "
+                "thrown away, start again from the stored positions"
+            ) from error
+        except ForeignStore:
+            self.close()
+            raise
+
+
+def input_topics(names: Names, registry: PartyRegistry) -> list[str]:
+    """The input topics of a hub: its own, then each party's."""
+    return [names.hub_input, *(names.input(party.id) for party in registry)]
+
+
+def _input_record(record: Any) -> InputRecord:
+    headers = tuple((name, value if value is not None else b"") for name, value in record.headers)
+    return InputRecord(
+        record.topic, record.partition, record.offset, record.timestamp, record.key, record.value, headers
+    )

@@ -1,0 +1,229 @@
+"""One case: its facts, what each party was told of them, and what follows from both; folded from its records.
+
+Rules:
+- Any order of the same facts (with the same recorded times) gives the same case: a correction may come before
+  what it corrects.
+- A fact is dead once it is corrected or retracted; it stays on the timeline. Retracting a correction does not
+  bring back what it corrected.
+- The whole history is kept only while something needs it. A case restored from its cache row has its gate facts
+  and counts, so an event that leaves the standing as it was costs the same however long the timeline is.
+
+Records come from `hub.store` or from the shard's current batch; `hub.disclosure` reads the case to settle it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Final
+
+from contracts.catalogue import Catalogue
+from contracts.categories import Category
+from contracts.codec import Codec
+from contracts.event_types import EventType
+from contracts.fact import Fact, Outline, event_id_of, outline_of
+from contracts.failures import DamagedStore
+from hub.store.records import CaseRecord, CitizenEnrolled, DecisionsRecorded, FactRecorded, Shown
+
+RETRACTION: Final = "EventRetracted"
+CORRECTED: Final = "corrected"
+RETRACTED: Final = "retracted"
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineFact:
+    """A fact on the timeline: its place (`version`), its outline, and its Avro body to cut from."""
+
+    version: int
+    outline: Outline
+    recorded_at: int
+    corrects: str | None
+    schema_id: int
+    body: bytes
+    published_at: int
+    correlation: str | None
+    causation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How a case reads its own records: contracts, and which types its standing is derived from.
+
+    `code` names the code and rules in force: a cache row written under others is thrown away.
+    """
+
+    catalogue: Catalogue
+    codec: Codec
+    gate_types: frozenset[str]
+    code: str
+
+
+@dataclass(slots=True)
+class CaseTimeline:
+    """The folded state of one case. `facts` and `told` are complete only while `history_held` is true."""
+
+    case_id: str
+    version: int = 0
+    enrolled: CitizenEnrolled | None = None
+    gate_facts: dict[str, Fact] = field(default_factory=dict)
+    gate_bodies: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    """Event id -> (schema id, Avro body) of each gate fact."""
+    dead: dict[str, str] = field(default_factory=dict)
+    """Event id -> `corrected` or `retracted`, also of events that have not arrived."""
+    fact_counts: dict[str, int] = field(default_factory=dict)
+    """Live facts per party, consent and governance records left out."""
+    record_counts: dict[str, int] = field(default_factory=dict)
+    """Live records per party, of every kind."""
+    settled_at: int = 0
+    standing_inputs: int = 0
+    """Counts the changes of anything that the standing is derived from: equal count, equal inputs."""
+    history_held: bool = True
+    facts: dict[str, TimelineFact] = field(default_factory=dict)
+    told: dict[str, dict[str, Shown]] = field(default_factory=dict)
+    """Event id -> party -> what it may see by the newest decision; empty = it was told, and it was taken back."""
+    event_at: dict[int, str] = field(default_factory=dict)
+
+    def fold(self, record: CaseRecord, reader: Reader) -> None:
+        """Take in one stored record; raise `DamagedStore` where its version is not the next."""
+        if record.originator_version != self.version + 1:
+            raise DamagedStore(
+                f"case stream: expected version `{self.version + 1}`, found `{record.originator_version}`"
+            )
+        if isinstance(record, FactRecorded):
+            self.admit(record, fact_recorded(record, reader), reader)
+        elif isinstance(record, DecisionsRecorded):
+            self.decided(record)
+        else:
+            self.enrolled, self.version = record, record.originator_version
+
+    def admit(self, record: FactRecorded, fact: Fact, reader: Reader) -> None:
+        """Take in a fact whose payload is at hand; `record` is how it is stored."""
+        self.version = record.originator_version
+        event_type = reader.catalogue.event_types[fact.event_type]
+        self.facts[fact.event_id] = TimelineFact(
+            record.originator_version,
+            outline_of(fact, event_type),
+            fact.recorded_at,
+            fact.corrects,
+            record.schema_id,
+            record.value,
+            record.published_at,
+            record.correlation,
+            record.causation,
+        )
+        self.event_at[record.originator_version] = fact.event_id
+        if fact.event_type in reader.gate_types:
+            self.gate_facts[fact.event_id] = fact
+            self.gate_bodies[fact.event_id] = (record.schema_id, record.value)
+            self.standing_inputs += 1
+        if fact.event_id not in self.dead:
+            self._count(fact.party, event_type, +1)
+        if fact.corrects:
+            self._kill(fact.corrects, CORRECTED, reader)
+        if fact.event_type == RETRACTION:
+            self._kill(event_id_of(fact.party, fact.payload["targetEventId"]), RETRACTED, reader)
+
+    def decided(self, record: DecisionsRecorded) -> None:
+        """Take in one settlement."""
+        self.version, self.settled_at = record.originator_version, record.clock
+        for decision in record.decisions:
+            event_id = self.event_at.get(decision.fact_version)
+            if event_id is not None:
+                self.told.setdefault(event_id, {})[decision.party] = decision.shown
+            elif self.history_held:
+                raise DamagedStore(f"a decision names version `{decision.fact_version}`, which is no fact of its case")
+
+    def _kill(self, event_id: str, how: str, reader: Reader) -> None:
+        newly_dead = event_id not in self.dead
+        # Corrected wins: the correction stands in the old fact's place, for its publisher too.
+        if newly_dead or how == CORRECTED:
+            self.dead[event_id] = how
+            self.standing_inputs += 1
+        victim = self.facts.get(event_id)
+        if newly_dead and victim is not None:
+            self._count(victim.outline.party, reader.catalogue.event_types[victim.outline.event_type], -1)
+
+    def _count(self, party: str, event_type: EventType, by: int) -> None:
+        counts = [self.record_counts] if event_type.anchor == Category.CO else [self.record_counts, self.fact_counts]
+        for count in counts:
+            before = count.get(party, 0)
+            count[party] = before + by
+            if (before > 0) != (before + by > 0):
+                self.standing_inputs += 1
+
+    def live_gate_facts(self) -> Iterator[Fact]:
+        """The gate facts that are neither corrected nor retracted."""
+        return (fact for event_id, fact in self.gate_facts.items() if event_id not in self.dead)
+
+    @property
+    def participants(self) -> frozenset[str]:
+        """Parties with a live fact that is not a consent or governance record."""
+        return frozenset(party for party, count in self.fact_counts.items() if count > 0)
+
+    @property
+    def publishers(self) -> frozenset[str]:
+        """Parties with a live record of any kind."""
+        return frozenset(party for party, count in self.record_counts.items() if count > 0)
+
+    def is_live(self, event_id: str, event_type: str | None) -> bool:
+        """Whether the event is here (as `event_type`, if given), neither corrected nor retracted.
+
+        Asks the whole history: see `history_held`.
+        """
+        entry = self.facts.get(event_id)
+        if entry is None or event_id in self.dead:
+            return False
+        return event_type is None or entry.outline.event_type == event_type
+
+    def consent_known_to(self, consent_id: str, party: str) -> bool:
+        """Whether `party` collected the consent, stated it, or is named in it."""
+        for fact in self.live_gate_facts():
+            payload = fact.payload
+            if fact.event_type == "ConsentGiven" and payload["consentId"] == consent_id:
+                named = {fact.party, payload["collectedBy"], *payload["sources"], *payload["recipients"]}
+                if party in named:
+                    return True
+        return False
+
+    def victim_of(self, event_id: str) -> str | None:
+        """The event that this one corrects or retracts."""
+        entry = self.facts[event_id]
+        if entry.outline.event_type == RETRACTION:
+            return event_id_of(entry.outline.party, entry.outline.references["targetEventId"])
+        return entry.corrects
+
+    def weight(self) -> int:
+        """How many facts are held, for the bound of the cache."""
+        return len(self.facts) + len(self.gate_facts) + 1
+
+
+def fact_recorded(record: FactRecorded, reader: Reader) -> Fact:
+    """Return the fact that a stored record holds."""
+    return Fact(
+        record.event_id,
+        record.event_type,
+        record.party,
+        record.occurred_at,
+        record.recorded_at,
+        reader.codec.decode_body(record.schema_id, record.value),
+        record.corrects,
+    )
+
+
+def timeline_of(case_id: str, records: Iterable[CaseRecord], reader: Reader) -> CaseTimeline:
+    """Fold a whole case."""
+    case = CaseTimeline(case_id)
+    for record in records:
+        case.fold(record, reader)
+    return case
+
+
+def known_at(records: Iterable[CaseRecord], instant: int) -> Iterator[CaseRecord]:
+    """The records that the hub held at `instant` (replay as known at T): recorded times never go back."""
+
+    def held(record: CaseRecord) -> bool:
+        when = record.clock if isinstance(record, DecisionsRecorded) else record.recorded_at
+        return when <= instant
+
+    return takewhile(held, records)

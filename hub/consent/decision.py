@@ -1,0 +1,277 @@
+"""The decision: which categories of one fact a receiver may see, and on what basis.
+
+Rules (domain specification, 4.1, in this order):
+- A publisher's own fact comes back whole (`OWN`). A consent or governance record goes to those it names (`CO`).
+- Never-rules close first. Then, for each category, the first that permits: the statutory rules in the rule set's
+  order, the consents in the order in which they were given (`C:<id>`), break-glass (`BG`).
+- Gates close rules, and some of them everything, for a role.
+- Anchor (L1): unless the fact's anchor category is open, nothing of it is.
+- What no line opens is closed. An unknown party, role, purpose, domain or name opens nothing.
+
+Pure. A standing comes from `standing.derive`, an outline from `contracts.fact`; `Shown` goes to disclosure.
+A decider belongs to one policy and one standing; it compiles what it is asked for once and keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from contracts.categories import ALL_CATEGORIES, BIT, NO_CATEGORY, Category
+from contracts.fact import Outline
+from contracts.parties import Party
+from hub.consent.conditions import CONDITIONS, FACT_CONDITIONS, SINCE
+from hub.consent.explanation import Reasoning, explained
+from hub.consent.policy import Policy
+from hub.consent.relations import BETWEEN, NAMED_BY, WHO, WITHIN
+from hub.consent.rule_set import Gate, Grant, Rule, Side
+from hub.consent.standing import Standing
+
+Shown = tuple[tuple[str, int], ...]
+"""The open categories by basis: (basis, mask) pairs sorted by basis; empty where nothing is shown."""
+
+OWN: Final = "OWN"
+CONSENT_RECORD: Final = "CO"
+BREAK_GLASS: Final = "BG"
+NOTHING: Final[Shown] = ()
+_CO: Final = BIT[Category.CO]
+
+FactTest = Callable[[Outline, str], bool]
+FactLimit = Callable[[Outline], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One compiled line of a table: `basis` opens `mask` of facts from `not_before` (milliseconds) that pass."""
+
+    basis: str
+    mask: int
+    not_before: int | None = None
+    tests: tuple[FactTest, ...] = ()
+    limit: FactLimit | None = None
+
+
+class Decider:
+    """Decides every fact of a case for one standing. Holds no case data beyond the standing."""
+
+    def __init__(self, policy: Policy, standing: Standing) -> None:
+        self.policy, self.standing = policy, standing
+        self._who: dict[str, frozenset[str]] = {}
+        self._tables: dict[tuple[str, str, str], tuple[Opening, ...]] = {}
+        self._candidates: dict[tuple[str, str], frozenset[str]] = {}
+        self._closed: dict[str, int] = {}
+        self._grants = tuple(
+            (rule, grant)
+            for rule_id in policy.rules.order
+            for rule in policy.rules.rules
+            if rule.id == rule_id
+            for grant in rule.grants
+            if self.holds(grant.conditions)
+        )
+
+    def shown(self, outline: Outline, receiver: str) -> Shown:
+        """Return what `receiver` may see of the fact behind `outline`, by basis."""
+        if outline.party == receiver:
+            return ((OWN, outline.categories),)
+        if outline.anchor == _CO:
+            return self._record_shown(outline, receiver)
+        found = self.opened(outline, receiver)
+        if not found:
+            return NOTHING
+        # L1. An anchor without a category (an unknown domain) is never open.
+        if not any(mask & outline.anchor for mask in found.values()):
+            return NOTHING
+        return tuple(sorted(found.items())) if len(found) > 1 else tuple(found.items())
+
+    def opened(self, outline: Outline, receiver: str) -> dict[str, int]:
+        """Return the categories that rules, consents and break-glass open by basis, before the anchor is asked for."""
+        left, occurred_at = outline.categories, outline.occurred_at
+        found: dict[str, int] = {}
+        for opening in self._table(outline.party, outline.event_type, receiver):
+            mask = left & opening.mask
+            if not mask or (opening.not_before is not None and occurred_at < opening.not_before):
+                continue
+            if opening.tests and not all(test(outline, receiver) for test in opening.tests):
+                continue
+            if opening.limit is not None:
+                mask &= opening.limit(outline)
+                if not mask:
+                    continue
+            found[opening.basis] = found.get(opening.basis, NO_CATEGORY) | mask
+            left &= ~mask
+            if not left:
+                break
+        return found
+
+    def explain(self, outline: Outline, receiver: str) -> list[Reasoning]:
+        """Return, for each category that the fact has something in, why `receiver` is or is not shown it."""
+        return explained(self, outline, receiver)
+
+    def candidates(self, outline: Outline) -> frozenset[str]:
+        """Return the registered parties worth asking about a fact, its publisher among them."""
+        if outline.anchor == _CO:
+            found = self.record_parties(outline)
+        else:
+            key = (outline.party, outline.event_type)
+            standing_ones = self._candidates.get(key)
+            if standing_ones is None:
+                standing_ones = self._candidates[key] = self._candidates_of(*key)
+            found = standing_ones
+            for _, grant in self._grants:
+                if grant.named_by is not None and _about(grant, outline.event_type):
+                    found |= NAMED_BY[grant.named_by](self.policy, self.standing, outline)
+        return frozenset(party for party in found | {outline.party} if party in self.policy.registry)
+
+    def closed(self, receiver: str) -> int:
+        """Return the categories that never-rules close to `receiver` now; all of them for an unknown role."""
+        mask = self._closed.get(receiver)
+        if mask is None:
+            mask = self._closed[receiver] = self._never(receiver)
+        return mask
+
+    # --- compiling
+
+    def _table(self, stated_by: str, event_type: str, receiver: str) -> tuple[Opening, ...]:
+        key = (stated_by, event_type, receiver)
+        table = self._tables.get(key)
+        if table is None:
+            table = self._tables[key] = self._compile(stated_by, event_type, receiver)
+        return table
+
+    def _compile(self, stated_by: str, event_type: str, receiver: str) -> tuple[Opening, ...]:
+        open_to_it = ALL_CATEGORIES & ~self.closed(receiver) & ~_CO
+        if not open_to_it or not self.may_receive(receiver, None):
+            return ()
+        lines = [
+            self._opening(rule, grant, open_to_it)
+            for rule, grant in self._grants
+            if _about(grant, event_type) and self.grant_joins(rule, grant, stated_by, receiver)
+        ]
+        lines += self._consent_openings(stated_by, receiver, open_to_it)
+        for glass in self.standing.open_glass:
+            if glass.requester == receiver and (glass.sources is None or stated_by in glass.sources):
+                lines.append(Opening(BREAK_GLASS, glass.categories & open_to_it))
+        return tuple(line for line in lines if line.mask)
+
+    def _opening(self, rule: Rule, grant: Grant, open_to_it: int) -> Opening:
+        policy, standing = self.policy, self.standing
+        tests: list[FactTest] = []
+        if grant.named_by is not None:
+            named_by = NAMED_BY[grant.named_by]
+            tests.append(lambda outline, receiver: receiver in named_by(policy, standing, outline))
+        if grant.facts:
+            conditions = [FACT_CONDITIONS[name] for name in grant.facts]
+            tests.append(lambda outline, _: all(condition(standing, outline) for condition in conditions))
+        limit = None if grant.within is None else partial(WITHIN[grant.within], policy, standing)
+        mask = grant.categories & open_to_it
+        not_before = None
+        if grant.since is not None:
+            not_before = SINCE[grant.since](standing)
+            if not_before is None:
+                mask = NO_CATEGORY
+        return Opening(rule.id, mask, not_before, tuple(tests), limit)
+
+    def _consent_openings(self, stated_by: str, receiver: str, open_to_it: int) -> list[Opening]:
+        terms = self.policy.terms_of(receiver)
+        implied = self.policy.rules.consent.implied.get(Party(stated_by).role, NO_CATEGORY)
+        return [
+            Opening(f"C:{consent.consent_id}", consent.opens & open_to_it, consent.data_from)
+            for consent in self.standing.consents
+            if terms is not None
+            and receiver in consent.recipients
+            and stated_by in consent.sources
+            and terms.purpose in consent.purposes
+            and not implied & ~consent.listed
+        ]
+
+    # --- the parts of a decision, also read by explanations
+
+    def holds(self, conditions: tuple[str, ...]) -> bool:
+        """Return whether every named condition holds of the case now."""
+        return all(CONDITIONS[name](self.standing) for name in conditions)
+
+    def parties_in(self, who: str) -> frozenset[str]:
+        """Return the parties that stand in the named relation to the case."""
+        found = self._who.get(who)
+        if found is None:
+            found = self._who[who] = WHO[who](self.policy, self.standing)
+        return found
+
+    def on_side(self, side: Side, party: str) -> bool:
+        """Return whether `party` is on one side of a grant."""
+        return side.has_role(Party(party).role) and (side.who is None or party in self.parties_in(side.who))
+
+    def grant_joins(self, rule: Rule, grant: Grant, stated_by: str, receiver: str) -> bool:
+        """Return whether a grant leads from `stated_by` to `receiver`, gates included."""
+        return (
+            self.on_side(grant.stated_by, stated_by)
+            and self.on_side(grant.to, receiver)
+            and self.may_receive(receiver, rule.id)
+            and (grant.between is None or BETWEEN[grant.between](self.standing, stated_by, receiver))
+        )
+
+    def closed_gate(self, receiver: str, rule_id: str | None) -> Gate | None:
+        """Return a gate that closes `rule_id` (`None`: everything) to `receiver`, if one does."""
+        role = Party(receiver).role
+        for gate in self.policy.rules.gates:
+            holds_for_it = gate.rules is None or (rule_id is not None and rule_id in gate.rules)
+            if role in gate.roles and holds_for_it:
+                inside = gate.who is None or receiver in self.parties_in(gate.who)
+                if not (inside and self.holds(gate.conditions)):
+                    return gate
+        return None
+
+    def may_receive(self, receiver: str, rule_id: str | None) -> bool:
+        """Return whether no gate closes `rule_id` (`None`: everything) to `receiver`."""
+        return self.closed_gate(receiver, rule_id) is None
+
+    def _never(self, receiver: str) -> int:
+        terms = self.policy.terms_of(receiver)
+        if terms is None:
+            return ALL_CATEGORIES
+        mask, role = terms.never, Party(receiver).role
+        for never in self.policy.rules.never:
+            if (never.roles is None or role in never.roles) and self.holds(never.conditions):
+                exempt = any(
+                    self.on_side(line.to, receiver) and self.holds(line.conditions) for line in never.exemptions
+                )
+                mask |= NO_CATEGORY if exempt else never.categories
+        return mask
+
+    # --- who to ask
+
+    def _candidates_of(self, stated_by: str, event_type: str) -> frozenset[str]:
+        found: set[str] = set()
+        for _, grant in self._grants:
+            if grant.named_by is None and _about(grant, event_type) and self.on_side(grant.stated_by, stated_by):
+                found |= self._members(grant.to)
+        for consent in self.standing.consents:
+            if stated_by in consent.sources:
+                found |= consent.recipients
+        found |= {glass.requester for glass in self.standing.open_glass}
+        return frozenset(found)
+
+    def _members(self, side: Side) -> frozenset[str]:
+        by_role = self.policy.by_role
+        if side.who is not None:
+            return frozenset(party for party in self.parties_in(side.who) if side.has_role(Party(party).role))
+        roles = by_role if side.roles is None else side.roles
+        return frozenset[str]().union(*(by_role.get(role, frozenset()) for role in roles if side.has_role(role)))
+
+    # --- consent and governance records
+
+    def record_parties(self, outline: Outline) -> frozenset[str]:
+        """Return the parties to which a consent or governance record goes."""
+        named_by = self.policy.rules.records.get(outline.event_type, ())
+        return frozenset[str]().union(*(NAMED_BY[name](self.policy, self.standing, outline) for name in named_by))
+
+    def _record_shown(self, outline: Outline, receiver: str) -> Shown:
+        if receiver not in self.policy.registry or receiver not in self.record_parties(outline):
+            return NOTHING
+        return ((CONSENT_RECORD, outline.categories & _CO),)
+
+
+def _about(grant: Grant, event_type: str) -> bool:
+    return grant.events is None or event_type in grant.events

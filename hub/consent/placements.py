@@ -1,0 +1,53 @@
+"""Placements: which ran when, so that a breach reaches the party that commissioned the placement (S14).
+
+Rules (domain specification, 4.9.8, 4.9.19):
+- A placement runs from CarePlacementStarted to the first CarePlacementEnded of the same `placementId` at or after
+  it, whoever stated the end. What ends at T has ended at T.
+- Whether a breach is shown depends on the instant of the breach alone, so a later end hides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.fact import Fact
+
+READS: Final = frozenset({"CarePlacementStarted", "CarePlacementEnded"})
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One placement; instants in milliseconds, `ended` is `None` while it runs."""
+
+    placement_id: str
+    commissioner: str
+    started: int
+    ended: int | None
+
+    def ran_at(self, instant: int) -> bool:
+        """Whether the placement was running at `instant`."""
+        return self.started <= instant and (self.ended is None or instant < self.ended)
+
+
+def placements_of(facts: Sequence[Fact]) -> tuple[Placement, ...]:
+    """Return the placements that `facts` (ordered, occurred by now) tell of."""
+    ends = [fact for fact in facts if fact.event_type == "CarePlacementEnded"]
+    return tuple(
+        Placement(
+            fact.payload["placementId"],
+            fact.party,
+            fact.occurred_at,
+            next(
+                (
+                    end.occurred_at
+                    for end in ends
+                    if end.payload["placementId"] == fact.payload["placementId"] and end.occurred_at >= fact.occurred_at
+                ),
+                None,
+            ),
+        )
+        for fact in facts
+        if fact.event_type == "CarePlacementStarted"
+    )

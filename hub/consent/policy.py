@@ -1,0 +1,179 @@
+"""The policy: a rule set joined with the party registry, checked once, read by every decision.
+
+Rules:
+- Every name that the rule set uses for a condition or relation must exist here, else `BadRuleSet`.
+- A party that the registry does not know, or whose role the rule set does not know, receives nothing.
+- Nothing in a policy depends on a case or on time.
+
+A rule set comes from `contracts/rules/`; the policy goes to `standing.derive` and `decision.Decider`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from contracts.civil_time import zone_of
+from contracts.failures import BadRuleSet
+from contracts.parties import Party, PartyRegistry
+from hub.consent import consents, coordination, custody, emergency, health, placements, protection, responsibility
+from hub.consent.conditions import CONDITIONS, FACT_CONDITIONS, SINCE
+from hub.consent.relations import BETWEEN, NAMED_BY, WHO, WITHIN
+from hub.consent.rule_set import RULES_FOLDER, Grant, Role, Rule, RuleSet, read_rule_set
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """The rules of one jurisdiction for the parties of one registry."""
+
+    rules: RuleSet
+    registry: PartyRegistry
+
+    @property
+    def rule_set(self) -> str:
+        """The id of the rule set, `DK-1`."""
+        return self.rules.id
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the rule set's file, in hex; the registry has a digest of its own."""
+        return self.rules.digest
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The civil time zone in which the rules' dates and periods are meant."""
+        return zone_of(self.rules.jurisdiction)
+
+    @cached_property
+    def gate_types(self) -> frozenset[str]:
+        """The event types from whose facts a standing is derived."""
+        reads = (custody, responsibility, coordination, protection, placements, consents, emergency)
+        return frozenset[str]().union(*(module.READS for module in reads), health.reads(self.rules.health))
+
+    @cached_property
+    def health_parties(self) -> frozenset[str]:
+        """The parties that count as health parties."""
+        terms = self.rules.health
+        return frozenset(
+            party.id
+            for party in self.registry
+            if party.role in terms.parties or (party.role in terms.parties_if_provider and party.healthcare_provider)
+        )
+
+    @cached_property
+    def municipal(self) -> frozenset[str]:
+        """The parties of municipalities, in a municipal role."""
+        return frozenset(
+            party.id
+            for party in self.registry
+            if party.municipality is not None and party.role in self.rules.municipal_roles
+        )
+
+    @cached_property
+    def without_municipality(self) -> frozenset[str]:
+        """The parties of the state and of regions."""
+        return frozenset(party.id for party in self.registry if party.municipality is None)
+
+    @cached_property
+    def _by_municipality(self) -> Mapping[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for party in self.registry:
+            if party.municipality is not None:
+                found.setdefault(party.municipality, set()).add(party.id)
+        return {municipality: frozenset(members) for municipality, members in found.items()}
+
+    @cached_property
+    def by_role(self) -> Mapping[str, frozenset[str]]:
+        """The ids of the parties of each role."""
+        return {role: frozenset(party.id for party in members) for role, members in self.registry.by_role.items()}
+
+    def of_municipality(self, municipality: str | None) -> frozenset[str]:
+        """The parties of `municipality`; of an unknown one, none."""
+        return self._by_municipality.get(municipality, frozenset()) if municipality is not None else frozenset()
+
+    def role_of(self, party: str) -> str | None:
+        """The role of a registered party, `None` for any other."""
+        return self.registry[party].role if party in self.registry else None
+
+    def terms_of(self, party: str) -> Role | None:
+        """What the rule set says of a registered party's role; `None` where it receives nothing."""
+        role = self.role_of(party)
+        return self.rules.roles.get(role) if role is not None else None
+
+    def withheld_fields(self, event_type: str, receiver: str) -> frozenset[str]:
+        """The fields of `event_type` that `receiver` never gets, even where their category is open to it (N4).
+
+        Disclosure cuts them like a closed field. A publisher's own facts come back whole.
+        """
+        role = self._roles_of_ids.get(receiver) or Party(receiver).role
+        return self._withheld.get((event_type, role), self._withheld_from_others.get(event_type, frozenset()))
+
+    @cached_property
+    def _roles_of_ids(self) -> Mapping[str, str]:
+        return {party.id: party.role for party in self.registry}
+
+    @cached_property
+    def _withheld(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """By event type and role, for roles that some line names; others get what `_withheld_from_others` says."""
+        lines = self.rules.withheld_fields
+        return {
+            (event, role): frozenset(
+                other.field for other in lines if event in other.events and role not in other.only_to
+            )
+            for line in lines
+            for event in line.events
+            for role in line.only_to
+        }
+
+    @cached_property
+    def _withheld_from_others(self) -> Mapping[str, frozenset[str]]:
+        lines = self.rules.withheld_fields
+        return {
+            event: frozenset(other.field for other in lines if event in other.events)
+            for line in lines
+            for event in line.events
+        }
+
+    def __post_init__(self) -> None:
+        """Raise `BadRuleSet` where the rule set uses a name that nobody explains."""
+        for rule in self.rules.rules:
+            for grant in rule.grants:
+                _check_grant(rule, grant)
+        for gate in self.rules.gates:
+            _check_names(gate.title, "while", gate.conditions, CONDITIONS)
+            _check_names(gate.title, "to_who", _given(gate.who), WHO)
+        for never in self.rules.never:
+            _check_names(never.id, "while", never.conditions, CONDITIONS)
+            for exemption in never.exemptions:
+                _check_names(never.id, "while", exemption.conditions, CONDITIONS)
+                _check_names(never.id, "to_who", _given(exemption.to.who), WHO)
+        for event, names in self.rules.records.items():
+            _check_names(f"record {event}", "named_by", names, NAMED_BY)
+
+
+def load_policy(jurisdiction: str, registry: PartyRegistry, folder: Path = RULES_FOLDER) -> Policy:
+    """Return the policy of `jurisdiction` (`DK`, `SE`) for the parties of `registry`; raise `BadRuleSet`."""
+    return Policy(read_rule_set(jurisdiction, folder), registry)
+
+
+def _check_grant(rule: Rule, grant: Grant) -> None:
+    _check_names(rule.id, "while", grant.conditions, CONDITIONS)
+    _check_names(rule.id, "facts", grant.facts, FACT_CONDITIONS)
+    _check_names(rule.id, "since", _given(grant.since), SINCE)
+    _check_names(rule.id, "who", (*_given(grant.stated_by.who), *_given(grant.to.who)), WHO)
+    _check_names(rule.id, "named_by", _given(grant.named_by), NAMED_BY)
+    _check_names(rule.id, "within", _given(grant.within), WITHIN)
+    _check_names(rule.id, "between", _given(grant.between), BETWEEN)
+
+
+def _given(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (name,)
+
+
+def _check_names(where: str, key: str, names: Iterable[str], known: Mapping[str, object]) -> None:
+    for name in names:
+        if name not in known:
+            raise BadRuleSet(f"rule set, `{where}`: `{key}` names `{name}`, which nobody explains; use a known name")

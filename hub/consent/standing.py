@@ -1,0 +1,111 @@
+"""The standing of a case: all that law and consents make of it at one moment.
+
+Rules:
+- Derived afresh from the case's live gate facts, in any order of arrival; nothing is kept between two moments.
+- Two standings are equal when they mean the same now: instants to come are left out of the comparison, and so is
+  what is only said in explanations. Equal standings give equal decisions for every fact and receiver.
+- `next_change` is never late: between the moment of a standing and that instant time alone changes nothing.
+
+Facts come from `hub.case_timeline`; the standing goes to `hub.consent.decision` and, as a due date, to the shard.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from contracts.civil_time import birthday
+from contracts.fact import Fact
+from contracts.failures import BadRuleSet
+from hub.consent.consents import ActiveConsent, consents_of, parties_of_consents
+from hub.consent.coordination import coordinator_of, probation_active
+from hub.consent.custody import Custody, custody_of
+from hub.consent.emergency import OpenGlass, deciders_of, open_glass
+from hub.consent.health import Health, health_of
+from hub.consent.moment import Moment
+from hub.consent.placements import Placement, placements_of
+from hub.consent.policy import Policy
+from hub.consent.protection import RiskCooperation, address_protected, risk_cooperation
+from hub.consent.responsibility import Superseded, responsible_municipality
+
+__all__ = ["Person", "Standing", "Superseded", "derive", "next_change"]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What enrolment states about the citizen."""
+
+    birth_date: date
+    jurisdiction: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a case means now. Compared and hashed by every field but the last two."""
+
+    custody: Custody
+    responsible: str | None
+    coordinator: str | None
+    adult: bool
+    probation_active: bool
+    participants: frozenset[str]
+    risk_cooperation: RiskCooperation
+    address_protected: bool
+    consents: tuple[ActiveConsent, ...]
+    consent_parties: frozenset[tuple[str, str]]
+    health: Health
+    placements: tuple[Placement, ...]
+    open_glass: tuple[OpenGlass, ...]
+    glass_deciders: frozenset[tuple[str, str]]
+    turning_points: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+
+def derive(
+    gate_facts: Iterable[Fact],
+    participants: frozenset[str],
+    publishers: frozenset[str],
+    person: Person,
+    at: int,
+    policy: Policy,
+    superseded: Iterable[Superseded] = (),
+) -> Standing:
+    """Return the standing of a case at `at` (milliseconds).
+
+    `gate_facts` are live and recorded by `at`; their types are those of `policy.gate_types` (others are ignored).
+    `participants` are the parties with at least one live fact that is not a consent or governance record,
+    `publishers` those with a live record of any kind. `superseded` are gate facts that were corrected or retracted:
+    only the question who was responsible when a consent began, as known then, reads them.
+    Raises `BadRuleSet` where the policy is another jurisdiction's.
+    """
+    if person.jurisdiction != policy.rules.jurisdiction:
+        raise BadRuleSet(f"rule set `{policy.rule_set}` does not hold in `{person.jurisdiction}`; load that one's")
+    moment = Moment(at, policy)
+    facts = moment.began_by_now(fact for fact in gate_facts if fact.event_type in policy.gate_types)
+    responsible = responsible_municipality(facts, moment)
+    return Standing(
+        custody=custody_of(facts, moment),
+        responsible=responsible,
+        coordinator=coordinator_of(facts, moment),
+        adult=moment.has_come(birthday(person.birth_date, policy.rules.adult_years, policy.zone)),
+        probation_active=probation_active(facts, publishers, moment),
+        participants=participants,
+        risk_cooperation=risk_cooperation(facts, moment),
+        address_protected=address_protected(facts, moment),
+        consents=consents_of(facts, superseded, person.birth_date, responsible, moment),
+        consent_parties=parties_of_consents(facts),
+        health=health_of(facts, moment),
+        placements=placements_of(facts),
+        open_glass=open_glass(facts, moment),
+        glass_deciders=deciders_of(facts),
+        turning_points=tuple(sorted(moment.turning_points)),
+        origins=moment.origins,
+    )
+
+
+def next_change(standing: Standing, at: int) -> int | None:
+    """Return the next instant after `at` at which the standing may change by time alone, or `None`."""
+    position = bisect_right(standing.turning_points, at)
+    return standing.turning_points[position] if position < len(standing.turning_points) else None

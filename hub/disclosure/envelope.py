@@ -1,0 +1,76 @@
+"""Builds the record that a party gets: the disclosed form, or the taking back of one, under a dense number.
+
+Rules:
+- The envelope is cut like the payload: never the publisher's system, source reference, signature or recorded
+  time. `ce_corrects`, correlation and causation go along only where the party was told of that very event.
+- The key is the receiving party's own pseudonym for the citizen.
+- A retraction has no value. A number that was overtaken by a later one of the same fact goes out as a retraction.
+- `hub_decision` tells nothing by itself: it is drawn under the hub's secret from party and number.
+
+From `hub.shard`, after the batch is stored; to `hub.broker`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.cloudevents import DisclosureAttributes, disclosed_headers
+from contracts.derived_ids import derived_id
+from contracts.event_types import EventType
+from contracts.fact import ce_id_of, event_id_of
+from contracts.schema_ids import SchemaIds
+from hub.broker.ports import OutputRecord
+from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact
+from hub.disclosure.cutter import cut
+
+DISCLOSED: Final = "disclosed"
+RETRACTED: Final = "retracted"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelopes:
+    """Builds the records of one shard."""
+
+    reader: Reader
+    schema_ids: SchemaIds
+    secret: bytes
+    shard: int
+
+    def record(self, case: CaseTimeline, event_id: str, party: str, number: int, mask: int, key: str) -> OutputRecord:
+        """Return the record that tells `party` what `mask` opens of one fact; an empty mask takes it back."""
+        entry = case.facts[event_id]
+        event_type = self.reader.catalogue.event_types[entry.outline.event_type]
+        value = self._value(entry, event_type, mask) if mask else None
+        attributes = DisclosureAttributes(
+            id=ce_id_of(event_id),
+            party=entry.outline.party,
+            type=event_type.ce_type,
+            time=entry.published_at,
+            number=number,
+            effect=DISCLOSED if value else RETRACTED,
+            decision=self.decision_reference(party, number),
+            corrects=ce_id_of(entry.corrects) if entry.corrects and _was_told(case, entry.corrects, party) else None,
+            correlation=_if_told(case, entry, entry.correlation, party),
+            causation=_if_told(case, entry, entry.causation, party),
+        )
+        return OutputRecord(party, number, key.encode("ascii"), value, disclosed_headers(attributes))
+
+    def _value(self, entry: TimelineFact, event_type: EventType, mask: int) -> bytes | None:
+        payload = self.reader.codec.decode_body(entry.schema_id, entry.body)
+        form = cut(event_type, payload, mask)
+        return None if form is None else self.reader.codec.encode(self.schema_ids.disclosed(event_type.name), form)
+
+    def decision_reference(self, party: str, number: int) -> str:
+        """Return the `hub_decision` of a number: the same on every sending, meaningless to its reader."""
+        return derived_id(self.secret, "decision", str(self.shard), party, str(number))
+
+
+def _was_told(case: CaseTimeline, event_id: str, party: str) -> bool:
+    return party in case.told.get(event_id, ())
+
+
+def _if_told(case: CaseTimeline, entry: TimelineFact, reference: str | None, party: str) -> str | None:
+    if reference and _was_told(case, event_id_of(entry.outline.party, reference), party):
+        return reference
+    return None

@@ -1,0 +1,118 @@
+"""Settles a case: the fresh decision minus what the case's own decisions say was told.
+
+Rules:
+- Rights are derived anew whenever something they are derived from changed, or a moment passed at which they may
+  change by time alone. Equal rights before and after: only the touched facts are decided. Else all of them are.
+- What differs is recorded; it is sent only where the categories shown differ. A change of basis alone is not sent.
+- A corrected fact is shown to nobody, a retracted one to its publisher only.
+- Whoever is no candidate any more, but was told, is taken back from.
+- Changes come in one order: first what is taken back, then what is disclosed, each by fact and party.
+
+Pure. `hub.shard` hands in the case and the time, and stores what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from contracts.civil_time import day_date
+from contracts.fact import Outline
+from contracts.failures import DamagedStore
+from contracts.topics import HUB_PARTY
+from hub.case_timeline.timeline import CORRECTED, CaseTimeline
+from hub.consent.decision import Decider
+from hub.consent.policy import Policy
+from hub.consent.standing import Person, Standing, derive, next_change
+from hub.store.records import Shown
+
+NOTHING: Final[Shown] = ()
+NOBODY: Final[Mapping[str, Shown]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The rights in a case at one settlement, and until when they hold by themselves."""
+
+    standing: Standing
+    decider: Decider
+    until: int | None
+    standing_inputs: int
+
+    def hold(self, case: CaseTimeline, at: int) -> bool:
+        """Whether nothing that these rights were derived from has changed up to `at`."""
+        return self.standing_inputs == case.standing_inputs and (self.until is None or at < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What `party` may see of one fact now, where that differs from the newest decision."""
+
+    event_id: str
+    party: str
+    shown: Shown
+    before: Shown
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the receiver can see a difference."""
+        return mask_of_shown(self.shown) != mask_of_shown(self.before)
+
+
+def mask_of_shown(shown: Shown) -> int:
+    """Return the categories that `shown` opens, whatever the bases."""
+    mask = 0
+    for _, categories in shown:
+        mask |= categories
+    return mask
+
+
+def rights_in(case: CaseTimeline, at: int, policy: Policy) -> Rights:
+    """Derive the rights in `case` at `at`."""
+    if case.enrolled is None:
+        raise DamagedStore("a case has facts before its enrolment")
+    person = Person(day_date(case.enrolled.birth_date), case.enrolled.jurisdiction)
+    standing = derive(case.live_gate_facts(), case.participants, case.publishers, person, at, policy)
+    return Rights(standing, Decider(policy, standing), next_change(standing, at), case.standing_inputs)
+
+
+def renewed(case: CaseTimeline, before: Rights | None, at: int, policy: Policy) -> tuple[Rights, bool]:
+    """Return the rights at `at`, and whether the standing differs from `before` (always, where there was none)."""
+    if before is not None and before.hold(case, at):
+        return before, False
+    fresh = rights_in(case, at, policy)
+    if before is None or fresh.standing != before.standing:
+        return fresh, True
+    # The old decider has its tables compiled; the standing it was made for means the same.
+    return Rights(before.standing, before.decider, fresh.until, fresh.standing_inputs), False
+
+
+def differences(case: CaseTimeline, decider: Decider, event_ids: Iterable[str]) -> list[Change]:
+    """Return every difference between the fresh decision on `event_ids` and what was told of them, in order."""
+    changes = [change for event_id in event_ids for change in _differences_of(case, decider, event_id)]
+    changes.sort(key=lambda change: (bool(change.shown), case.facts[change.event_id].version, change.party))
+    return changes
+
+
+def _differences_of(case: CaseTimeline, decider: Decider, event_id: str) -> Iterator[Change]:
+    fresh = decisions_on(case.facts[event_id].outline, case.dead.get(event_id), decider)
+    told = case.told.get(event_id, NOBODY)
+    for party, shown in fresh.items():
+        before = told.get(party, NOTHING)
+        if shown != before:
+            yield Change(event_id, party, shown, before)
+    for party, before in told.items():
+        if before and party not in fresh:
+            yield Change(event_id, party, NOTHING, before)
+
+
+def decisions_on(outline: Outline, death: str | None, decider: Decider) -> dict[str, Shown]:
+    """Return who may see what of one fact now; `death` is how it died, if it did."""
+    if death == CORRECTED:
+        return {}
+    receivers = {outline.party} if death else decider.candidates(outline) | {outline.party}
+    # The hub states facts too (reviews); it tells itself nothing.
+    decided = {party: decider.shown(outline, party) for party in receivers if party != HUB_PARTY}
+    return {party: shown for party, shown in decided.items() if shown}

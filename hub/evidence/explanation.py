@@ -1,0 +1,112 @@
+"""Explains one decision: each field of one fact for one party, shown or not, and why, as known at a time.
+
+Rules:
+- The decision is made again from the stored facts by the very code that made it; nothing is remembered of why.
+- It is set beside the newest decision that is stored. Where the two differ, the explanation says so.
+
+For caseworkers' questions and auditors (`hub explain`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contracts.categories import BIT, Category, text_of
+from contracts.event_types import DOMAIN, NEVER, EventType, Field, domain_bit
+from contracts.failures import NotFound
+from hub.case_timeline.timeline import Reader
+from hub.consent.decision import Reasoning
+from hub.consent.policy import Policy
+from hub.disclosure.settlement import decisions_on, mask_of_shown, rights_in
+from hub.evidence.replay import LIVE, Replay
+from hub.store.records import Shown
+
+
+@dataclass(frozen=True, slots=True)
+class FieldExplained:
+    """One field that the fact states: its category, whether the party sees it, and the reasoning of the category."""
+
+    field: str
+    category: str
+    shown: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything about one fact and one party at one time."""
+
+    event_id: str
+    event_type: str
+    party: str
+    at: int
+    state: str
+    decided: Shown
+    recorded: Shown
+    reasoning: tuple[Reasoning, ...]
+    fields: tuple[FieldExplained, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the decision made again shows what the stored one does."""
+        return mask_of_shown(self.decided) == mask_of_shown(self.recorded)
+
+
+def explain(
+    replayed: Replay, reference: str, party: str, at: int, policies: Mapping[str, Policy], reader: Reader
+) -> Explanation:
+    """Explain what `party` may see of the fact `reference` at `at`; raise `NotFound` for a stranger."""
+    case = replayed.case
+    if case.enrolled is None:
+        raise NotFound("no such case was known then")
+    policy = policies[case.enrolled.jurisdiction]
+    fact = replayed.fact(reference)
+    outline = case.facts[fact.event_id].outline
+    decider = rights_in(case, at, policy).decider
+    decided = decisions_on(outline, case.dead.get(fact.event_id), decider).get(party, ())
+    reasoning = tuple(decider.explain(outline, party))
+    event_type = reader.catalogue.event_types[fact.event_type]
+    return Explanation(
+        fact.event_id,
+        fact.event_type,
+        party,
+        at,
+        fact.state,
+        decided,
+        case.told.get(fact.event_id, {}).get(party, ()),
+        reasoning,
+        tuple(_fields(event_type, fact.payload, mask_of_shown(decided), reasoning, fact.state)),
+    )
+
+
+def _fields(
+    event_type: EventType, payload: Mapping[str, object], mask: int, reasoning: tuple[Reasoning, ...], state: str
+) -> list[FieldExplained]:
+    why = {one.category: one.why for one in reasoning}
+    explained: list[FieldExplained] = []
+    for field in event_type.fields:
+        for name, bit in _parts(field, payload):
+            shown = bool(bit & mask)
+            reason = why.get(text_of(bit), "no rule opens it")
+            if state != LIVE:
+                reason = f"the fact is {state}: it is shown to nobody but, if retracted, its publisher"
+            if field.category == NEVER:
+                reason = "kept by the hub, never disclosed"
+            explained.append(FieldExplained(name, text_of(bit) or "-", shown, reason))
+    return explained
+
+
+def _parts(field: Field, payload: Mapping[str, object]) -> list[tuple[str, int]]:
+    """The parts of a field that are cut on their own: the field itself, or each item of a list cut by domain."""
+    value = payload.get(field.name)
+    if value is None:
+        return []
+    if field.category == NEVER:
+        return [(field.name, 0)]
+    if field.category != DOMAIN:
+        return [(field.name, BIT[Category(field.category)])]
+    if not field.repeated or not isinstance(value, list):
+        return [(field.name, domain_bit(payload.get("domain")))]
+    domains = [item["domain"] if isinstance(item, dict) else item for item in value]
+    return [(f"{field.name}[{domain}]", domain_bit(domain)) for domain in domains]

@@ -1,0 +1,112 @@
+"""Replays a case from what is stored: what was true on V, as known on T, and who was told what of it.
+
+Rules:
+- Bitemporal: `known_at` cuts by recorded time, `valid_at` by occurred time; nothing later leaks in.
+- Facts come in the order in which views sort them: occurred, recorded, id. A fact that was recorded late says so.
+- Reading changes nothing; the store is open for reading only.
+
+For auditors (`hub case timeline`); records come from `hub.store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts.failures import NotFound
+from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact, known_at, timeline_of
+from hub.store.records import CaseRecord, DecisionsRecorded, Shown
+
+LATE_MS: Final = 24 * 60 * 60 * 1000
+"""A fact recorded more than a day after it occurred is late (domain specification, 2.1)."""
+LIVE: Final = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One decision on one fact. `number` 0: recorded, not sent; empty `shown`: taken back."""
+
+    party: str
+    shown: Shown
+    number: int
+    clock: int
+    rule_set: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedFact:
+    """One fact as an auditor sees it. `state` is `live`, `corrected` or `retracted`."""
+
+    event_id: str
+    event_type: str
+    party: str
+    occurred_at: int
+    recorded_at: int
+    state: str
+    corrects: str | None
+    payload: Mapping[str, Any]
+    tellings: tuple[Telling, ...]
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was recorded more than a day after it occurred."""
+        return self.recorded_at - self.occurred_at > LATE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A case as known at some time, with its facts in view order."""
+
+    case: CaseTimeline
+    facts: tuple[ReplayedFact, ...]
+
+    def fact(self, reference: str) -> ReplayedFact:
+        """The fact whose event id is, or ends with, `reference`; raises `NotFound` where none or several are."""
+        found = [fact for fact in self.facts if fact.event_id == reference or fact.event_id.endswith(f"/{reference}")]
+        if len(found) != 1:
+            raise NotFound(f"event `{reference}`: {len(found)} of this case match; give `<party>/<ce_id>`")
+        return found[0]
+
+
+def replay(
+    records: Iterable[CaseRecord], case_id: str, reader: Reader, known: int | None = None, valid: int | None = None
+) -> Replay:
+    """Replay a case as known at `known` (default: all), with facts that occurred up to `valid` (default: all)."""
+    held = list(records if known is None else known_at(records, known))
+    case = timeline_of(case_id, held, reader)
+    if case.enrolled is None:
+        raise NotFound("no such case was known then: give the case id that `hub identity case` prints")
+    tellings = _tellings(held)
+    facts = [
+        _replayed(case, entry, reader, tellings.get(entry.version, ()))
+        for entry in case.facts.values()
+        if valid is None or entry.outline.occurred_at <= valid
+    ]
+    facts.sort(key=lambda fact: (fact.occurred_at, fact.recorded_at, fact.event_id))
+    return Replay(case, tuple(facts))
+
+
+def _tellings(records: Iterable[CaseRecord]) -> dict[int, list[Telling]]:
+    tellings: dict[int, list[Telling]] = {}
+    for record in records:
+        if isinstance(record, DecisionsRecorded):
+            for decision in record.decisions:
+                telling = Telling(decision.party, decision.shown, decision.number, record.clock, record.rule_set)
+                tellings.setdefault(decision.fact_version, []).append(telling)
+    return tellings
+
+
+def _replayed(case: CaseTimeline, entry: TimelineFact, reader: Reader, tellings: Iterable[Telling]) -> ReplayedFact:
+    outline = entry.outline
+    return ReplayedFact(
+        outline.event_id,
+        outline.event_type,
+        outline.party,
+        outline.occurred_at,
+        entry.recorded_at,
+        case.dead.get(outline.event_id, LIVE),
+        entry.corrects,
+        reader.codec.decode_body(entry.schema_id, entry.body),
+        tuple(tellings),
+    )

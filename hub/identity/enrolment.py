@@ -1,0 +1,90 @@
+"""Answers a party: national id to its key of that citizen, its key to the basics of that citizen.
+
+Rules:
+- A party's answer is the same, and takes the same steps, whether or not the hub knew the citizen: an unknown one is
+  enrolled, and a known one is announced again. Announcing twice has no effect.
+- The shard learns of a citizen before the party learns the key: the enrolment is the first record of a case, the
+  issued key the second, both on the case's partition of `in.hub.v1`. They carry no national id and no name.
+- Basics go to a party only while it sees something of the case. An unknown key, another party's key and a case of
+  which it sees nothing fail with one and the same message.
+- No failure shows a national id, a name or a birth date.
+
+A look-up comes from a party's own authenticated channel; records go to the shard through `hub.broker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from contracts.civil_time import day_number
+from contracts.derived_ids import require_secret
+from contracts.failures import NotFound
+from contracts.parties import Party, PartyRegistry
+from hub.broker.ports import ControlChannel
+from hub.identity.basics import Basics, BasicsRules
+from hub.identity.national_ids import parse_national_id
+from hub.identity.pseudonyms import pseudonym
+from hub.identity.vault import Citizen, Vault
+
+SeesSomething = Callable[[str, str], bool]
+"""Whether, now, a party has a visible field of a case: called with (case id, party id)."""
+
+
+class Identity:
+    """Identity of one hub. `secret` is the hub's own, the same one from which every shard derives pseudonyms."""
+
+    def __init__(
+        self, vault: Vault, secret: bytes, channel: ControlChannel, registry: PartyRegistry, rules: BasicsRules
+    ) -> None:
+        require_secret(secret, "the hub's secret")
+        self._vault = vault
+        self._secret = secret
+        self._channel = channel
+        self._registry = registry
+        self._rules = rules
+
+    def enrol(self, national_id: str, birth_date: date | None = None, name: str | None = None) -> str:
+        """Enrol a citizen, or note the name of a known one; return the case id, which is the hub's own.
+
+        Raises `BadNationalId` where the id has no known form, or tells no birth date and none is given.
+        """
+        return self._announced(national_id, birth_date, name).case_id
+
+    def key_for(self, national_id: str, party: str, birth_date: date | None = None) -> str:
+        """Return `party`'s key of the citizen with `national_id`, who is enrolled if unknown.
+
+        Raises `NotFound` for a party outside the registry, `BadNationalId` as `enrol`, `TransportFailure` where the
+        shard could not be told: ask again, the key will be the same.
+        """
+        member = self._member(party)
+        citizen = self._announced(national_id, birth_date, None)
+        key = pseudonym(self._secret, citizen.case_id, member.id, citizen.shard, self._vault.partitions)
+        self._channel.publish(citizen.shard, "KeyIssued", {"caseId": citizen.case_id, "party": member.id, "key": key})
+        self._vault.record_issued(member.id, key, citizen)
+        return key
+
+    def basics_of(self, key: str, party: str, sees_something: SeesSomething) -> Basics:
+        """Return what `party` may know of the citizen whom it calls `key`; raise `NotFound` where nothing."""
+        member = self._member(party)
+        citizen = self._vault.behind(member.id, key)
+        if citizen is None or not sees_something(citizen.case_id, member.id):
+            raise NotFound(
+                f"`{member.id}` sees nothing of a citizen under this key: check that it is this party's own key"
+            )
+        return self._rules.cut(citizen, key, member.role)
+
+    def _member(self, party: str) -> Party:
+        if party not in self._registry:
+            raise NotFound("no such party in the registry: give a party id as the registry writes it")
+        return self._registry[party]
+
+    def _announced(self, national_id: str, birth_date: date | None, name: str | None) -> Citizen:
+        citizen = self._vault.enrol(parse_national_id(national_id), birth_date, name)
+        payload = {
+            "caseId": citizen.case_id,
+            "birthDate": day_number(citizen.birth_date),
+            "jurisdiction": citizen.jurisdiction,
+        }
+        self._channel.publish(citizen.shard, "CitizenEnrolled", payload)
+        return citizen

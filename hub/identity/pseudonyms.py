@@ -1,0 +1,29 @@
+"""The pairwise pseudonym: under which key one party and the hub speak of one citizen.
+
+Rules:
+- Derived from the hub's secret, the case and the party, never drawn: identity and every shard compute the same key
+  without talking, and a lost table loses no key.
+- Without the secret two parties' keys of one citizen have nothing in common but their partition, and neither tells
+  anything of the citizen.
+- A key lies on its case's partition: a counter goes up until murmur2 puts it there.
+
+Used by `hub.identity.enrolment`, which answers a party, and by the shard, which writes it as a record's key. Pure.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from contracts.derived_ids import derived_id
+from contracts.partitioning import partition_of
+
+
+def pseudonym(secret: bytes, case_id: str, party: str, partition: int, partitions: int) -> str:
+    """Return `party`'s key of the case `case_id`, which lies on `partition` of `partitions`: a UUIDv8 as text.
+
+    Raises `ValueError` where there is no such partition, since the search would not end.
+    """
+    if not 0 <= partition < partitions:
+        raise ValueError(f"partition `{partition}` is not one of `{partitions}`")
+    candidates = (derived_id(secret, "pseudonym", case_id, party, str(counter)) for counter in count())
+    return next(key for key in candidates if partition_of(key.encode(), partitions) == partition)

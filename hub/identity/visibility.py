@@ -1,0 +1,28 @@
+"""Whether a party sees something of a case: the condition of rule S12, read from the case's own decisions.
+
+Rules:
+- The newest decision on a fact counts, as the hub last settled it.
+- A party's own facts do not count: stating something about a citizen opens nobody's name.
+
+The records come from the shard's store; asked through the function that `Identity.basics_of` is handed. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from hub.store.records import CaseRecord, DecisionsRecorded
+
+OWN: Final = "OWN"
+
+
+def sees_something(records: Iterable[CaseRecord], party: str) -> bool:
+    """Return whether by `records` (a case's, in version order) `party` is shown a field of another's fact."""
+    shown_of_fact: dict[int, bool] = {}
+    for record in records:
+        if isinstance(record, DecisionsRecorded):
+            for decision in record.decisions:
+                if decision.party == party:
+                    shown_of_fact[decision.fact_version] = any(mask and basis != OWN for basis, mask in decision.shown)
+    return any(shown_of_fact.values())

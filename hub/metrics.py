@@ -1,0 +1,87 @@
+"""What operators watch: counters and gauges of one worker, served on `/metrics`.
+
+Rules:
+- No label can identify a person: labels are parties, reason codes, effects and shard numbers, all closed lists.
+- Every metric has a help text that says what to do with it; a test keeps the list in the README true.
+- The server binds to 127.0.0.1 unless a setting says otherwise.
+
+The shard hands in plain numbers; nothing here reads a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.server import HTTPServer
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCounts:
+    """What one stored batch did. Keys are party ids; of `parked`, (party, reason code)."""
+
+    admitted: Mapping[str, int]
+    parked: Mapping[tuple[str, str], int]
+    repeats: int
+    decisions: int
+    disclosed: Mapping[str, int]
+    retracted: Mapping[str, int]
+
+
+class Metrics:
+    """All metrics of one worker, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.ingested = self._counter("hub_ingested_total", "facts admitted, by publishing party", "party")
+        self.repeats = self._counter("hub_repeats_total", "records that were stored already and changed nothing")
+        self.parked = self._counter("hub_parked_total", "records refused: see `hub parked list`", "party", "reason")
+        self.decisions = self._counter("hub_decisions_total", "decisions recorded: a party's view of a fact changed")
+        self.disclosed = self._counter("hub_disclosed_total", "numbers given out that show something", "party")
+        self.retracted = self._counter("hub_retracted_total", "numbers given out that take something back", "party")
+        self.lag_seconds = self._gauge("hub_lag_seconds", "how far the shard clock is behind the newest tick", "shard")
+        self.lag_records = self._gauge("hub_lag_records", "input records not handled yet", "shard")
+        self.unsent_records = self._gauge("hub_unsent_records", "numbers given out, not confirmed sent", "party")
+        self.oldest_unsent_seconds = self._gauge(
+            "hub_oldest_unsent_seconds",
+            "age of the oldest number not confirmed sent: a party cannot be reached",
+            "party",
+        )
+        self.clock_seconds = self._gauge("hub_shard_clock_seconds", "the shard clock, as Unix time", "shard")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def count(self, counts: BatchCounts) -> None:
+        """Add what one batch did."""
+        self.repeats.inc(counts.repeats)
+        self.decisions.inc(counts.decisions)
+        for party, count in counts.admitted.items():
+            self.ingested.labels(party).inc(count)
+        for (party, reason), count in counts.parked.items():
+            self.parked.labels(party, reason).inc(count)
+        for party, count in counts.disclosed.items():
+            self.disclosed.labels(party).inc(count)
+        for party, count in counts.retracted.items():
+            self.retracted.labels(party).inc(count)
+
+    def observe(self, shard: int, clock: int, newest_tick: int, lag_records: int) -> None:
+        """Set where a shard stands; `clock` and `newest_tick` in milliseconds."""
+        self.clock_seconds.labels(shard).set(clock / 1000)
+        self.lag_seconds.labels(shard).set(max(0, newest_tick - clock) / 1000)
+        self.lag_records.labels(shard).set(lag_records)
+
+    def observe_unsent(self, unsent: Mapping[str, tuple[int, float]]) -> None:
+        """Set, per party, how many numbers are unsent and how old the oldest is (seconds)."""
+        for party, (count, age_seconds) in unsent.items():
+            self.unsent_records.labels(party).set(count)
+            self.oldest_unsent_seconds.labels(party).set(age_seconds)
+
+    def serve(self, address: str, port: int) -> HTTPServer:
+        """Serve `/metrics`; port 0 takes a free one. Returns the server (`server_port` tells the port)."""
+        server, _ = start_http_server(port, address, registry=self.registry)
+        return server

@@ -1,0 +1,100 @@
+"""The settings of one worker, read from the environment (`HUB_...`) and nowhere else.
+
+Rules:
+- Secrets are files, named here by path: an environment is too easily printed.
+- A missing or impossible setting stops the worker with a message that names it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.connection import KafkaConnection
+from contracts.failures import BadSetting
+from contracts.topics import Names
+
+SECRET_BYTES = 32
+
+
+class WorkerSettings(BaseSettings):
+    """What `python -m hub` needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="HUB_", extra="ignore")
+
+    kafka: str = Field(description="bootstrap servers, `host:port[,host:port]`")
+    kafka_security: str = Field("SASL_PLAINTEXT", description="`SASL_PLAINTEXT` or `SASL_SSL`")
+    kafka_ca_file: Path | None = Field(None, description="certificate authority of the brokers, for `SASL_SSL`")
+    reader_password_file: Path = Field(description="password of the user that reads inputs and ticks")
+    sender_password_file: Path = Field(description="password of the user that writes outputs")
+    world: str = Field("", description="name of a played world; empty in production")
+    registry_file: Path = Field(description="the party registry, TOML")
+    state_directory: Path = Field(description="where the shards' stores and the key store are")
+    master_key_file: Path = Field(description="32 bytes in hex that wrap the data keys")
+    secret_file: Path = Field(description="32 bytes in hex from which pseudonyms are derived")
+    partitions: int = Field(8, ge=1, le=1024, description="number of shards; fixed when topics are created")
+    tick_seconds: float = Field(5.0, ge=0, description="how often the worker ticks its shards; 0 = somebody else does")
+    idle_write_seconds: float = Field(60.0, ge=0, description="how long positions of idle ticks may stay unwritten")
+    metrics_address: str = Field("127.0.0.1", description="where `/metrics` listens")
+    metrics_port: int = Field(0, ge=0, le=65535, description="port of `/metrics`; 0 takes a free one")
+
+    @property
+    def names(self) -> Names:
+        """Topic, user and group names of this hub."""
+        return Names(self.world)
+
+    def connection(self, service: str) -> KafkaConnection:
+        """The connection of the hub's `reader` or `sender`."""
+        file = self.reader_password_file if service == "reader" else self.sender_password_file
+        return KafkaConnection(
+            self.kafka,
+            self.names.service(service),
+            _read(file).strip(),
+            self.kafka_security,
+            ca_file=str(self.kafka_ca_file) if self.kafka_ca_file else None,
+        )
+
+    def store_path(self, shard: int) -> Path:
+        """The store of one shard."""
+        return store_path(self.state_directory, shard)
+
+
+def store_path(state_directory: Path, shard: int) -> Path:
+    """The file of shard `shard` below the hub's state directory."""
+    return state_directory / f"shard-{shard}.db"
+
+
+def keys_path(state_directory: Path) -> Path:
+    """The file of the data keys: never beside the rows, so in a directory of its own."""
+    return state_directory / "keys" / "data-keys.db"
+
+
+def load_settings() -> WorkerSettings:
+    """Read the settings; raise `BadSetting` naming each that is wrong."""
+    try:
+        return WorkerSettings()
+    except ValidationError as invalid:
+        wrong = ", ".join(
+            f"`HUB_{'_'.join(map(str, error['loc'])).upper()}`: {error['msg'].lower()}" for error in invalid.errors()
+        )
+        raise BadSetting(f"settings: {wrong}") from None
+
+
+def read_secret(file: Path) -> bytes:
+    """Return the 32 bytes that `file` holds in hex; raise `BadSetting` on anything else."""
+    try:
+        secret = bytes.fromhex(_read(file).strip())
+    except ValueError:
+        secret = b""
+    if len(secret) != SECRET_BYTES:
+        raise BadSetting(f"file `{file}`: expected {SECRET_BYTES} bytes in hex")
+    return secret
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise BadSetting(f"file `{file}`: cannot be read ({type(unreadable).__name__})") from None

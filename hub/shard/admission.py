@@ -1,0 +1,208 @@
+"""Admits the records of a batch, or parks them: from what the broker holds to facts on case timelines.
+
+Rules:
+- Records are handled in the order in which they were taken; each gets its recorded time, which never goes back.
+- Keys and repeats are looked up once for the whole batch; what the batch itself adds is seen by what follows.
+- Nothing is dropped: a record is admitted, a counted repeat, a control record of the hub, or parked.
+- A retry goes the same way as a first arrival, at the clock of the retry.
+
+Records come from `hub.broker`; facts go to `hub.case_timeline`, and what is stored into the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.failures import DamagedStore, NotFound, Refused
+from contracts.parties import Party, PartyRegistry
+from contracts.reasons import Reason
+from contracts.topics import HUB_PARTY, Names
+from hub.arrival.gate import Statement, digest_of, fact_of, is_repeat, key_of, place, read
+from hub.broker.ports import InputRecord
+from hub.case_timeline.timeline import RETRACTION, Reader
+from hub.shard.batch import Batch
+from hub.shard.cases import Cases
+from hub.store.ports import ShardStore
+from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
+
+HUB = Party(HUB_PARTY)
+
+RETRY = "ParkedRetried"
+RETRY_ADMITTED = "admitted"
+RETRY_PARKED_AGAIN = "parked_again"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """One record with what the gate read from it, or why it was refused."""
+
+    record: InputRecord
+    party: Party
+    recorded_at: int
+    statement: Statement | None
+    key: str
+    refused: Refused | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """What the store knew of a batch's keys and event ids, and what the batch has added since."""
+
+    cases: dict[tuple[str, str], str]
+    digests: dict[str, bytes]
+
+
+@dataclass(slots=True)
+class Admission:
+    """Admits records into one shard."""
+
+    store: ShardStore
+    cases: Cases
+    registry: PartyRegistry
+    names: Names
+    reader: Reader
+    shard: int
+    partitions: int
+    newest_tick: int = 0
+    _party_of_topic: dict[str, Party] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._party_of_topic = {self.names.input(party.id): party for party in self.registry}
+        self._party_of_topic[self.names.hub_input] = HUB
+
+    def admit(self, records: Sequence[InputRecord], batch: Batch) -> None:
+        """Admit or park every record, in order."""
+        arrived = [self._read(record, batch) for record in records]
+        lookups = Lookups({}, {})
+        self._look_up(arrived, lookups)
+        for one in arrived:
+            batch.read_past(one.record)
+            try:
+                self._handle(one, lookups, batch)
+            except Refused as refused:
+                batch.park(one.party.id, one.record, refused)
+
+    def _look_up(self, arrived: Sequence[Arrived], lookups: Lookups) -> None:
+        """Ask the store once for all keys and event ids; what the batch itself added stands."""
+        for pair, case_id in self.store.cases_of((one.party.id, one.key) for one in arrived if one.key).items():
+            lookups.cases.setdefault(pair, case_id)
+        event_ids = (one.statement.event_id for one in arrived if one.statement and one.key)
+        for event_id, digest in self.store.digests(event_ids).items():
+            lookups.digests.setdefault(event_id, digest)
+
+    def _read(self, record: InputRecord, batch: Batch) -> Arrived:
+        party = self._party_of_topic[record.topic]
+        recorded_at = batch.clock_moves_to(record.timestamp)
+        return self._examine(record, party, recorded_at)
+
+    def _examine(self, record: InputRecord, party: Party, recorded_at: int) -> Arrived:
+        try:
+            statement = read(record, party, recorded_at, self.reader.codec)
+            key = "" if statement.event_type.control else key_of(record, self.partitions)
+        except Refused as refused:
+            return Arrived(record, party, recorded_at, None, "", refused)
+        return Arrived(record, party, recorded_at, statement, key, None)
+
+    def _handle(self, one: Arrived, lookups: Lookups, batch: Batch) -> None:
+        statement = one.statement
+        if statement is None:
+            raise one.refused or DamagedStore("a record was neither read nor refused")
+        if statement.event_type.control:
+            self._control(statement, one.recorded_at, lookups, batch)
+            return
+        case_id = lookups.cases.get((one.party.id, one.key))
+        if case_id is None:
+            raise Refused(Reason.UNKNOWN_KEY, "key", "use the pseudonym that the hub gave this party for the citizen")
+        digest = digest_of(statement, case_id)
+        if is_repeat(digest, lookups.digests.get(statement.event_id)):
+            batch.duplicates += 1
+            return
+        self._admit_fact(statement, case_id, one.recorded_at, batch)
+        lookups.digests[statement.event_id] = batch.writes.digests[statement.event_id] = digest
+
+    def _admit_fact(self, statement: Statement, case_id: str, recorded_at: int, batch: Batch) -> None:
+        held = self.cases.get(case_id)
+        if statement.corrects or statement.event_type.name == RETRACTION:
+            self.cases.hold_history(held)
+        place(statement, held.timeline)
+        fact = fact_of(statement, recorded_at)
+        record = FactRecorded(
+            case_stream(case_id),
+            held.timeline.version + 1,
+            fact.event_id,
+            fact.event_type,
+            fact.party,
+            statement.attributes.source,
+            statement.schema_id,
+            fact.occurred_at,
+            statement.attributes.time,
+            recorded_at,
+            fact.corrects,
+            statement.attributes.correlation,
+            statement.attributes.causation,
+            statement.body,
+        )
+        held.timeline.admit(record, fact, self.reader)
+        held.touched[fact.event_id] = None
+        batch.writes.records.append(record)
+        batch.touch(held)
+        batch.admitted[fact.party] = batch.admitted.get(fact.party, 0) + 1
+
+    def _control(self, statement: Statement, recorded_at: int, lookups: Lookups, batch: Batch) -> None:
+        payload = statement.payload
+        match statement.event_type.name:
+            case "ShardTicked":
+                self.newest_tick = max(self.newest_tick, recorded_at)
+            case "CitizenEnrolled":
+                self._enrol(payload, recorded_at, lookups, batch)
+            case "KeyIssued":
+                self._issue(payload["caseId"], payload["party"], payload["key"], lookups, batch)
+            case "ParkedRetried":
+                self._retry(payload["party"], payload["parkedNumber"], lookups, batch)
+            case other:
+                raise Refused(Reason.MAY_NOT_STATE, "ce_type", f"`{other}` is no control record of this version")
+
+    def _enrol(self, payload: Mapping[str, Any], recorded_at: int, lookups: Lookups, batch: Batch) -> None:
+        case_id = payload["caseId"]
+        held = self.cases.get(case_id)
+        if held.timeline.version:
+            batch.duplicates += 1
+            return
+        if payload["jurisdiction"] not in self.cases.policies:
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "jurisdiction", "name a jurisdiction with a rule set")
+        record = CitizenEnrolled(case_stream(case_id), 1, recorded_at, payload["birthDate"], payload["jurisdiction"])
+        held.timeline.fold(record, self.reader)
+        batch.writes.records.append(record)
+        self._issue(case_id, HUB_PARTY, self.cases.key_for(held, HUB_PARTY)[0], lookups, batch)
+
+    def _issue(self, case_id: str, party: str, key: str, lookups: Lookups, batch: Batch) -> None:
+        if self.cases.get(case_id).timeline.enrolled is None:
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "caseId", "enrol the citizen before a key is issued")
+        if lookups.cases.get((party, key), case_id) != case_id:
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "key", "a pseudonym belongs to one case")
+        lookups.cases[party, key] = batch.writes.keys[party, key] = case_id
+
+    def _retry(self, party_id: str, number: int, lookups: Lookups, batch: Batch) -> None:
+        """Send a parked record through the gate again, at the shard clock of the retry."""
+        try:
+            parked = self.store.parked_record(party_id, number)
+        except NotFound as missing:
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", str(missing)) from missing
+        party = HUB if party_id == HUB_PARTY else self.registry[party_id]
+        clock = batch.after.clock
+        record = InputRecord(
+            parked.topic, parked.partition, parked.offset, clock, parked.key, parked.value, parked.headers
+        )
+        one = self._examine(record, party, clock)
+        if one.statement and one.statement.event_type.name == RETRY:
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", "a parked retry is not retried: send a new one")
+        self._look_up([one], lookups)
+        try:
+            self._handle(one, lookups, batch)
+        except Refused as refused:
+            batch.resolve(party_id, number, RETRY_PARKED_AGAIN)
+            batch.park(party_id, record, refused)
+        else:
+            batch.resolve(party_id, number, RETRY_ADMITTED)

@@ -1,0 +1,132 @@
+"""One batch in the making: what will be stored in one transaction, and the shard's state as it would be after it.
+
+Rules:
+- The state that a batch starts from is never changed by it: if the commit fails, nothing has happened.
+- Versions and numbers are dense: each is one more than the last of its stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from contracts.failures import Refused
+from hub.broker.ports import InputRecord
+from hub.shard.cases import HeldCase
+from hub.store.ports import BatchWrites, Head
+from hub.store.records import (
+    BATCHES,
+    BatchCommitted,
+    NumberAssigned,
+    ParkedResolved,
+    RecordParked,
+    parked_stream,
+    sent_stream,
+)
+
+
+@dataclass(slots=True)
+class ShardState:
+    """Where a shard stands after its last batch, in memory."""
+
+    batch: int
+    clock: int
+    positions: dict[str, int]
+    numbers: dict[str, int]
+    parked: dict[str, int]
+
+    @classmethod
+    def at(cls, head: Head) -> ShardState:
+        """The state that the store holds."""
+        return cls(head.batch, head.clock, dict(head.positions), dict(head.numbers), dict(head.parked))
+
+    def copy(self) -> ShardState:
+        """A state to work on while this one stays as it is."""
+        return ShardState(self.batch, self.clock, dict(self.positions), dict(self.numbers), dict(self.parked))
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one batch will store. `after` becomes the shard's state once it is committed."""
+
+    after: ShardState
+    writes: BatchWrites
+    touched: dict[str, HeldCase] = field(default_factory=dict)
+    """The cases to settle at the end, by case id."""
+    duplicates: int = 0
+    admitted: dict[str, int] = field(default_factory=dict)
+    """Admitted facts per publishing party, for the metrics."""
+    parked: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Parked records per (party, reason), for the metrics."""
+
+    @classmethod
+    def after_state(cls, state: ShardState, owner: str) -> Batch:
+        """Begin a batch on top of `state`."""
+        after = state.copy()
+        after.batch += 1
+        return cls(after, BatchWrites(BatchCommitted(BATCHES, after.batch, owner, after.clock, after.positions)))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing but positions and clock would move."""
+        writes = self.writes
+        return not (writes.records or writes.keys or writes.due or writes.digests)
+
+    def touch(self, held: HeldCase) -> None:
+        """Settle this case at the end of the batch."""
+        self.touched[held.timeline.case_id] = held
+
+    def clock_moves_to(self, timestamp: int) -> int:
+        """Move the clock forward to `timestamp`, never back; return the recorded time."""
+        self.after.clock = max(self.after.clock, timestamp)
+        return self.after.clock
+
+    def read_past(self, record: InputRecord) -> None:
+        """Note that `record` is dealt with."""
+        self.after.positions[record.topic] = record.offset + 1
+
+    def close(self) -> BatchWrites:
+        """Return everything to store, the fence with the final clock and positions."""
+        fence = self.writes.committed
+        self.writes.committed = BatchCommitted(
+            BATCHES, self.after.batch, fence.owner, self.after.clock, dict(self.after.positions)
+        )
+        return self.writes
+
+    def next_number(self, party: str, case_id: str, decided_version: int, index: int) -> int:
+        """Give out the next number of `party` for decision `index` of that version of the case."""
+        number = self.after.numbers.get(party, 0) + 1
+        self.after.numbers[party] = number
+        self.writes.records.append(NumberAssigned(sent_stream(party), number, case_id, decided_version, index))
+        return number
+
+    def park(self, party: str, record: InputRecord, refused: Refused) -> None:
+        """Keep a refused record, with its reason code, until somebody has dealt with it."""
+        self.writes.records.append(
+            RecordParked(
+                parked_stream(party),
+                self._next_parked(party),
+                refused.reason,
+                refused.field,
+                refused.fix,
+                record.topic,
+                record.partition,
+                record.offset,
+                self.after.clock,
+                record.key,
+                record.value,
+                tuple((name, value) for name, value in record.headers),
+            )
+        )
+        self.parked[party, refused.reason] = self.parked.get((party, refused.reason), 0) + 1
+
+    def resolve(self, party: str, parked_version: int, outcome: str) -> None:
+        """Record what became of a parked record."""
+        version = self._next_parked(party)
+        self.writes.records.append(
+            ParkedResolved(parked_stream(party), version, parked_version, outcome, self.after.clock)
+        )
+
+    def _next_parked(self, party: str) -> int:
+        version = self.after.parked.get(party, 0) + 1
+        self.after.parked[party] = version
+        return version

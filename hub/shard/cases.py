@@ -1,0 +1,132 @@
+"""The cases that a shard holds in memory: bounded, loaded when touched, written to their cache row when they leave.
+
+Rules:
+- A case comes from its cache row and the records after it where that is enough, else from all its records.
+- Rights of a case restored from its row are derived for the moment of its last settlement, so that the next one
+  sees what changed since. A case folded from all its records is decided afresh as a whole.
+- The bound counts facts, not cases: one long timeline weighs as much as many short ones.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from contracts.failures import DamagedStore
+from hub.case_timeline.cache_row import case_from_row, needs_history, row_of
+from hub.case_timeline.timeline import CaseTimeline, Reader, timeline_of
+from hub.consent.policy import Policy
+from hub.disclosure.settlement import Rights, rights_in
+from hub.identity.pseudonyms import pseudonym
+from hub.store.ports import ShardStore
+
+HELD_FACTS_MAX = 200_000
+
+
+@dataclass(slots=True)
+class HeldCase:
+    """A case in memory, the rights in force in it, and what the current batch touched."""
+
+    timeline: CaseTimeline
+    rights: Rights | None = None
+    touched: dict[str, None] = field(default_factory=dict)
+    due: int | None = None
+    keys: dict[str, str] = field(default_factory=dict)
+    weight: int = 0
+
+
+@dataclass(slots=True)
+class Cases:
+    """The bounded cache of cases of one shard."""
+
+    store: ShardStore
+    reader: Reader
+    policies: Mapping[str, Policy]
+    secret: bytes
+    shard: int
+    partitions: int
+    facts_max: int = HELD_FACTS_MAX
+    _held: OrderedDict[str, HeldCase] = field(default_factory=OrderedDict)
+    _weight: int = 0
+
+    def get(self, case_id: str) -> HeldCase:
+        """Return a case, loading it if needed; an unknown one is empty."""
+        held = self._held.get(case_id)
+        if held is None:
+            held = self._held[case_id] = self._load(case_id)
+            self._weigh(held)
+        else:
+            self._held.move_to_end(case_id)
+        return held
+
+    def _load(self, case_id: str) -> HeldCase:
+        row = self.store.cache_rows([case_id]).get(case_id)
+        case = case_from_row(case_id, row, self.reader) if row else None
+        if case is not None:
+            tail = list(self.store.case_records(case_id, after_version=case.version))
+            if not any(needs_history(record) for record in tail):
+                for record in tail:
+                    case.fold(record, self.reader)
+                settled = case.settled_at > 0
+                rights = rights_in(case, case.settled_at, self.policy_of(case)) if settled and not tail else None
+                return HeldCase(case, rights)
+        return HeldCase(timeline_of(case_id, self.store.case_records(case_id), self.reader))
+
+    def hold_history(self, held: HeldCase) -> None:
+        """Make the whole history of a case present. What the current batch added must not be there yet."""
+        case = held.timeline
+        if case.history_held:
+            return
+        whole = timeline_of(case.case_id, self.store.case_records(case.case_id), self.reader)
+        for event_id, entry in case.facts.items():
+            whole.facts.setdefault(event_id, entry)
+        case.facts, case.told, case.event_at = whole.facts, whole.told, whole.event_at | case.event_at
+        case.history_held = True
+        self._weigh(held)
+
+    def policy_of(self, case: CaseTimeline) -> Policy:
+        """The policy of the case's jurisdiction."""
+        if case.enrolled is None:
+            raise DamagedStore("a case is settled before its enrolment")
+        return self.policies[case.enrolled.jurisdiction]
+
+    def key_for(self, held: HeldCase, party: str) -> tuple[str, bool]:
+        """Return the party's own pseudonym for the case, and whether it is used for the first time in memory."""
+        key = held.keys.get(party)
+        if key is not None:
+            return key, False
+        key = pseudonym(self.secret, held.timeline.case_id, party, self.shard, self.partitions)
+        held.keys[party] = key
+        return key, True
+
+    def settled(self, held: HeldCase) -> None:
+        """Note that the batch is done with this case."""
+        held.touched.clear()
+        self._weigh(held)
+
+    def _weigh(self, held: HeldCase) -> None:
+        weight = held.timeline.weight()
+        self._weight += weight - held.weight
+        held.weight = weight
+
+    def make_room(self) -> dict[str, bytes]:
+        """Let the cases go that were touched longest ago, down to the bound; return their cache rows.
+
+        Called before the batch is committed, so that the rows are stored with it.
+        """
+        rows: dict[str, bytes] = {}
+        while self._weight > self.facts_max and len(self._held) > 1:
+            case_id, held = next(iter(self._held.items()))
+            del self._held[case_id]
+            self._weight -= held.weight
+            # A case that waits to be settled gets no row: it is loaded from all its records and decided as a whole.
+            row = None if held.touched else row_of(held.timeline, self.reader)
+            if row is not None:
+                rows[case_id] = row
+        return rows
+
+    def drop_all(self) -> None:
+        """Forget every case, after a failed commit: what is stored is the truth."""
+        self._held.clear()
+        self._weight = 0

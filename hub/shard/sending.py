@@ -1,0 +1,140 @@
+"""Sends what was told, per party in the order of its numbers, and knows what has arrived.
+
+Rules:
+- Nothing is handed to the broker before the batch that gave out its number is stored.
+- A number counts as sent when the broker has confirmed it; the send position of a party is the last such number.
+- What the shard has in memory is sent at once. What was left over (a restart, a party that could not be reached)
+  is built again from the store; a number that a later one of the same fact has overtaken goes out as a retraction.
+- One party's trouble holds up nobody else.
+
+Numbers come from `hub.shard.settling` or the store; records go to `hub.broker`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.failures import DamagedStore
+from hub.broker.ports import OutputRecord, Outputs
+from hub.case_timeline.timeline import timeline_of
+from hub.disclosure.envelope import Envelopes
+from hub.disclosure.settlement import mask_of_shown
+from hub.identity.pseudonyms import pseudonym
+from hub.store.ports import ShardStore
+from hub.store.records import Decision, DecisionsRecorded, NumberAssigned, case_stream
+
+LEFT_OVER_NUMBERS_MAX: Final = 500
+"""How many left-over numbers of one party are built again at a time."""
+IN_FLIGHT_MAX: Final = 20_000
+"""How many records may wait for their confirmation before no further batch is taken."""
+
+
+@dataclass(slots=True)
+class Sending:
+    """The send side of one shard. `assigned` holds the last number given out per party, as stored."""
+
+    store: ShardStore
+    outputs: Outputs
+    envelopes: Envelopes
+    secret: bytes
+    shard: int
+    partitions: int
+    assigned: dict[str, int]
+    confirmed: dict[str, int] = field(default_factory=dict)
+    handed: dict[str, int] = field(default_factory=dict)
+    _stored: dict[str, int] = field(default_factory=dict)
+    _unsent_since: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._stored = dict(self.store.send_positions())
+        self.confirmed = dict(self._stored)
+        self.handed = dict(self._stored)
+
+    def offer(self, records: Iterable[OutputRecord], assigned: Mapping[str, int]) -> None:
+        """Hand over fresh records of a stored batch; parties with something left over get theirs from the store."""
+        self.assigned = dict(assigned)
+        ready: list[OutputRecord] = []
+        for record in records:
+            if self.handed.get(record.party, 0) == record.number - 1:
+                self.handed[record.party] = record.number
+                ready.append(record)
+        if ready:
+            self.outputs.send(ready)
+
+    def collect(self, wait_seconds: float = 0.0) -> None:
+        """Take in confirmations, and go back to the send position of every party whose sending failed."""
+        for party, number in self.outputs.confirmed(wait_seconds).items():
+            self.confirmed[party] = max(number, self.confirmed.get(party, 0))
+            # The next oldest was given out later; it counts from here, for an age that never overstates.
+            self._unsent_since.pop(party, None)
+        for party in self.outputs.stalled():
+            self.handed[party] = self.confirmed.get(party, 0)
+
+    def in_flight(self) -> int:
+        """How many records were handed over and are not confirmed."""
+        return sum(number - self.confirmed.get(party, 0) for party, number in self.handed.items())
+
+    def unsent(self) -> dict[str, tuple[int, float]]:
+        """Per party: how many numbers are given out and not confirmed, and the age of the oldest (seconds)."""
+        now = time.monotonic()
+        unsent: dict[str, tuple[int, float]] = {}
+        for party, number in self.assigned.items():
+            count = number - self.confirmed.get(party, 0)
+            since = self._unsent_since.setdefault(party, now) if count else self._unsent_since.pop(party, now)
+            unsent[party] = (count, now - since if count else 0.0)
+        return unsent
+
+    def save_positions(self) -> None:
+        """Store the send positions that have moved."""
+        moved = {party: number for party, number in self.confirmed.items() if number != self._stored.get(party, 0)}
+        if moved:
+            self.store.record_send_positions(moved)
+            self._stored.update(moved)
+
+    def send_left_over(self) -> bool:
+        """Hand over a portion of what is left over, built from the store; whether there was any."""
+        any_left = False
+        for party, last in self.assigned.items():
+            after = self.handed.get(party, 0)
+            if after < last:
+                any_left = True
+                numbers = self.store.numbers(party, after, LEFT_OVER_NUMBERS_MAX)
+                self.outputs.send(self._rebuilt(party, numbers))
+                self.handed[party] = numbers[-1].originator_version if numbers else after
+        return any_left
+
+    def _rebuilt(self, party: str, numbers: Iterable[NumberAssigned]) -> list[OutputRecord]:
+        by_case: dict[str, list[NumberAssigned]] = {}
+        for assigned in numbers:
+            by_case.setdefault(assigned.case_id, []).append(assigned)
+        records = [
+            record for case_id, of_case in by_case.items() for record in self._rebuilt_of_case(party, case_id, of_case)
+        ]
+        return sorted(records, key=lambda record: record.number)
+
+    def _rebuilt_of_case(self, party: str, case_id: str, numbers: Iterable[NumberAssigned]) -> list[OutputRecord]:
+        stored = list(self.store.case_records(case_id))
+        case = timeline_of(case_id, stored, self.envelopes.reader)
+        decided: dict[tuple[int, int], Decision] = {}
+        newest: dict[int, int] = {}
+        for record in stored:
+            if isinstance(record, DecisionsRecorded):
+                for index, one in enumerate(record.decisions):
+                    if one.party == party and one.number:
+                        decided[record.originator_version, index] = one
+                        newest[one.fact_version] = one.number
+        key = pseudonym(self.secret, case_id, party, self.shard, self.partitions)
+        rebuilt: list[OutputRecord] = []
+        for assigned in numbers:
+            decision = decided.get((assigned.decided_version, assigned.index))
+            number = assigned.originator_version
+            if decision is None or decision.number != number:
+                raise DamagedStore(f"stream `{case_stream(case_id)}` has no decision for number `{number}`")
+            overtaken = newest[decision.fact_version] != number
+            mask = 0 if overtaken else mask_of_shown(decision.shown)
+            event_id = case.event_at[decision.fact_version]
+            rebuilt.append(self.envelopes.record(case, event_id, party, number, mask, key))
+        return rebuilt

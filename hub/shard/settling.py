@@ -1,0 +1,112 @@
+"""Settles the cases that a batch touched, and those that are due: decisions and numbers into the batch.
+
+Rules:
+- Each case once, at the end of the batch, for the batch's clock.
+- A shard that is far behind its ticks does not settle: the cases are made due, and settled once it has caught up.
+  So an outage never sends what was withdrawn meanwhile.
+- What is told is recorded before it is sent; the records to send are built from what was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from hub.broker.ports import OutputRecord
+from hub.disclosure.envelope import Envelopes
+from hub.disclosure.settlement import Change, differences, mask_of_shown, renewed
+from hub.shard.batch import Batch
+from hub.shard.cases import Cases, HeldCase
+from hub.store.ports import ShardStore
+from hub.store.records import Decision, DecisionsRecorded, case_stream
+
+DUE_CASES_MAX: Final = 500
+"""How many due cases one batch settles: a mass change goes through so many per turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One number given out: enough to build its record without reading the store."""
+
+    held: HeldCase
+    change: Change
+    number: int
+
+
+@dataclass(slots=True)
+class Settling:
+    """Settles the cases of one shard."""
+
+    store: ShardStore
+    cases: Cases
+    envelopes: Envelopes
+    registry_digest: str
+
+    def settle(self, batch: Batch) -> list[Told]:
+        """Settle what the batch touched and what is due at its clock; return the numbers given out, in order."""
+        for due, case_id in self.store.due(batch.after.clock, DUE_CASES_MAX):
+            held = self.cases.get(case_id)
+            held.due = due
+            batch.touch(held)
+        told: list[Told] = []
+        for held in batch.touched.values():
+            told.extend(self._settle_case(held, batch))
+        return told
+
+    def postpone(self, batch: Batch) -> None:
+        """Make the touched cases due at once, for the time when the shard has caught up."""
+        for case_id, held in batch.touched.items():
+            held.due = batch.writes.due[case_id] = batch.after.clock
+
+    def _settle_case(self, held: HeldCase, batch: Batch) -> Iterator[Told]:
+        case, clock = held.timeline, batch.after.clock
+        policy = self.cases.policy_of(case)
+        rights, changed = renewed(case, held.rights, clock, policy)
+        if changed:
+            self.cases.hold_history(held)
+        changes = differences(case, rights.decider, self._to_decide(held, changed))
+        if changes:
+            yield from self._record(held, changes, policy.digest, batch)
+        held.rights = rights
+        if held.due != rights.until:
+            held.due = batch.writes.due[case.case_id] = rights.until
+        self.cases.settled(held)
+
+    def _to_decide(self, held: HeldCase, changed: bool) -> list[str]:
+        case = held.timeline
+        if changed:
+            return list(case.facts)
+        touched = dict(held.touched)
+        for event_id in held.touched:
+            victim = case.victim_of(event_id)
+            if victim in case.facts:
+                touched[victim] = None
+        return list(touched)
+
+    def _record(self, held: HeldCase, changes: list[Change], rule_set: str, batch: Batch) -> Iterator[Told]:
+        case = held.timeline
+        version = case.version + 1
+        decisions: list[Decision] = []
+        for index, change in enumerate(changes):
+            number = batch.next_number(change.party, case.case_id, version, index) if change.is_sent else 0
+            decisions.append(Decision(case.facts[change.event_id].version, change.party, change.shown, number))
+            if number:
+                yield Told(held, change, number)
+        record = DecisionsRecorded(
+            case_stream(case.case_id), version, batch.after.clock, rule_set, self.registry_digest, tuple(decisions)
+        )
+        batch.writes.records.append(record)
+        case.decided(record)
+
+    def records(self, told: list[Told], batch: Batch) -> list[OutputRecord]:
+        """Build the records to send. A key used for the first time goes into the batch, so its party may use it."""
+        return [self._output(one, batch.writes.keys) for one in told]
+
+    def _output(self, one: Told, keys: dict[tuple[str, str], str]) -> OutputRecord:
+        case, party = one.held.timeline, one.change.party
+        key, is_new = self.cases.key_for(one.held, party)
+        if is_new:
+            keys[party, key] = case.case_id
+        mask = mask_of_shown(one.change.shown)
+        return self.envelopes.record(case, one.change.event_id, party, one.number, mask, key)

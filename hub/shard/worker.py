@@ -1,0 +1,160 @@
+"""One shard at work: take, admit, settle, commit, send; the one writer of its store.
+
+Rules:
+- One transaction per batch. Nothing of it is sent before it is stored; if it cannot be stored, nothing happened.
+- A stale owner is refused by the fence and stops, its cache dropped.
+- A record whose timestamp is far ahead of the newest tick is held back, and with it what follows on its topic.
+- A batch of ticks that changes nothing is not written; its positions move once in a while.
+- After a restart the shard catches up first, then sends.
+
+Everything that a decision needs comes in the records; the only clock here is the one that measures the work.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.failures import StoreFailure
+from hub.broker.ports import InputRecord, Inputs, OutputRecord
+from hub.metrics import BatchCounts, Metrics
+from hub.shard.admission import Admission
+from hub.shard.batch import Batch, ShardState
+from hub.shard.cases import Cases
+from hub.shard.sending import IN_FLIGHT_MAX, Sending
+from hub.shard.settling import Settling
+from hub.store.ports import ShardStore
+from hub.store.records import DecisionsRecorded
+
+BATCH_RECORDS_MAX: Final = 2_000
+AHEAD_OF_TICK_MS_MAX: Final = 60_000
+BEHIND_TICK_MS_MAX: Final = 60_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Shard:
+    """The running shard. `owner` names this taking of the shard; `idle_write_ms` bounds unwritten tick positions."""
+
+    store: ShardStore
+    inputs: Inputs
+    cases: Cases
+    admission: Admission
+    settling: Settling
+    sending: Sending
+    metrics: Metrics
+    shard: int
+    owner: str
+    state: ShardState
+    idle_write_ms: int
+    _held_back: list[InputRecord] = field(default_factory=list)
+    _written_clock: int = 0
+    _caught_up: bool = False
+
+    def start(self) -> None:
+        """Begin to read from where the store stands."""
+        self.inputs.start(self.state.positions)
+        self.admission.newest_tick = self.inputs.newest_tick()
+        self._written_clock = self.state.clock
+
+    def step(self, wait_seconds: float) -> bool:
+        """Handle one batch and whatever can be sent; return whether anything was done."""
+        self.sending.collect(0.05 if self.sending.in_flight() > IN_FLIGHT_MAX else 0.0)
+        worked = False
+        if self.sending.in_flight() <= IN_FLIGHT_MAX:
+            records = self._take(wait_seconds)
+            worked = self._run(records) if records or self._is_anything_due() else False
+            # A portion that is not full has emptied what there was: only now is anything sent after a restart.
+            if len(records) < BATCH_RECORDS_MAX and not self._is_behind(self.state.clock):
+                self._caught_up = True
+        if self._caught_up and self.sending.send_left_over():
+            worked = True
+        self.sending.collect()
+        self.sending.save_positions()
+        self._observe()
+        return worked
+
+    def _observe(self) -> None:
+        newest = max(self.admission.newest_tick, self.inputs.newest_tick())
+        self.metrics.observe(self.shard, self.state.clock, newest, self.inputs.lag_records())
+        self.metrics.observe_unsent(self.sending.unsent())
+
+    def _take(self, wait_seconds: float) -> Sequence[InputRecord]:
+        taken = [*self._held_back, *self.inputs.take(BATCH_RECORDS_MAX, 0.0 if self._held_back else wait_seconds)]
+        limit = max(self.admission.newest_tick, self.inputs.newest_tick()) + AHEAD_OF_TICK_MS_MAX
+        held_topics: set[str] = set()
+        ready: list[InputRecord] = []
+        self._held_back = []
+        for record in taken:
+            if record.topic in held_topics or (record.timestamp > limit and not self._is_hub_input(record)):
+                held_topics.add(record.topic)
+                self._held_back.append(record)
+            else:
+                ready.append(record)
+        if held_topics:
+            log.warning("records far ahead of the newest tick are held back on %d topics", len(held_topics))
+        return ready
+
+    def _is_hub_input(self, record: InputRecord) -> bool:
+        return record.topic == self.admission.names.hub_input
+
+    def _is_anything_due(self) -> bool:
+        due = self.store.next_due()
+        return due is not None and due <= self.state.clock
+
+    def _run(self, records: Sequence[InputRecord]) -> bool:
+        """Make a batch of `records` and commit it; return whether it was worth writing."""
+        # The collector would walk the whole cache several times within a batch.
+        gc.disable()
+        try:
+            return self._run_batch(records)
+        except StoreFailure:
+            self.cases.drop_all()
+            raise
+        finally:
+            gc.enable()
+
+    def _run_batch(self, records: Sequence[InputRecord]) -> bool:
+        batch = Batch.after_state(self.state, self.owner)
+        self.admission.admit(records, batch)
+        if self._is_behind(batch.after.clock):
+            self.settling.postpone(batch)
+            outputs: list[OutputRecord] = []
+        else:
+            outputs = self.settling.records(self.settling.settle(batch), batch)
+        if batch.is_empty and batch.after.clock - self._written_clock < self.idle_write_ms:
+            # Only ticks that change nothing: remember them in memory, the next written batch stores them.
+            batch.after.batch -= 1
+            self.state = batch.after
+            return False
+        batch.writes.cache_rows = self.cases.make_room()
+        self.store.commit(batch.close())
+        self.state, self._written_clock = batch.after, batch.after.clock
+        self.sending.offer(outputs if self._caught_up else (), self.state.numbers)
+        self.metrics.count(_counts(batch, outputs))
+        return True
+
+    def _is_behind(self, clock: int) -> bool:
+        return self.inputs.newest_tick() - clock > BEHIND_TICK_MS_MAX
+
+    def close(self) -> None:
+        """Confirm what can be confirmed, and release everything."""
+        self.sending.collect(5.0)
+        self.sending.save_positions()
+        self.inputs.close()
+        self.sending.outputs.close()
+        self.store.close()
+
+
+def _counts(batch: Batch, outputs: Sequence[OutputRecord]) -> BatchCounts:
+    disclosed: Counter[str] = Counter()
+    retracted: Counter[str] = Counter()
+    for record in outputs:
+        (retracted if record.value is None else disclosed)[record.party] += 1
+    decisions = sum(len(record.decisions) for record in batch.writes.records if isinstance(record, DecisionsRecorded))
+    return BatchCounts(batch.admitted, batch.parked, batch.duplicates, decisions, disclosed, retracted)

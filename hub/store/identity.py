@@ -1,0 +1,70 @@
+"""What a store was made for, kept in the store itself, and the refusal of a store made for anything else.
+
+Rules:
+- Cluster, world, shard, number of partitions and store format never change.
+- A topic keeps Kafka's own id for it: a topic that was deleted and made again has other offsets, so the store's
+  position in it means nothing. A topic that the store meets later is added when a worker opens the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from contracts.failures import ForeignStore
+from hub.store.ports import StoreIdentity
+from hub.store.recorder import ShardRecorder
+
+STORE_FORMAT: Final = "1"
+
+
+def write_identity(recorder: ShardRecorder, identity: StoreIdentity) -> None:
+    """Write into a new store what it is for."""
+    with recorder.datastore.transaction(commit=True) as c:
+        c.executemany("INSERT INTO store_identity VALUES (?, ?)", list(_named(identity).items()))
+        c.executemany("INSERT INTO topic_ids VALUES (?, ?)", list(identity.topic_ids.items()))
+
+
+def read_identity(recorder: ShardRecorder) -> StoreIdentity:
+    """Return what the store is for; raise `ForeignStore` where it does not say so in this format."""
+    stored: dict[str, str] = dict(recorder.select("SELECT name, value FROM store_identity"))
+    if stored.get("format") != STORE_FORMAT:
+        raise ForeignStore(
+            f"the store has format `{stored.get('format')}`, expected `{STORE_FORMAT}`: open it with its own hub"
+        )
+    topic_ids: dict[str, str] = dict(recorder.select("SELECT topic, id FROM topic_ids"))
+    return StoreIdentity(
+        stored["cluster_id"], stored["world"], int(stored["shard"]), int(stored["partitions"]), topic_ids
+    )
+
+
+def require_identity(stored: StoreIdentity, expected: StoreIdentity) -> None:
+    """Raise `ForeignStore`, naming what differs, unless the store was made for what is expected."""
+    ours, theirs = _named(expected), _named(stored)
+    for name, value in ours.items():
+        if theirs[name] != value:
+            raise ForeignStore(f"the store is for {name} `{theirs[name]}`, expected `{value}`: open the right one")
+    for topic, topic_id in expected.topic_ids.items():
+        if stored.topic_ids.get(topic, topic_id) != topic_id:
+            raise ForeignStore(
+                f"topic `{topic}` is not the one that the store has read: it was made anew and its offsets with it; "
+                "restore the topic or make a new store"
+            )
+
+
+def add_topics(recorder: ShardRecorder, stored: StoreIdentity, topic_ids: Mapping[str, str]) -> None:
+    """Keep the ids of topics that the store has not met."""
+    new = [(topic, topic_id) for topic, topic_id in topic_ids.items() if topic not in stored.topic_ids]
+    if new:
+        with recorder.datastore.transaction(commit=True) as c:
+            c.executemany("INSERT INTO topic_ids VALUES (?, ?)", new)
+
+
+def _named(identity: StoreIdentity) -> dict[str, str]:
+    return {
+        "format": STORE_FORMAT,
+        "cluster_id": identity.cluster_id,
+        "world": identity.world,
+        "shard": str(identity.shard),
+        "partitions": str(identity.partitions),
+    }

@@ -1,0 +1,206 @@
+"""Reading one shard's store: by its worker, and by people and auditors beside a worker that writes.
+
+Rules:
+- A reader has no way to write: its connection is read-only and its class has no such method.
+- Long streams come in portions, decoded one by one as they are asked for; no transaction stays open in between.
+- What does not open or decode raises; only cache rows may be lost, and parked records whose bytes were destroyed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, cast
+
+from eventsourcing.persistence import Notification, PersistenceError
+
+from contracts.failures import NotFound, StoreUnavailable
+from hub.store.identity import read_identity
+from hub.store.mapper import RecordMapper
+from hub.store.ports import Head, StoreIdentity
+from hub.store.recorder import ShardRecorder
+from hub.store.records import (
+    BATCHES,
+    BatchCommitted,
+    CaseRecord,
+    NumberAssigned,
+    ParkedResolved,
+    Record,
+    RecordParked,
+    case_stream,
+    parked_stream,
+    sent_stream,
+)
+
+_RECORDS_PER_READ: Final = 500
+
+
+@contextmanager
+def storage_errors_named() -> Iterator[None]:
+    """Turn what the library and SQLite raise into failures of this project."""
+    try:
+        yield
+    except (PersistenceError, sqlite3.Error) as error:
+        raise StoreUnavailable(f"the store could not be read or written: {error}; free the lock or the disk") from error
+
+
+class SQLiteShardReader:
+    """Reads the store of one shard."""
+
+    def __init__(self, recorder: ShardRecorder, mapper: RecordMapper) -> None:
+        self._recorder = recorder
+        self._mapper = mapper
+
+    def identity(self) -> StoreIdentity:
+        """Return what the store was made for."""
+        with storage_errors_named():
+            return read_identity(self._recorder)
+
+    def head(self) -> Head:
+        """Read where the store stands; an empty store has batch 0, clock 0 and no positions."""
+        with storage_errors_named():
+            batch = self._recorder.batch_head()
+            clock = 0 if batch == 0 else cast(BatchCommitted, self._record(BATCHES, batch)).clock
+            return Head(
+                batch,
+                clock,
+                self._recorder.topic_positions(),
+                self._heads(sent_stream("")),
+                self._heads(parked_stream("")),
+            )
+
+    def batch(self, version: int) -> BatchCommitted:
+        """Return one stored batch; raise `NotFound`."""
+        with storage_errors_named():
+            return cast(BatchCommitted, self._record(BATCHES, version))
+
+    def case_records(self, case_id: str, after_version: int = 0) -> Iterator[CaseRecord]:
+        """The records of a case in version order, after `after_version`."""
+        return (cast(CaseRecord, record) for record in self._records(case_stream(case_id), after_version))
+
+    def case_record(self, case_id: str, version: int) -> CaseRecord:
+        """One record of a case; raises `NotFound`."""
+        with storage_errors_named():
+            return cast(CaseRecord, self._record(case_stream(case_id), version))
+
+    def case_records_at(self, places: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], CaseRecord]:
+        """The records at many (case, version) places in one read; raises `NotFound` where one is not there."""
+        wanted = {(case_stream(case_id), version): (case_id, version) for case_id, version in places}
+        with storage_errors_named():
+            rows = self._recorder.select_rows_at(wanted)
+        self._mapper.begin()
+        if missing := wanted.keys() - rows.keys():
+            stream, version = min(missing)
+            raise _no_such_version(stream, version)
+        return {wanted[place]: cast(CaseRecord, self._mapper.to_record(row)) for place, row in rows.items()}
+
+    def cases(self) -> Iterator[str]:
+        """Every case id of the shard, in order."""
+        prefix = case_stream("")
+        return (stream.removeprefix(prefix) for stream in self._recorder.streams(prefix))
+
+    def cases_of(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        """The case of each (party, key) that is known."""
+        with storage_errors_named():
+            return self._recorder.select_case_keys(list(keys))
+
+    def digests(self, event_ids: Iterable[str]) -> Mapping[str, bytes]:
+        """The stored digest of each event id that is known."""
+        with storage_errors_named():
+            return self._recorder.select_named("event_digests", "event_id", "digest", list(event_ids))
+
+    def due(self, up_to: int, limit: int) -> Sequence[tuple[int, str]]:
+        """The (instant, case) pairs due at or before `up_to`, earliest first."""
+        statement = "SELECT instant, case_id FROM due_dates WHERE instant <= ? ORDER BY instant, case_id LIMIT ?"
+        with storage_errors_named():
+            return [(instant, case_id) for instant, case_id in self._recorder.select(statement, (up_to, limit))]
+
+    def next_due(self) -> int | None:
+        """The earliest due instant of the shard."""
+        with storage_errors_named():
+            ((instant,),) = self._recorder.select("SELECT MIN(instant) FROM due_dates")
+        return cast(int | None, instant)
+
+    def cache_rows(self, case_ids: Iterable[str]) -> Mapping[str, bytes]:
+        """The cache row of each case that has one which opens."""
+        with storage_errors_named():
+            sealed = self._recorder.select_named("cache_rows", "case_id", "row", list(case_ids))
+        self._mapper.begin()
+        opened = {case_id: self._mapper.open_cache_row(case_stream(case_id), row) for case_id, row in sealed.items()}
+        return {case_id: row for case_id, row in opened.items() if row is not None}
+
+    def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
+        """The numbers of a party after `after`, in order, at most `limit`."""
+        with storage_errors_named():
+            rows = self._recorder.select_events(sent_stream(party), gt=after, limit=limit)
+        return [cast(NumberAssigned, self._mapper.to_record(row)) for row in rows]
+
+    def send_positions(self) -> Mapping[str, int]:
+        """The last confirmed number per party."""
+        with storage_errors_named():
+            return dict(self._recorder.select("SELECT party, number FROM send_positions"))
+
+    def parked(self, party: str | None = None) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
+        """Parked records (of one party), each with its outcome if it has one."""
+        with storage_errors_named():
+            streams = [parked_stream(party)] if party is not None else list(self._recorder.streams(parked_stream("")))
+        return [pair for stream in streams for pair in self._parked_of(stream)]
+
+    def parked_record(self, party: str, version: int) -> RecordParked:
+        """One parked record that is not resolved yet; raises `NotFound`."""
+        with storage_errors_named():
+            record = self._record(parked_stream(party), version)
+        if not isinstance(record, RecordParked) or not self._mapper.has_bytes(record):
+            raise NotFound(f"`{party}` has no open parked record `{version}`: list the open ones")
+        return record
+
+    def notifications(self, after: int, limit: int) -> Sequence[Notification]:
+        """The rows of the whole store in the order in which they were stored, after notification id `after`."""
+        with storage_errors_named():
+            return self._recorder.select_notifications(after, limit, inclusive_of_start=False)
+
+    def record_of(self, notification: Notification) -> Record:
+        """Return the record of a notification."""
+        self._mapper.begin()
+        return self._mapper.to_record(notification)
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._recorder.datastore.close()
+
+    def _parked_of(self, stream: str) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
+        parked: list[RecordParked] = []
+        outcomes: dict[int, ParkedResolved] = {}
+        for record in self._records(stream, 0):
+            if isinstance(record, RecordParked):
+                parked.append(record)
+            elif isinstance(record, ParkedResolved):
+                outcomes[record.parked_version] = record
+        return [(record, outcomes.get(record.originator_version)) for record in parked]
+
+    def _heads(self, prefix: str) -> dict[str, int]:
+        streams = self._recorder.streams(prefix)
+        return {stream.removeprefix(prefix): self._recorder.stream_head(stream) for stream in streams}
+
+    def _record(self, stream: str, version: int) -> Record:
+        rows = self._recorder.select_events(stream, gt=version - 1, lte=version)
+        self._mapper.begin()
+        if not rows:
+            raise _no_such_version(stream, version)
+        return self._mapper.to_record(rows[0])
+
+    def _records(self, stream: str, after: int) -> Iterator[Record]:
+        while True:
+            with storage_errors_named():
+                rows = self._recorder.select_events(stream, gt=after, limit=_RECORDS_PER_READ)
+            self._mapper.begin()
+            for row in rows:
+                yield self._mapper.to_record(row)
+            if len(rows) < _RECORDS_PER_READ:
+                return
+            after = rows[-1].originator_version
+
+
+def _no_such_version(stream: str, version: int) -> NotFound:
+    return NotFound(f"there is no version `{version}` of `{stream}`: ask for one that is stored")

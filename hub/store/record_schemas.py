@@ -1,0 +1,191 @@
+"""How each stored class is written: its Avro schema, the number of that schema, and the way there and back.
+
+Rules:
+- This is the allow-list: a row of any other class, or of a schema number that is not its class's, is refused
+  before anything is decoded.
+- A schema number is stored in every row and never gets another meaning. A changed class gets a new number
+  beside the old one, and its old rows are read by code of this module.
+- Stream and version are columns of the row and are not repeated in its state.
+- Of a parked record, only why and where is open; its own bytes are sealed (`RawRecord`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final
+
+from contracts.codec import RecordCodec
+from hub.store.records import (
+    BatchCommitted,
+    CitizenEnrolled,
+    Decision,
+    DecisionsRecorded,
+    FactRecorded,
+    NumberAssigned,
+    ParkedResolved,
+    Record,
+    RecordParked,
+)
+
+_OPTIONAL_TEXT: Final = ["null", "string"]
+_OPTIONAL_BYTES: Final = ["null", "bytes"]
+
+
+def _schema(name: str, /, **fields: object) -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": [{"name": n, "type": t} for n, t in fields.items()]}
+
+
+_DECISION: Final = _schema(
+    "Decision",
+    fact_version="long",
+    party="string",
+    shown={"type": "array", "items": _schema("Shown", basis="string", mask="long")},
+    number="long",
+)
+
+_RAW_RECORD: Final = _schema(
+    "RawRecord",
+    key=_OPTIONAL_BYTES,
+    value=_OPTIONAL_BYTES,
+    headers={"type": "array", "items": _schema("Header", name="string", value="bytes")},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSchema:
+    """One row format: `encode` gives the Avro body of a record, `decode` makes the record of it again."""
+
+    number: int
+    stored_class: type
+    sealed: bool
+    encode: Callable[[Any], bytes]
+    decode: Callable[[str, int, bytes], Record]
+
+
+def _plain(number: int, stored_class: type, *, sealed: bool, **fields: object) -> StoredSchema:
+    """A format whose Avro fields are the fields of the class, as they are."""
+    codec = RecordCodec(_schema(stored_class.__name__, **fields))
+    names = tuple(fields)
+    values_of = attrgetter(*names)
+
+    def encode(record: Any) -> bytes:
+        return codec.encode(dict(zip(names, values_of(record), strict=True)))
+
+    def decode(stream: str, version: int, body: bytes) -> Record:
+        record: Record = stored_class(stream, version, **codec.decode(body))
+        return record
+
+    return StoredSchema(number, stored_class, sealed, encode, decode)
+
+
+_DECISIONS_CODEC: Final = RecordCodec(
+    _schema(
+        "DecisionsRecorded",
+        clock="long",
+        rule_set="string",
+        registry="string",
+        decisions={"type": "array", "items": _DECISION},
+    )
+)
+
+
+def _encode_decisions(record: DecisionsRecorded) -> bytes:
+    decisions = [
+        {
+            "fact_version": decision.fact_version,
+            "party": decision.party,
+            "shown": [{"basis": basis, "mask": mask} for basis, mask in decision.shown],
+            "number": decision.number,
+        }
+        for decision in record.decisions
+    ]
+    return _DECISIONS_CODEC.encode(
+        {"clock": record.clock, "rule_set": record.rule_set, "registry": record.registry, "decisions": decisions}
+    )
+
+
+def _decode_decisions(stream: str, version: int, body: bytes) -> Record:
+    values = _DECISIONS_CODEC.decode(body)
+    decisions = tuple(
+        Decision(
+            item["fact_version"],
+            item["party"],
+            tuple((shown["basis"], shown["mask"]) for shown in item["shown"]),
+            item["number"],
+        )
+        for item in values["decisions"]
+    )
+    return DecisionsRecorded(stream, version, values["clock"], values["rule_set"], values["registry"], decisions)
+
+
+_PARKED_CODEC: Final = RecordCodec(
+    _schema(
+        "RecordParked",
+        reason="string",
+        field="string",
+        fix="string",
+        topic="string",
+        partition="long",
+        offset="long",
+        recorded_at="long",
+    )
+)
+_PARKED_FIELDS: Final = ("reason", "field", "fix", "topic", "partition", "offset", "recorded_at")
+_RAW_CODEC: Final = RecordCodec(_RAW_RECORD)
+
+
+def _encode_parked(record: RecordParked) -> bytes:
+    return _PARKED_CODEC.encode({name: getattr(record, name) for name in _PARKED_FIELDS})
+
+
+def _decode_parked(stream: str, version: int, body: bytes) -> Record:
+    return RecordParked(stream, version, **_PARKED_CODEC.decode(body), key=None, value=None, headers=())
+
+
+def encode_raw(record: RecordParked) -> bytes:
+    """Return the part of a parked record that is sealed: key, value and headers as they came."""
+    headers = [{"name": name, "value": value} for name, value in record.headers]
+    return _RAW_CODEC.encode({"key": record.key, "value": record.value, "headers": headers})
+
+
+def decode_raw(body: bytes) -> tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]:
+    """Return key, value and headers of a parked record."""
+    values = _RAW_CODEC.decode(body)
+    return values["key"], values["value"], tuple((item["name"], item["value"]) for item in values["headers"])
+
+
+_SCHEMAS: Final = (
+    _plain(1, CitizenEnrolled, sealed=True, recorded_at="long", birth_date="long", jurisdiction="string"),
+    _plain(
+        2,
+        FactRecorded,
+        sealed=True,
+        event_id="string",
+        event_type="string",
+        party="string",
+        source="string",
+        schema_id="long",
+        occurred_at="long",
+        published_at="long",
+        recorded_at="long",
+        corrects=_OPTIONAL_TEXT,
+        correlation=_OPTIONAL_TEXT,
+        causation=_OPTIONAL_TEXT,
+        value="bytes",
+    ),
+    StoredSchema(3, DecisionsRecorded, True, _encode_decisions, _decode_decisions),
+    _plain(4, NumberAssigned, sealed=False, case_id="string", decided_version="long", index="long"),
+    StoredSchema(5, RecordParked, False, _encode_parked, _decode_parked),
+    _plain(6, ParkedResolved, sealed=False, parked_version="long", outcome="string", recorded_at="long"),
+    _plain(7, BatchCommitted, sealed=False, owner="string", clock="long", positions={"type": "map", "values": "long"}),
+)
+
+WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}
+"""The format in which each class is written now."""
+
+READABLE: Final[Mapping[tuple[str, int], StoredSchema]] = {
+    (schema.stored_class.__name__, schema.number): schema for schema in _SCHEMAS
+}
+"""Every (class name, schema number) that may be read."""

@@ -1,0 +1,212 @@
+"""Puts a worker together: parts from settings, one shard from its parts.
+
+Rules:
+- The one place that knows every room; no rule and no decision is made here.
+- `build_shard` takes ports, so the scenario player runs the very same shard on a simulated broker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from contracts.catalogue import catalogue
+from contracts.civil_time import ZONE_OF_JURISDICTION
+from contracts.codec import codec
+from contracts.parties import PartyRegistry
+from contracts.registry_file import read_registry
+from contracts.schema_ids import schema_ids
+from contracts.topics import Names
+from hub.broker.kafka_cluster import ClusterIdentity, identify_cluster
+from hub.broker.kafka_control import KafkaControl
+from hub.broker.kafka_inputs import KafkaInputs, input_topics
+from hub.broker.kafka_outputs import KafkaOutputs
+from hub.broker.ports import Inputs, Outputs
+from hub.case_timeline.timeline import Reader
+from hub.consent.policy import Policy, load_policy
+from hub.disclosure.envelope import Envelopes
+from hub.metrics import Metrics
+from hub.settings import WorkerSettings, keys_path, read_secret, store_path
+from hub.shard.admission import Admission
+from hub.shard.batch import ShardState
+from hub.shard.cases import Cases
+from hub.shard.sending import Sending
+from hub.shard.settling import Settling
+from hub.shard.ticking import Ticker
+from hub.shard.worker import Shard
+from hub.store.keys import KeyStore
+from hub.store.ports import ShardStore, StoreIdentity
+from hub.store.sqlite import create_store, open_store
+
+IDLE_WRITE_MS = 60_000
+STEP_WAIT_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
+
+
+def policies_for(registry: PartyRegistry) -> Mapping[str, Policy]:
+    """Load the rule set of every jurisdiction."""
+    return MappingProxyType({name: load_policy(name, registry) for name in ZONE_OF_JURISDICTION})
+
+
+def reader_for(policies: Mapping[str, Policy]) -> Reader:
+    """How cases are read under `policies`."""
+    gate_types = frozenset[str]().union(*(policy.gate_types for policy in policies.values()))
+    return Reader(catalogue(), codec(), gate_types, _code_digest(policies))
+
+
+def _code_digest(policies: Mapping[str, Policy]) -> str:
+    """Names the code and rules that cases are folded and decided by."""
+    digest = hashlib.sha256(catalogue().digest.encode())
+    for policy in policies.values():
+        digest.update(policy.digest.encode())
+    here = Path(__file__).parent
+    for room in ("case_timeline", "consent", "disclosure"):
+        for module in sorted((here / room).glob("*.py")):
+            digest.update(module.read_bytes())
+    return digest.hexdigest()
+
+
+def build_shard(
+    *,
+    shard: int,
+    partitions: int,
+    registry: PartyRegistry,
+    names: Names,
+    secret: bytes,
+    store: ShardStore,
+    inputs: Inputs,
+    outputs: Outputs,
+    metrics: Metrics | None = None,
+    idle_write_ms: int = IDLE_WRITE_MS,
+) -> Shard:
+    """Return a shard ready to `start()`. `secret` is the hub's, 32 bytes; `idle_write_ms` 0 writes every tick."""
+    policies = policies_for(registry)
+    reader = reader_for(policies)
+    envelopes = Envelopes(reader, schema_ids(), secret, shard)
+    cases = Cases(store, reader, policies, secret, shard, partitions)
+    state = ShardState.at(store.head())
+    return Shard(
+        store=store,
+        inputs=inputs,
+        cases=cases,
+        admission=Admission(store, cases, registry, names, reader, shard, partitions),
+        settling=Settling(store, cases, envelopes, registry.digest),
+        sending=Sending(store, outputs, envelopes, secret, shard, partitions, dict(state.numbers)),
+        metrics=metrics or Metrics(),
+        shard=shard,
+        owner=secrets.token_hex(8),
+        state=state,
+        idle_write_ms=idle_write_ms,
+    )
+
+
+class Worker:
+    """All shards of one process, stepped in turn, with their ticks and metrics."""
+
+    def __init__(self, settings: WorkerSettings, keys: KeyStore, registry: PartyRegistry) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._registry = registry
+        self._metrics = Metrics()
+        self._shards: list[Shard] = []
+        self._ticker: Ticker | None = None
+
+    def serve_metrics(self) -> None:
+        """Serve `/metrics` and say where, in the state directory, for whoever started this worker."""
+        server = self._metrics.serve(self._settings.metrics_address, self._settings.metrics_port)
+        where = f"{self._settings.metrics_address}:{server.server_port}"
+        (self._settings.state_directory / "metrics-address").write_text(where, encoding="ascii")
+        log.info("metrics on http://%s/metrics", where)
+
+    def start(self) -> None:
+        """Open every shard at the position that its store holds."""
+        settings = self._settings
+        facts = _identify(settings, self._registry)
+        for number in range(settings.partitions):
+            identity = StoreIdentity(facts.cluster_id, settings.world, number, settings.partitions, facts.topic_ids)
+            store = open_store(settings.store_path(number), identity, self._keys)
+            shard = build_shard(
+                shard=number,
+                partitions=settings.partitions,
+                registry=self._registry,
+                names=settings.names,
+                secret=read_secret(settings.secret_file),
+                store=store,
+                inputs=KafkaInputs(settings.connection("reader"), settings.names, self._registry, number),
+                outputs=KafkaOutputs(settings.connection("sender"), settings.names, number),
+                metrics=self._metrics,
+                idle_write_ms=int(settings.idle_write_seconds * 1000),
+            )
+            self._shards.append(shard)
+            shard.start()
+        if settings.tick_seconds:
+            self._ticker = Ticker(self._control(), range(settings.partitions), settings.tick_seconds)
+            self._ticker.start()
+        log.info("working on %d shards of world `%s`", len(self._shards), settings.world)
+
+    def _control(self) -> KafkaControl:
+        return KafkaControl(
+            self._settings.connection("reader"), self._settings.names, "ticker", lambda: time.time_ns() // 1_000_000
+        )
+
+    def step(self) -> None:
+        """Step every shard once; only where nothing is to do anywhere does it wait, briefly."""
+        wait_seconds = STEP_WAIT_SECONDS / max(1, len(self._shards))
+        for shard in self._shards:
+            shard.step(wait_seconds)
+
+    def rest(self) -> None:
+        """Close every shard; `start` opens them again from what is stored."""
+        if self._ticker:
+            self._ticker.stop()
+            self._ticker = None
+        while self._shards:
+            self._shards.pop().close()
+
+    def close(self) -> None:
+        """Close everything."""
+        self.rest()
+        self._keys.close()
+
+
+def open_worker(settings: WorkerSettings) -> Worker:
+    """Return a worker for `settings`; nothing is read from Kafka yet."""
+    keys = KeyStore(keys_path(settings.state_directory), read_secret(settings.master_key_file))
+    return Worker(settings, keys, read_registry(settings.registry_file))
+
+
+def _identify(settings: WorkerSettings, registry: PartyRegistry) -> ClusterIdentity:
+    topics = input_topics(settings.names, registry)
+    return identify_cluster(settings.connection("reader"), topics, settings.partitions)
+
+
+def create_stores(settings: WorkerSettings) -> None:
+    """Make the key store and the store of every shard, bound to the cluster and its topics."""
+    registry = read_registry(settings.registry_file)
+    facts = _identify(settings, registry)
+    create_stores_for(
+        settings.state_directory,
+        read_secret(settings.master_key_file),
+        [
+            StoreIdentity(facts.cluster_id, settings.world, number, settings.partitions, facts.topic_ids)
+            for number in range(settings.partitions)
+        ],
+    )
+
+
+def create_stores_for(state_directory: Path, master_key: bytes, identities: Sequence[StoreIdentity]) -> None:
+    """Make the key store and one store per identity below `state_directory`."""
+    keys_file = keys_path(state_directory)
+    keys_file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    keys = KeyStore.create(keys_file, master_key)
+    try:
+        for identity in identities:
+            create_store(store_path(state_directory, identity.shard), identity, keys).close()
+    finally:
+        keys.close()

@@ -1,0 +1,1 @@
+"""What each kind of agency may state: one module per kind. Generated."""

@@ -1,0 +1,244 @@
+"""The publisher that an agency embeds: states facts on the agency's own topic, each checked before it leaves.
+
+Rules:
+- Nothing is sent that breaks its contract: the failure names the field, the rule and the fix.
+- The id is derived from the source reference, so a program that does not know whether it has stated a fact
+  states it again; the hub counts it once.
+- A correction is the next revision and names the one before. A retraction names what it takes back.
+- `ce_time` is the time of publishing, from the clock handed in; `occurred_at` is the agency's own.
+- The key is the publisher's own pseudonym for the citizen; no national id, name or case number belongs in it,
+  nor in a source reference: that only enters the id, under the publisher's secret.
+
+A statement comes from `producers.agencies`, a record leaves through `producers.transport`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypedDict, Unpack
+
+from contracts.catalogue import catalogue
+from contracts.civil_time import instant_of, moment_of
+from contracts.cloudevents import Attributes, published_headers
+from contracts.codec import codec
+from contracts.derived_ids import require_secret
+from contracts.event_types import EventType
+from contracts.failures import BadSetting, InvalidFact
+from contracts.limits import VALUE_BYTES_MAX
+from contracts.models import checked
+from contracts.parties import PARTY_ID, Party
+from contracts.schema_ids import schema_ids
+from contracts.topics import Names
+from producers.event_ids import event_id
+from producers.statement import Statement
+from producers.transport import OutgoingRecord, Position, Transport
+
+RETRACTION: Final = "EventRetracted"
+SYSTEM: Final = re.compile(r"[A-Za-z0-9-]{1,40}")
+
+
+class Circumstances(TypedDict, total=False):
+    """What may be said about a statement besides its content.
+
+    `revision`: 0 for the first statement, then 1, 2 … for corrections. `corrects`: the `ce_id` that this replaces;
+    by itself the previous revision's. `correlation`, `causation`: ids of related events. `published_at`: instead
+    of the clock. `timestamp_ms`: the Kafka timestamp, in a played world only.
+    """
+
+    revision: int
+    corrects: str | None
+    correlation: str | None
+    causation: str | None
+    published_at: datetime | int | None
+    timestamp_ms: int | None
+
+
+def now_ms() -> int:
+    """Return the machine's time as milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Publisher:
+    """Publishes the facts of one party out of one of its systems.
+
+    `secret` (32 bytes or more) stays the party's own and never changes: under a new one, old facts stated again
+    would be new facts. `system` names the source system; two systems may use the same source references.
+    """
+
+    def __init__(
+        self,
+        party_id: str,
+        transport: Transport,
+        secret: bytes,
+        system: str = "main",
+        names: Names | None = None,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        require_secret(secret, "the publisher's secret")
+        if not PARTY_ID.fullmatch(party_id):
+            raise BadSetting(f"party id `{party_id}`: expected one of the registry, such as `A.SOC`")
+        if not SYSTEM.fullmatch(system):
+            raise BadSetting(f"system `{system}`: expected 1 to 40 letters, digits and `-`")
+        self._party = Party(party_id)
+        self._transport = transport
+        self._secret = secret
+        self._system = system
+        self._source = f"urn:party:{party_id}:{system}"
+        self._topic = (names or Names()).input(party_id)
+        self._clock = clock
+
+    def event_id(self, event_type: str, source_ref: str, revision: int = 0) -> str:
+        """Return the `ce_id` that this publisher gives that revision of that fact, published or not."""
+        return event_id(self._secret, self._system, source_ref, event_type, revision)
+
+    def publish(
+        self, statement: Statement, *, key: str, source_ref: str, **circumstances: Unpack[Circumstances]
+    ) -> Position:
+        """Check `statement`, store it on the party's topic and return where it lies.
+
+        `key`: this party's own pseudonym for the citizen. `source_ref`: where the fact is kept in the party's
+        system. Raises `InvalidFact` (nothing sent) or `TransportFailure` (state it again).
+        """
+        return self._send(self.prepare(statement, key=key, source_ref=source_ref, **circumstances))
+
+    def publish_values(
+        self,
+        event_type: str,
+        values: Mapping[str, Any],
+        *,
+        occurred_at: datetime | int,
+        key: str,
+        source_ref: str,
+        **circumstances: Unpack[Circumstances],
+    ) -> Position:
+        """Publish a fact by the name of its event type, for programs that carry facts of any type."""
+        record = self._record(event_type, values, occurred_at, key, source_ref, circumstances)
+        return self._send(record)
+
+    def prepare(
+        self, statement: Statement, *, key: str, source_ref: str, **circumstances: Unpack[Circumstances]
+    ) -> OutgoingRecord:
+        """Check `statement` and return its record, to be sent with others by `publish_many`."""
+        return self._record(
+            statement.event_type, statement.values, statement.occurred_at, key, source_ref, circumstances
+        )
+
+    def publish_many(self, records: Iterable[OutgoingRecord]) -> list[Position]:
+        """Store prepared records in order and return where each lies; much faster than one by one.
+
+        Raises `TransportFailure` unless all are stored: then send all of them again, repeats have no effect.
+        """
+        return list(self._transport.send_many(list(records)))
+
+    def retract(
+        self,
+        event_type: str,
+        source_ref: str,
+        *,
+        key: str,
+        reason: str,
+        at: datetime,
+        revision: int = 0,
+        published_at: datetime | int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> Position:
+        """Take back that revision of that fact: it shall never have been stated. `reason` is a `RetractionReason`.
+
+        `at` is when the agency decided so. The same retraction stated again with the same `at` has no effect.
+        """
+        target = self.event_id(event_type, source_ref, revision)
+        values = {"targetEventId": target, "at": at, "reason": reason}
+        # The target's id is the source reference: two facts kept under one reference are retracted apart.
+        circumstances = Circumstances(published_at=published_at, timestamp_ms=timestamp_ms)
+        record = self._record(RETRACTION, values, at, key, target, circumstances)
+        return self._send(record)
+
+    def _send(self, record: OutgoingRecord) -> Position:
+        return self._transport.send(record.topic, record.key, record.value, record.headers, record.timestamp_ms)
+
+    def _record(
+        self,
+        event_type_name: str,
+        values: Mapping[str, Any],
+        occurred_at: datetime | int,
+        key: str,
+        source_ref: str,
+        circumstances: Circumstances,
+    ) -> OutgoingRecord:
+        event_type = self._statable(event_type_name)
+        _check_uuid("key", key, "use your own key of the citizen, as `hub identity key` answers it, no national id")
+        for link in ("corrects", "correlation", "causation"):
+            if (stated := circumstances.get(link)) is not None:
+                _check_uuid(link, str(stated), "use the `ce_id` of an event, as `Publisher.event_id` gives it")
+        if not source_ref:
+            raise InvalidFact("source_ref", "is empty", "give the place of the fact in your own system")
+        moment = moment_of(occurred_at) if isinstance(occurred_at, int) else occurred_at
+        payload = checked(event_type, {**values, "occurredAt": moment})
+        value = codec().encode(schema_ids().published(event_type.name), payload)
+        if len(value) > VALUE_BYTES_MAX:
+            raise InvalidFact(
+                "value",
+                f"has `{len(value)}` bytes, at most `{VALUE_BYTES_MAX}` are taken",
+                "shorten its texts or state its lists as several events",
+            )
+        published_at = circumstances.get("published_at")
+        attributes = Attributes(
+            id=self.event_id(event_type.name, source_ref, circumstances.get("revision", 0)),
+            source=self._source,
+            type=event_type.ce_type,
+            time=self._clock() if published_at is None else _instant("published_at", published_at),
+            corrects=self._corrected(event_type, source_ref, circumstances),
+            correlation=circumstances.get("correlation"),
+            causation=circumstances.get("causation"),
+        )
+        return OutgoingRecord(
+            self._topic,
+            key.encode("ascii"),
+            value,
+            published_headers(attributes),
+            circumstances.get("timestamp_ms"),
+        )
+
+    def _statable(self, name: str) -> EventType:
+        event_type = catalogue().event_types.get(name)
+        if event_type is None:
+            raise InvalidFact("event_type", f"`{name}` is in no contract", "choose one that `hub contracts list` names")
+        if not event_type.may_state(self._party.role):
+            roles = ", ".join(event_type.stated_by)
+            raise InvalidFact(
+                "event_type",
+                f"`{name}` may not be stated by `{self._party.role}`",
+                f"only {roles} may state it: publish as such a party or choose another event type",
+            )
+        return event_type
+
+    def _corrected(self, event_type: EventType, source_ref: str, circumstances: Circumstances) -> str | None:
+        revision = circumstances.get("revision", 0)
+        if revision < 0:
+            raise InvalidFact("revision", f"is `{revision}`", "count from 0, the first statement")
+        stated = circumstances.get("corrects")
+        if stated is not None or revision == 0:
+            return stated
+        return self.event_id(event_type.name, source_ref, revision - 1)
+
+
+def _instant(field: str, moment: datetime | int) -> int:
+    if isinstance(moment, int):
+        return moment
+    if moment.tzinfo is None:
+        raise InvalidFact(field, "has no time zone", "give a datetime with one, such as `datetime.now(UTC)`")
+    return instant_of(moment)
+
+
+def _check_uuid(field: str, text: str, fix: str) -> None:
+    # The value is never shown: whoever gets this wrong may have put a national id here.
+    try:
+        proper = str(uuid.UUID(text)) == text
+    except (ValueError, AttributeError, TypeError):
+        proper = False
+    if not proper:
+        raise InvalidFact(field, "is not a lower-case uuid", fix)

@@ -1,0 +1,1 @@
+"""One function per fact, by what the fact is about. Generated."""

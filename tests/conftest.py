@@ -1,0 +1,47 @@
+"""What every room's tests may ask for: the real broker, once per run, and worlds of their own on it.
+
+Rule: tests marked `kafka` run on one worker, so one broker serves them all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from contracts.parties import PartyRegistry
+from deploy.local_kafka import LocalKafka
+from deploy.world import World, create_world
+
+MakeWorld = Callable[..., World]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("kafka"):
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
+@pytest.fixture(scope="session")
+def local_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """A running broker. A test that kills it starts it again."""
+    with LocalKafka(tmp_path_factory.mktemp("kafka"), tuned_for="tests") as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="session")
+def make_world(local_kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> MakeWorld:
+    """`make_world(registry, partitions=1, played=True)` makes a new world on the broker."""
+    numbers = itertools.count(1)
+    run = uuid.uuid4().hex[:6]
+
+    def make(registry: PartyRegistry, *, partitions: int = 1, played: bool = True) -> World:
+        name = f"w{run}-{next(numbers)}"
+        directory = tmp_path_factory.mktemp("worlds") / name
+        return create_world(
+            directory, local_kafka.admin, registry, partitions=partitions, played=played, world_name=name
+        )
+
+    return make

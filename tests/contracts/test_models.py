@@ -1,0 +1,241 @@
+"""A publisher's values are checked strictly; what arrives is checked again. Values are never repeated in errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contracts.catalogue import catalogue
+from contracts.failures import InvalidFact
+from contracts.limits import DAY_MAX, DAY_MIN, INSTANT_MAX, INSTANT_MIN, INT_MAX, LIST_ITEMS_MAX
+from contracts.models import checked, fault_in
+from tests.contracts.values import event_types, payloads
+
+MOMENT = datetime(2025, 9, 10, 11, tzinfo=timezone(timedelta(hours=2)))
+INSTANT = 1_757_494_800_000
+ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+HOUSING: dict[str, Any] = {
+    "occurredAt": MOMENT,
+    "housingId": UUID(ID),
+    "kind": "OWN_TENANCY",
+    "at": MOMENT,
+    "startsOn": date(2025, 11, 1),
+    "address": "Somewhere 1",
+}
+BENEFIT: dict[str, Any] = {
+    "occurredAt": MOMENT,
+    "benefitId": ID,
+    "kind": "RELEASE_GRANT",
+    "at": MOMENT,
+    "monthlyAmount": Decimal("1234.50"),
+}
+PLAN: dict[str, Any] = {
+    "occurredAt": MOMENT,
+    "planId": ID,
+    "version": 1,
+    "agreedAt": MOMENT,
+    "citizenAgrees": True,
+    "items": [
+        {
+            "itemId": ID,
+            "domain": "HOUSING",
+            "goal": "a home",
+            "activityType": "SEARCH",
+            "responsible": "A.SOC",
+            "status": "PLANNED",
+        }
+    ],
+}
+CONSENT: dict[str, Any] = {
+    "occurredAt": MOMENT,
+    "consentId": ID,
+    "version": 1,
+    "at": MOMENT,
+    "collectedBy": "PRI",
+    "collector": "s-1",
+    "givenBy": "SUBJECT",
+    "form": "WRITTEN",
+    "evidenceRef": "file 1",
+    "noticeVersion": "1",
+    "language": "da",
+    "withdrawalExplained": True,
+    "capacityConfirmed": True,
+    "categories": ["HO"],
+    "sources": ["PRI"],
+    "recipients": ["A.SOC"],
+    "purposes": ["SOCIAL_SUPPORT"],
+    "validFrom": MOMENT,
+}
+EXAMPLES = {
+    "HousingSecured": HOUSING,
+    "BenefitGranted": BENEFIT,
+    "SentencePlanAgreed": PLAN,
+    "ConsentGiven": CONSENT,
+}
+
+
+def _check(name: str, **changes: Any) -> dict[str, Any]:
+    return checked(catalogue().event_types[name], EXAMPLES[name] | changes)
+
+
+def _fault(name: str, **changes: Any) -> tuple[str, str] | None:
+    return fault_in(catalogue().event_types[name], _check(name) | changes)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_good_wire_values_have_no_fault(data: st.DataObject) -> None:
+    event_type = data.draw(event_types())
+    assert fault_in(event_type, data.draw(payloads(event_type))) is None
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_mandatory_field_is_missed(data: st.DataObject) -> None:
+    event_type = data.draw(event_types())
+    payload = data.draw(payloads(event_type))
+    name = data.draw(st.sampled_from([field.name for field in event_type.fields if field.mandatory]))
+    fault = fault_in(event_type, payload | {name: None})
+    assert fault is not None
+    assert fault[0] == name
+    del payload[name]
+    assert fault_in(event_type, payload) == (name, "is mandatory")
+
+
+def test_python_values_become_wire_values() -> None:
+    assert _check("HousingSecured") == {
+        "occurredAt": INSTANT,
+        "housingId": ID,
+        "kind": "OWN_TENANCY",
+        "at": INSTANT,
+        "startsOn": 20393,
+        "address": "Somewhere 1",
+    }
+    assert _check("SentencePlanAgreed")["items"][0]["domain"] == "HOUSING"
+
+
+@pytest.mark.parametrize(
+    ("amount", "wire"),
+    [
+        ("0", b"\x00"),
+        ("0.01", b"\x01"),
+        ("1.27", b"\x7f"),
+        ("1.28", b"\x00\x80"),
+        ("-1.28", b"\x80"),
+        ("-1.29", b"\xff\x7f"),
+        ("99999999.99", b"\x02\x54\x0b\xe3\xff"),
+    ],
+)
+def test_an_amount_is_the_shortest_twos_complement(amount: str, wire: bytes) -> None:
+    assert _check("BenefitGranted", monthlyAmount=Decimal(amount))["monthlyAmount"] == wire
+
+
+@pytest.mark.parametrize(
+    ("event", "field", "value", "rule"),
+    [
+        ("HousingSecured", "occurredAt", datetime(2025, 1, 1), "zone"),
+        ("HousingSecured", "occurredAt", INSTANT, "instant"),
+        ("HousingSecured", "occurredAt", None, "mandatory"),
+        ("HousingSecured", "at", datetime(1850, 1, 1, tzinfo=UTC), "greater"),
+        ("HousingSecured", "startsOn", MOMENT, "day"),
+        ("HousingSecured", "startsOn", "2025-11-01", "day"),
+        ("HousingSecured", "housingId", "h1", "UUID"),
+        ("HousingSecured", "housingId", ID.upper(), "UUID"),
+        ("HousingSecured", "kind", "CASTLE", "HousingKind"),
+        ("HousingSecured", "kind", 1, "HousingKind"),
+        ("HousingSecured", "address", 5, "text"),
+        ("HousingSecured", "address", "", "form"),
+        ("HousingSecured", "address", "a\x00b", "form"),
+        ("HousingSecured", "address", "x" * 2001, "2000"),
+        ("HousingSecured", "reason", "no spaces", "form"),
+        ("HousingSecured", "diagnosis", "x", "not in the contract"),
+        ("BenefitGranted", "monthlyAmount", 12.5, "decimal"),
+        ("BenefitGranted", "monthlyAmount", Decimal("0.001"), "2 decimals"),
+        ("BenefitGranted", "monthlyAmount", Decimal("100000000"), "10 digits"),
+        ("BenefitGranted", "monthlyAmount", Decimal("NaN"), "decimal"),
+        ("SentencePlanAgreed", "version", True, "whole number"),
+        ("SentencePlanAgreed", "version", 1.0, "whole number"),
+        ("SentencePlanAgreed", "version", -1, "greater"),
+        ("SentencePlanAgreed", "version", 2**31, "less"),
+        ("SentencePlanAgreed", "citizenAgrees", "false", "true or false"),
+        ("SentencePlanAgreed", "citizenAgrees", 1, "true or false"),
+        ("SentencePlanAgreed", "items", {}, "list"),
+        ("ConsentGiven", "categories", "HO", "list"),
+        ("ConsentGiven", "categories", [], "empty"),
+        ("ConsentGiven", "withdrawalExplained", False, "must be true"),
+        ("ConsentGiven", "capacityConfirmed", None, "mandatory"),
+        ("ConsentGiven", "sources", ["PRI"] * (LIST_ITEMS_MAX + 1), "at most"),
+        ("ConsentGiven", "collector", "0101901234", "form"),
+        ("ConsentGiven", "collector", "010190-1234", "form"),
+        ("ConsentGiven", "collector", "19900101-1234", "form"),
+    ],
+)
+def test_a_wrong_value_is_refused_naming_field_rule_and_fix(event: str, field: str, value: Any, rule: str) -> None:
+    with pytest.raises(InvalidFact) as refused:
+        _check(event, **{field: value})
+    assert refused.value.field == field
+    assert rule in refused.value.rule
+    assert refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("item", "place"),
+    [({"goal": None}, "goal"), ({"domain": "HOME"}, "domain"), ({"note": "x"}, "note"), ({"itemId": 4}, "itemId")],
+)
+def test_an_items_fault_names_its_place(item: dict[str, Any], place: str) -> None:
+    with pytest.raises(InvalidFact) as refused:
+        _check("SentencePlanAgreed", items=[PLAN["items"][0], PLAN["items"][0] | item])
+    assert refused.value.field == f"items[1].{place}"
+
+
+@pytest.mark.parametrize(
+    ("event", "changes", "field"),
+    [
+        ("HousingSecured", {"occurredAt": INSTANT_MAX + 1}, "occurredAt"),
+        ("HousingSecured", {"occurredAt": INSTANT_MIN - 1}, "occurredAt"),
+        ("HousingSecured", {"occurredAt": True}, "occurredAt"),
+        ("HousingSecured", {"startsOn": DAY_MAX + 1}, "startsOn"),
+        ("HousingSecured", {"startsOn": DAY_MIN - 1}, "startsOn"),
+        ("HousingSecured", {"housingId": ID + "\n"}, "housingId"),
+        ("HousingSecured", {"housingId": UUID(ID)}, "housingId"),
+        ("HousingSecured", {"kind": "CASTLE"}, "kind"),
+        ("HousingSecured", {"address": "x\x1b[2J"}, "address"),
+        ("HousingSecured", {"reason": "x" * 65}, "reason"),
+        ("BenefitGranted", {"monthlyAmount": b""}, "monthlyAmount"),
+        ("BenefitGranted", {"monthlyAmount": b"\x00\x01"}, "monthlyAmount"),
+        ("BenefitGranted", {"monthlyAmount": b"\xff\xff"}, "monthlyAmount"),
+        ("BenefitGranted", {"monthlyAmount": (10**10).to_bytes(5, "big")}, "monthlyAmount"),
+        ("BenefitGranted", {"monthlyAmount": b"\x01" * 6}, "monthlyAmount"),
+        ("SentencePlanAgreed", {"version": INT_MAX + 1}, "version"),
+        ("SentencePlanAgreed", {"citizenAgrees": 1}, "citizenAgrees"),
+        ("SentencePlanAgreed", {"items": [{}]}, "items[0].itemId"),
+        ("ConsentGiven", {"categories": []}, "categories"),
+        ("ConsentGiven", {"withdrawalExplained": False}, "withdrawalExplained"),
+        ("ConsentGiven", {"collector": "010190-1234"}, "collector"),
+        ("ConsentGiven", {"collectedBy": "../PRI"}, "collectedBy"),
+        ("ConsentGiven", {"sources": ["PRI", "A..SOC"]}, "sources[1]"),
+        ("ConsentGiven", {"sources": ["PRI"] * (LIST_ITEMS_MAX + 1)}, "sources"),
+    ],
+)
+def test_a_hostile_wire_value_is_found(event: str, changes: dict[str, Any], field: str) -> None:
+    assert _fault(event) is None
+    fault = _fault(event, **changes)
+    assert fault is not None
+    assert fault[0] == field
+
+
+def test_no_error_repeats_a_value_or_a_strangers_field_name() -> None:
+    fault = _fault("HousingSecured", **{"Jens Hansen, 010190-1234": 1})
+    assert fault == ("(no field name)", "is not in the contract")
+    for field, value in (("address", "secret\x00"), ("housingId", "secret"), ("kind", "secret"), ("at", "secret")):
+        with pytest.raises(InvalidFact) as refused:
+            _check("HousingSecured", **{field: value})
+        assert "secret" not in str(refused.value)
+        assert "secret" not in str(_fault("HousingSecured", **{field: value}))

@@ -1,0 +1,49 @@
+"""A registry file holds parties and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contracts.failures import BadRegistry
+from contracts.parties import Party, PartyRegistry
+from contracts.registry_file import read_registry, write_registry
+
+
+def test_a_written_registry_is_read_back(tmp_path: Path) -> None:
+    registry = PartyRegistry.of([Party("PSY", True), Party("A.SOC"), Party("A.ADD", True), Party("PRI")])
+    write_registry(tmp_path / "registry.toml", registry)
+    read = read_registry(tmp_path / "registry.toml")
+    assert read == registry
+    assert read.digest == registry.digest
+    assert [path.name for path in tmp_path.iterdir()] == ["registry.toml"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "party = 3",
+        "party = []",
+        "[[party]]",
+        "[[party]]\nid = 3",
+        '[[party]]\nid = "A SOC"',
+        '[[party]]\nid = "A.SOC"\nhealthcare_provider = "no"',
+        '[[party]]\nid = "A.SOC"\nrole = "SOC"',
+        '[[party]]\nid = "A.SOC"\n[[party]]\nid = "A.SOC"',
+        '[[party]]\nid = "A.SOC"\n[[party]]\nid = "a.soc"',
+        '[[party]]\nid = "A.SOC"\n[other]\nx = 1',
+        "not toml",
+    ],
+)
+def test_a_malformed_registry_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "registry.toml"
+    path.write_text(text)
+    with pytest.raises(BadRegistry):
+        read_registry(path)
+
+
+def test_a_missing_registry_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRegistry, match=r"none\.toml"):
+        read_registry(tmp_path / "none.toml")

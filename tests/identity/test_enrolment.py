@@ -1,0 +1,184 @@
+"""What identity answers a party, what it tells the shard, and what it never lets out."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from contracts.civil_time import day_number
+from contracts.failures import BadNationalId, BadSetting, Failure, NotFound, TransportFailure
+from contracts.parties import PartyRegistry
+from contracts.partitioning import partition_of
+from hub.identity.basics import read_basics_rules
+from hub.identity.enrolment import Identity
+from hub.identity.pseudonyms import pseudonym
+from hub.identity.vault import Vault
+from tests.identity.conftest import HUB_SECRET, PARTITIONS, RecordingChannel
+
+CPR = "010190-0001"
+NAME = "Marguerite Unusualname"
+
+
+def always(case_id: str, party: str) -> bool:
+    return True
+
+
+def never(case_id: str, party: str) -> bool:
+    return False
+
+
+def test_an_unknown_citizen_is_enrolled_and_the_shard_told_before_the_party_is(
+    identity: Identity, channel: RecordingChannel
+) -> None:
+    key = identity.key_for(CPR, "PRI")
+    (first_partition, first_type, enrolled), (second_partition, second_type, issued) = channel.told
+    assert (first_type, second_type) == ("CitizenEnrolled", "KeyIssued")
+    assert enrolled == {
+        "caseId": issued["caseId"], "birthDate": day_number(date(1990, 1, 1)), "jurisdiction": "DK",
+    }  # fmt: skip
+    assert issued == {"caseId": issued["caseId"], "party": "PRI", "key": key}
+    assert first_partition == second_partition == partition_of(key.encode(), PARTITIONS)
+    assert key == pseudonym(HUB_SECRET, issued["caseId"], "PRI", first_partition, PARTITIONS)
+
+
+def test_answer_and_steps_are_the_same_whether_or_not_the_citizen_was_known(
+    identity: Identity, channel: RecordingChannel
+) -> None:
+    unknown = identity.key_for(CPR, "PRI")
+    steps_of_unknown, channel.told = channel.told, []
+    assert identity.key_for(CPR, "PRI") == unknown
+    assert channel.told == steps_of_unknown
+
+
+def test_two_parties_get_keys_that_share_only_the_partition(identity: Identity) -> None:
+    prison, social = identity.key_for(CPR, "PRI"), identity.key_for(CPR, "A.SOC")
+    assert prison != social
+    assert partition_of(prison.encode(), PARTITIONS) == partition_of(social.encode(), PARTITIONS)
+    assert not set(prison.split("-")) & set(social.split("-"))
+
+
+def test_a_swedish_citizen_is_enrolled_under_swedish_law(identity: Identity, channel: RecordingChannel) -> None:
+    identity.key_for("19900101-0017", "PRI")
+    assert channel.told[0][2]["jurisdiction"] == "SE"
+
+
+def test_no_answer_while_the_shard_cannot_be_told_and_the_same_key_afterwards(
+    identity: Identity, vault: Vault, channel: RecordingChannel
+) -> None:
+    channel.failing = True
+    with pytest.raises(TransportFailure):
+        identity.key_for(CPR, "PRI")
+    channel.failing = False
+    key = identity.key_for(CPR, "PRI")
+    assert [event_type for _, event_type, _ in channel.told] == ["CitizenEnrolled", "KeyIssued"]
+    citizen = vault.behind("PRI", key)
+    assert citizen is not None
+    assert citizen.case_id == channel.told[0][2]["caseId"]
+
+
+def test_enrolling_tells_the_shard_and_issues_no_key(identity: Identity, channel: RecordingChannel) -> None:
+    case_id = identity.enrol(CPR, name=NAME)
+    assert identity.enrol(CPR) == case_id
+    assert {event_type for _, event_type, _ in channel.told} == {"CitizenEnrolled"}
+
+
+def test_records_to_the_shard_carry_neither_national_id_nor_name(identity: Identity, channel: RecordingChannel) -> None:
+    identity.enrol(CPR, name=NAME)
+    identity.key_for(CPR, "PRI")
+    told = repr(channel.told)
+    assert "0101900001" not in told
+    assert "Unusualname" not in told
+
+
+@pytest.mark.parametrize(
+    ("party", "name", "national_id"),
+    [
+        ("PRI", NAME, "0101900001"),
+        ("A.SOC", NAME, "0101900001"),
+        ("A.MNT", NAME, None),
+        ("A.VOL", NAME, None),
+        ("A.FAC", None, None),
+    ],
+)
+def test_basics_by_role(identity: Identity, party: str, name: str | None, national_id: str | None) -> None:
+    identity.enrol(CPR, name=NAME)
+    key = identity.key_for(CPR, party)
+    basics = identity.basics_of(key, party, always)
+    assert (basics.pseudonym, basics.birth_year) == (key, 1990)
+    assert (basics.name, basics.national_id) == (name, national_id)
+    assert "Unusualname" not in repr(basics)
+    assert "0101900001" not in repr(basics)
+
+
+def test_visibility_is_asked_for_this_case_and_this_party(identity: Identity, channel: RecordingChannel) -> None:
+    key = identity.key_for(CPR, "A.SOC")
+    asked: list[tuple[str, str]] = []
+
+    def note(case_id: str, party: str) -> bool:
+        asked.append((case_id, party))
+        return True
+
+    identity.basics_of(key, "A.SOC", note)
+    assert asked == [(channel.told[0][2]["caseId"], "A.SOC")]
+
+
+def test_unknown_foreign_and_invisible_keys_fail_alike(identity: Identity) -> None:
+    own, foreign = identity.key_for(CPR, "A.SOC"), identity.key_for(CPR, "PRI")
+    messages = []
+    for key, visibility in ((own, never), (foreign, always), (own[:-1] + "x", always), ("", always)):
+        with pytest.raises(NotFound) as caught:
+            identity.basics_of(key, "A.SOC", visibility)
+        messages.append(str(caught.value))
+    assert len(set(messages)) == 1
+
+
+def test_a_party_outside_the_registry_gets_no_answer_and_enrols_nobody(
+    identity: Identity, channel: RecordingChannel
+) -> None:
+    with pytest.raises(NotFound, match="no such party"):
+        identity.key_for(CPR, "POLICE")
+    with pytest.raises(NotFound, match="no such party"):
+        identity.basics_of("key", "POLICE", always)
+    assert channel.told == []
+
+
+def test_a_bad_id_is_refused_alike_whether_or_not_the_hub_knows_the_citizen(identity: Identity) -> None:
+    messages = []
+    for _ in range(2):
+        with pytest.raises(BadNationalId) as caught:
+            identity.key_for("0000000000", "PRI")
+        messages.append(str(caught.value))
+        identity.key_for("0000000000", "PRI", date(1980, 5, 6))
+    assert messages[0] == messages[1]
+
+
+def test_no_failure_traceback_or_log_shows_who_was_asked_for(
+    identity: Identity, channel: RecordingChannel, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    channel.failing = True
+    shown = ""
+    attempts: list[Callable[[], object]] = [
+        lambda: identity.key_for(CPR, "PRI"),
+        lambda: identity.key_for(CPR, "POLICE"),
+        lambda: identity.key_for(CPR + "9", "PRI"),
+        lambda: identity.key_for(CPR, "PRI", date(1977, 3, 4)),
+        lambda: identity.enrol(CPR, name=NAME + "\x00"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(Failure) as caught:
+            attempt()
+        lines = traceback.format_exception(caught.value)
+        shown += "".join(line for line in lines if 'File "' not in line) + str(caught.value)
+    shown += caplog.text
+    for secret in ("010190", "0001", "Unusualname", "1977"):
+        assert secret not in shown
+
+
+def test_a_short_hub_secret_is_refused(vault: Vault, channel: RecordingChannel) -> None:
+    with pytest.raises(BadSetting, match="the hub's secret"):
+        Identity(vault, b"short", channel, PartyRegistry.of([]), read_basics_rules())

@@ -1,0 +1,37 @@
+"""Small scenarios and the scenario files, shared by the tests of the player."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from deploy.scenario.grammar import parse_scenarios, read_scenarios
+from deploy.scenario.scenario import Scenario
+
+SCENARIO_DIRECTORY: Final = Path(__file__).parent.parent / "scenarios"
+GOOD_RELEASE: Final = SCENARIO_DIRECTORY / "sc1-good-release.md"
+
+HEADER: Final = "S V1 DK born=1990-05-05 health=[] | A vignette"
+CUSTODY: Final = (
+    "e1 2025-02-03T09:00 PRI ImprisonmentStarted(custodyId=c1 legalStatus=CONVICTED planDuty=true homeMunicipality=A)"
+)
+CONSENT: Final = (
+    "k1 2025-02-10T10:00 A.ADD ConsentGiven(by=SUBJECT form=WRITTEN cat=[SU] src=[A.ADD] to=[FAC] for=[TREATMENT])"
+)
+
+
+def vignette(*lines: str) -> Scenario:
+    """Return the scenario of `HEADER` and `lines`."""
+    (scenario,) = parse_scenarios("\n".join([HEADER, *lines]))
+    return scenario
+
+
+def all_files() -> list[Path]:
+    """Every scenario file of the project."""
+    return sorted(SCENARIO_DIRECTORY.glob("*.md"))
+
+
+def good_release() -> Scenario:
+    """Return SC1."""
+    (scenario,) = read_scenarios(GOOD_RELEASE)
+    return scenario

@@ -1,0 +1,172 @@
+"""Each write of a batch fails once: lost, and (for COMMIT) kept though it looked failed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor
+
+from contracts.failures import FencedOff, StoreUnavailable
+from hub.store.sqlite import SQLiteShardStore
+from tests.store.builders import batch, full_batch, parked, resolved
+from tests.store.stores import SQLiteStores
+
+
+class _Faults:
+    """Counts statements over all connections and fails the one that is asked for."""
+
+    def __init__(self) -> None:
+        self.statements = 0
+        self.fail_at: int | None = None
+
+    def count(self) -> None:
+        self.statements += 1
+        if self.statements == self.fail_at:
+            raise sqlite3.OperationalError("disk I/O error")
+
+
+class _FaultyCursor(SQLiteCursor):
+    faults: _Faults
+
+    def execute(self, *args: Any, **kwargs: Any) -> None:
+        self.faults.count()
+        super().execute(*args, **kwargs)
+
+    def executemany(self, *args: Any, **kwargs: Any) -> None:
+        self.faults.count()
+        super().executemany(*args, **kwargs)
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> _Faults:
+    counting = _Faults()
+
+    def cursor(connection: SQLiteConnection) -> SQLiteCursor:
+        made = _FaultyCursor(connection._sqlite_conn.cursor())
+        made.faults = counting
+        return made
+
+    monkeypatch.setattr(SQLiteConnection, "cursor", cursor)
+    return counting
+
+
+@contextmanager
+def failing_commit(monkeypatch: pytest.MonkeyPatch, *, kept: bool) -> Iterator[None]:
+    """COMMIT raises once; `kept` says whether the rows are stored nevertheless."""
+    commit = SQLiteConnection.commit
+
+    def fail_once(connection: SQLiteConnection) -> None:
+        monkeypatch.setattr(SQLiteConnection, "commit", commit)
+        if kept:
+            commit(connection)
+        raise sqlite3.OperationalError("connection cut at COMMIT")
+
+    monkeypatch.setattr(SQLiteConnection, "commit", fail_once)
+    yield
+    monkeypatch.setattr(SQLiteConnection, "commit", commit)
+
+
+def statements_of_a_full_batch(store: SQLiteShardStore, faults: _Faults) -> int:
+    before = faults.statements
+    store.commit(full_batch(1, case_id="case-0"))
+    return faults.statements - before
+
+
+def second_batch(owner: str = "owner-1") -> Any:
+    writes = full_batch(2, owner)
+    writes.committed = batch(2, owner=owner, a_soc=9).committed
+    writes.records = [record for record in writes.records if not record.originator_id.startswith(("sent:", "parked:"))]
+    return writes
+
+
+def test_a_batch_that_fails_at_any_statement_leaves_nothing_and_is_stored_when_tried_again(
+    stores: SQLiteStores, faults: _Faults
+) -> None:
+    store = stores.create()
+    count = statements_of_a_full_batch(store, faults)
+    assert count >= 12
+    before, tried = stores.content(), 0
+    for step in range(1, 1 + count):
+        faults.fail_at = faults.statements + step
+        try:
+            store.commit(second_batch())
+        except StoreUnavailable:
+            assert stores.content() == before
+            tried += 1
+        else:
+            break
+    faults.fail_at = None
+    assert tried >= 10
+    store.commit(second_batch())
+    assert store.head().batch == 2
+    assert list(store.case_records("case-1")) == second_batch().records
+
+
+def test_a_commit_that_failed_and_was_lost_is_told_and_can_be_tried_again(
+    store: SQLiteShardStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with failing_commit(monkeypatch, kept=False), pytest.raises(StoreUnavailable):
+        store.commit(full_batch())
+    assert store.head().batch == 0
+    store.commit(full_batch())
+    assert store.head().batch == 1
+
+
+def test_a_commit_that_failed_but_was_kept_is_success(store: SQLiteShardStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    with failing_commit(monkeypatch, kept=True):
+        store.commit(full_batch())
+    assert len(list(store.case_records("case-1"))) == 3
+    store.commit(full_batch())
+    assert store.head().batch == 1
+
+
+def test_a_failed_commit_behind_which_another_owner_stored_is_fenced_off(
+    stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = stores.create(), stores.open()
+    with failing_commit(monkeypatch, kept=False), pytest.raises(StoreUnavailable):
+        store.commit(full_batch(owner="owner-1"))
+    other.commit(full_batch(owner="owner-2"))
+    with pytest.raises(FencedOff):
+        store.commit(full_batch(owner="owner-1"))
+
+
+def test_a_stop_between_commit_and_key_destruction_is_mended_at_the_next_opening(
+    stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stores.create()
+    store.commit(batch(1, [parked("A.SOC", 1), parked("A.SOC", 2)]))
+
+    def stop(names: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.keys, "destroy", stop)
+        with pytest.raises(KeyboardInterrupt):
+            store.commit(batch(2, [resolved("A.SOC", 3, 1)]))
+    assert store.parked()[0][0].value == b"raw bytes"
+    store.close()
+    reopened = stores.open()
+    assert [record.value for record, _ in reopened.parked()] == [None, b"raw bytes"]
+
+
+def test_keys_are_on_the_disk_before_the_batch(stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = stores.create()
+    with failing_commit(monkeypatch, kept=False), pytest.raises(StoreUnavailable):
+        store.commit(full_batch())
+    assert set(stores.keys.live_names("")) >= {"case:case-1", "shard:3/parked:A.SOC/1"}
+
+
+def test_a_locked_store_is_unavailable_and_not_fenced(stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.store.datastore._LOCK_TIMEOUT_SECONDS", 0.05)
+    store = stores.create()
+    with stores.tampering() as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable):
+            store.commit(full_batch())
+    store.commit(full_batch())
+    assert store.head().batch == 1

@@ -1,0 +1,71 @@
+"""A store is opened only under settings that keep its promises, and only where it is one."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.failures import BadSetting, ForeignStore
+from hub.store.datastore import refuse_unsafe_settings
+from hub.store.sqlite import SQLiteShardStore
+from tests.store.stores import SQLiteStores
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ORIGINATOR_ID_TYPE", "uuid"),
+        ("ORIGINATOR_ID_TYPE", ""),
+        ("POSTGRES_ENABLE_DB_FUNCTIONS", "y"),
+        ("POSTGRES_ENABLE_DB_FUNCTIONS", "perhaps"),
+        ("SINGLE_ROW_TRACKING", "n"),
+    ],
+)
+def test_unsafe_settings_of_the_library_stop_the_start(
+    stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    stores.create().close()
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadSetting, match=name):
+        stores.open()
+
+
+def test_safe_settings_of_the_library_are_let_pass() -> None:
+    refuse_unsafe_settings({})
+    refuse_unsafe_settings(
+        {"ORIGINATOR_ID_TYPE": "TEXT", "POSTGRES_ENABLE_DB_FUNCTIONS": "n", "SINGLE_ROW_TRACKING": "yes"}
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"no database, but long enough to be taken for one" * 20])
+def test_a_file_that_is_no_store_is_refused_and_left_as_it_was(stores: SQLiteStores, content: bytes) -> None:
+    stores.path.write_bytes(content)
+    for opening in (stores.open, stores.read, stores.create):
+        with pytest.raises(ForeignStore):
+            opening()
+    assert stores.path.read_bytes()[:16] == content[:16]
+
+
+def test_a_store_of_another_format_is_refused(stores: SQLiteStores) -> None:
+    stores.create().close()
+    with stores.tampering() as database:
+        database.execute("UPDATE store_identity SET value = '2' WHERE name = 'format'")
+    with pytest.raises(ForeignStore, match="format"):
+        stores.open()
+    with pytest.raises(ForeignStore, match="format"):
+        stores.read()
+
+
+def test_every_connection_reaches_the_disk_and_overwrites_what_it_deletes(store: SQLiteShardStore) -> None:
+    asked = {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}
+    datastore = store._recorder.datastore
+    for commit in (False, True):
+        with datastore.get_connection(commit=commit) as connection:
+            cursor = connection.cursor()
+            for pragma, expected in asked.items():
+                cursor.execute(f"PRAGMA {pragma}")
+                assert cursor.fetchone()[0] == expected
+
+
+def test_only_the_owner_may_read_the_files(stores: SQLiteStores) -> None:
+    stores.create().close()
+    assert stores.path.stat().st_mode & 0o077 == 0

@@ -1,0 +1,194 @@
+"""What somebody who can write the file still cannot do: move, swap, change, read or invent rows."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from contracts.failures import DamagedStore, NotFound, StoreUnavailable
+from hub.store.records import CitizenEnrolled, case_stream
+from tests.store.builders import batch, committed, decided, enrolled, fact, full_batch, number, parked
+from tests.store.stores import SQLiteStores
+
+SECRET = b"a sentence that must not lie open"
+
+
+def test_rows_swapped_between_two_cases_are_detected(stores: SQLiteStores) -> None:
+    store = stores.create()
+    store.commit(batch(1, [enrolled("a"), fact("a", 2, b"of a"), enrolled("b"), fact("b", 2, b"of b")]))
+    with stores.tampering() as database:
+        database.execute(
+            "UPDATE stored_events SET state = (SELECT state FROM stored_events WHERE originator_id = 'case:b' "
+            "AND originator_version = 2) WHERE originator_id = 'case:a' AND originator_version = 2"
+        )
+    with pytest.raises(DamagedStore):
+        store.case_record("a", 2)
+    with pytest.raises(DamagedStore):
+        list(store.case_records("a"))
+    assert store.case_record("b", 2) == fact("b", 2, b"of b")
+
+
+def test_rows_swapped_within_one_case_are_detected(stores: SQLiteStores) -> None:
+    store = stores.create()
+    store.commit(batch(1, [enrolled("a"), fact("a", 2, b"first"), fact("a", 3, b"second")]))
+    with stores.tampering() as database:
+        database.execute("UPDATE stored_events SET originator_version = 9 WHERE originator_version = 2")
+        database.execute("UPDATE stored_events SET originator_version = 2 WHERE originator_version = 3")
+        database.execute("UPDATE stored_events SET originator_version = 3 WHERE originator_version = 9")
+    for version in (2, 3):
+        with pytest.raises(DamagedStore):
+            store.case_record("a", version)
+
+
+@pytest.mark.parametrize("byte", [0, 1, 2, 13, 14, 30, -1])
+def test_a_row_with_any_byte_changed_is_detected(stores: SQLiteStores, byte: int) -> None:
+    store = stores.create()
+    store.commit(batch(1, [enrolled("a"), fact("a", 2)]))
+    with stores.tampering() as database:
+        where = "WHERE originator_id = 'case:a' AND originator_version = 2"
+        (state,) = database.execute(f"SELECT state FROM stored_events {where}").fetchone()
+        changed = bytearray(state)
+        changed[byte] ^= 1
+        database.execute(f"UPDATE stored_events SET state = ? {where}", (bytes(changed),))
+    with pytest.raises(DamagedStore):
+        store.case_record("a", 2)
+
+
+@pytest.mark.parametrize("state", [b"", b"\0", b"\0\x02", b"\0\x02" + bytes(11), b"\0\x02" + bytes(40)])
+def test_a_row_cut_short_is_damage_and_not_a_crash(stores: SQLiteStores, state: bytes) -> None:
+    store = stores.create()
+    store.commit(batch(1, [enrolled("a"), fact("a", 2)]))
+    with stores.tampering() as database:
+        database.execute("UPDATE stored_events SET state = ? WHERE originator_version = 2", (state,))
+    with pytest.raises(DamagedStore):
+        store.case_record("a", 2)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["os:system", "hub.store.records:FactRecorded", "Decision", "subprocess:Popen", "NumberAssigned", ""],
+)
+def test_a_row_that_names_another_class_is_refused_before_it_is_decoded(stores: SQLiteStores, topic: str) -> None:
+    store = stores.create()
+    store.commit(batch(1, [enrolled("a"), fact("a", 2)]))
+    with stores.tampering() as database:
+        database.execute("UPDATE stored_events SET topic = ? WHERE originator_version = 2", (topic,))
+    with pytest.raises(DamagedStore, match="class or schema"):
+        store.case_record("a", 2)
+
+
+def test_a_class_that_the_store_does_not_hold_is_not_written(stores: SQLiteStores) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Imposter(CitizenEnrolled):
+        pass
+
+    store = stores.create()
+    with pytest.raises(DamagedStore, match="Imposter"):
+        store.commit(batch(1, [enrolled("a"), Imposter(case_stream("a"), 2, 1, 1, "DK")]))
+    assert store.head().batch == 0
+
+
+def test_a_fact_of_a_case_without_a_key_is_not_stored(stores: SQLiteStores) -> None:
+    store = stores.create()
+    with pytest.raises(NotFound):
+        store.commit(batch(1, [fact("nobody", 1)]))
+    assert store.head().batch == 0
+
+
+def test_no_content_lies_open_in_the_file(stores: SQLiteStores) -> None:
+    store = stores.create()
+    writes = full_batch()
+    writes.records += [fact("case-1", 4, SECRET), parked("C.PSY", 1, SECRET)]
+    writes.cache_rows["case-1"] = SECRET
+    store.commit(writes)
+    store.close()
+    stores.keys.close()
+    for file in stores.path.parent.iterdir():
+        assert SECRET not in file.read_bytes(), file.name
+
+
+def test_the_same_content_is_sealed_differently_each_time(stores: SQLiteStores) -> None:
+    store = stores.create()
+    store.commit(batch(1, [enrolled("a"), fact("a", 2, ce_id="x"), fact("a", 3, ce_id="x")]))
+    states = [row.state for row in store.notifications(0, 10)]
+    assert len({state[2:14] for state in states[:3]}) == 3
+    assert len(states[1]) == len(states[2])
+    assert states[1][14:] != states[2][14:]
+
+
+def test_a_destroyed_case_key_ends_rows_and_cache_row_of_that_case_only(stores: SQLiteStores) -> None:
+    store = stores.create()
+    writes = batch(1, [enrolled("a"), fact("a", 2), enrolled("b"), fact("b", 2)])
+    writes.cache_rows = {"a": b"cache a", "b": b"cache b"}
+    store.commit(writes)
+    stores.keys.destroy([case_stream("a")])
+    with pytest.raises(NotFound, match="destroyed"):
+        list(store.case_records("a"))
+    assert store.cache_rows(["a", "b"]) == {"b": b"cache b"}
+    assert store.case_record("b", 2) == fact("b", 2)
+    with pytest.raises(NotFound):
+        store.commit(batch(2, [fact("a", 3)]))
+    assert store.head().batch == 1
+
+
+def test_a_cache_row_that_was_moved_or_changed_is_thrown_away(stores: SQLiteStores) -> None:
+    store = stores.create()
+    writes = batch(1, [enrolled("a"), enrolled("b"), enrolled("c")])
+    writes.cache_rows = {"a": b"cache a", "b": b"cache b", "c": b"cache c"}
+    store.commit(writes)
+    with stores.tampering() as database:
+        database.execute(
+            "UPDATE cache_rows SET row = (SELECT row FROM cache_rows WHERE case_id = 'b') WHERE case_id='a'"
+        )
+        database.execute("UPDATE cache_rows SET row = x'00' WHERE case_id = 'c'")
+    assert store.cache_rows(["a", "b", "c"]) == {"b": b"cache b"}
+
+
+def test_a_parked_record_whose_open_part_was_changed_is_detected(stores: SQLiteStores) -> None:
+    store = stores.create()
+    store.commit(batch(1, [parked("A.SOC", 1)]))
+    with stores.tampering() as database:
+        (state,) = database.execute("SELECT state FROM stored_events WHERE topic = 'RecordParked'").fetchone()
+        changed = state.replace(b"bad_avro", b"bad_time")
+        assert changed != state
+        database.execute("UPDATE stored_events SET state = ? WHERE topic = 'RecordParked'", (changed,))
+    with pytest.raises(DamagedStore):
+        store.parked()
+
+
+def test_the_librarys_notifications_give_every_row_in_order(stores: SQLiteStores) -> None:
+    store = stores.create()
+    first, second = full_batch(), batch(2, [number("B.SOC", 2), decided("case-1", 4)])
+    store.commit(first)
+    store.commit(second)
+    expected = [*first.records, first.committed, *second.records, second.committed]
+    notifications = store.notifications(0, 100)
+    assert [row.id for row in notifications] == list(range(1, 1 + len(expected)))
+    assert [store.record_of(row) for row in notifications] == expected
+    assert [row.id for row in store.notifications(4, 2)] == [5, 6]
+    recorder = store._recorder
+    assert recorder.max_notification_id() == len(expected)
+    (fenced,) = recorder.select_notifications(7, 5, topics=["BatchCommitted"])
+    assert store.record_of(fenced) == second.committed
+
+
+def test_a_reader_works_beside_the_worker_and_cannot_write(stores: SQLiteStores) -> None:
+    store = stores.create()
+    store.commit(full_batch())
+    reader = stores.read()
+    records = reader.case_records("case-1")
+    assert next(records) == enrolled("case-1")
+    store.commit(batch(2, [fact("case-1", 4)]))
+    assert len(list(records)) == 2
+    assert len(list(reader.case_records("case-1"))) == 4
+    assert reader.head().batch == 2
+    assert reader.batch(2) == committed(2)
+    assert reader.identity() == store.identity()
+    with pytest.raises(StoreUnavailable, match="readonly"):
+        # The class has no way to write; neither has its connection.
+        type(store)(reader._recorder, reader._mapper, stores.keys).commit(batch(3))
+    store.close()
+    assert len(list(reader.case_records("case-1"))) == 4
+    reader.close()
+    assert len(list(stores.read().cases())) == 1
