@@ -88,7 +88,7 @@ def events_values(events: Sequence[VisibleEvent], zone: ZoneInfo) -> list[dict[s
                 "corrects": event.corrects,
                 "categories": [str(category) for category in categories_of(contract.categories_in(event.payload))],
                 "fields": {
-                    field.name: _plain(field, event.payload[field.name], zone)
+                    field.name: plain_value(field, event.payload[field.name], zone)
                     for field in contract.fields
                     if field.name in event.payload
                 },
@@ -152,7 +152,8 @@ def _text(field: Field, value: Any, words: Wording, zone: ZoneInfo) -> str:
             return str(_plain_one(field, value, zone))
 
 
-def _plain(field: Field, value: Any, zone: ZoneInfo) -> Any:
+def plain_value(field: Field, value: Any, zone: ZoneInfo) -> Any:
+    """A field's wire value for programs: ISO times and dates, decimals as text, lists and records item by item."""
     return [_plain_one(field, item, zone) for item in value] if field.repeated else _plain_one(field, value, zone)
 
 
@@ -166,7 +167,7 @@ def _plain_one(field: Field, value: Any, zone: ZoneInfo) -> Any:
             return str(Decimal(int.from_bytes(value, "big", signed=True)).scaleb(_DECIMAL_SCALE))
         case Kind.RECORD:
             return {
-                part.name: _plain(part, value[part.name], zone)
+                part.name: plain_value(part, value[part.name], zone)
                 for part in catalogue().records[field.type_name].fields
                 if part.name in value
             }

@@ -28,7 +28,7 @@ from consumers.examine import Disclosed, Step
 from consumers.views.choice import view_of
 from consumers.views.tables import ViewTable
 from consumers.visible import VisibleEvent
-from contracts.codec import codec
+from contracts.codec import FRAME_BYTES, codec
 from contracts.failures import CallerFailure, DamagedStore, FencedOff, ForeignStore, NotFound
 from contracts.parties import Party
 from contracts.schema_ids import schema_ids
@@ -36,7 +36,7 @@ from contracts.schema_ids import schema_ids
 _APPLICATION_ID: Final = 0x48754250
 _FORMAT: Final = 1
 _BUSY_TIMEOUT_MS: Final = 5_000
-_FRAME_BYTES: Final = 5
+
 
 _SCHEMA: Final = (
     """CREATE TABLE party_store (
@@ -230,7 +230,16 @@ class PartyStore:
 
     def view_lines(self) -> list[dict[str, Any]]:
         """The lines of the party's view, by key; each has `key` and the view's columns (`None` = not known)."""
-        return self._view_table.lines(self._connection)
+        if self._view_digest() == self.view.digest:
+            return self._view_table.lines(self._connection)
+        # A reader newer than the subscription must not write, so it folds for itself.
+        found = []
+        for key in self.keys():
+            events = self.visible(key, self.view.event_types or None)
+            line = self.view.fold(events) if events else None
+            if line is not None:
+                found.append({"key": key} | {column.name: line.get(column.name) for column in self.view.columns})
+        return found
 
     def _move(self, move: Move) -> None:
         after = (move.after.next_offset, move.after.last_number, move.partition)
@@ -269,8 +278,7 @@ class PartyStore:
 
     def _renew_view(self) -> None:
         """Fold the view again where its code is not the one that the lines were folded by."""
-        (digest,) = self._connection.execute("SELECT view_digest FROM party_store").fetchone()
-        if digest == self.view.digest:
+        if self._view_digest() == self.view.digest:
             return
         with self._transaction():
             self._view_table.drop_all(self._connection)
@@ -278,6 +286,10 @@ class PartyStore:
             for key in self.keys():
                 self._refold(key)
             self._connection.execute("UPDATE party_store SET view_digest = ?, erasure_pending = 1", (self.view.digest,))
+
+    def _view_digest(self) -> str:
+        (digest,) = self._connection.execute("SELECT view_digest FROM party_store").fetchone()
+        return str(digest)
 
     def _empty_log(self) -> bool:
         # The log holds pages as they were before; emptied, only the overwritten ones are left.
@@ -359,7 +371,7 @@ def _visible(row: tuple[Any, ...]) -> VisibleEvent:
     entry = schema_ids().entry(schema_id)
     if entry is None:
         raise DamagedStore(f"a stored event has schema `{schema_id}`, which this version does not know; update it")
-    payload: Mapping[str, Any] = codec().decode_body(schema_id, value[_FRAME_BYTES:])
+    payload: Mapping[str, Any] = codec().decode_body(schema_id, value[FRAME_BYTES:])
     present = _present(payload)
     return VisibleEvent(key, event_id, party, entry.event_type.name, ce_time, occurred_at, present, corrects)
 

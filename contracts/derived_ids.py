@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import uuid
 from typing import Final
 
 from contracts.failures import BadSetting
@@ -32,7 +31,10 @@ def require_secret(secret: bytes, name: str) -> None:
 def derived_id(secret: bytes, *parts: str) -> str:
     """Return the UUIDv8 of `parts` under `secret`, as lower-case text."""
     message = b"".join(len(data).to_bytes(4, "big") + data for data in (part.encode() for part in parts))
-    number = int.from_bytes(hmac.digest(secret, message, hashlib.sha256)[:16], "big")
-    number = number & ~(0xF << 76) | 0x8 << 76
-    number = number & ~(0x3 << 62) | 0x2 << 62
-    return str(uuid.UUID(int=number))
+    digits = hmac.digest(secret, message, hashlib.sha256).hex()
+    variant = _VARIANT_DIGIT[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+
+
+_VARIANT_DIGIT: Final = {digit: "89ab"[number % 4] for number, digit in enumerate("0123456789abcdef")}
+"""RFC 9562: the two highest bits of the 17th digit are 1 and 0."""

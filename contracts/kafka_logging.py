@@ -16,7 +16,9 @@ LIBRARY: Final = "kafka"
 
 def cap_kafka_logging() -> None:
     """Make every logger of the Kafka client refuse records below INFO; calling it again changes nothing."""
-    logging.getLogger(LIBRARY).setLevel(max(logging.INFO, logging.getLogger(LIBRARY).level))
+    library = logging.getLogger(LIBRARY)
+    if library.getEffectiveLevel() < logging.INFO:
+        library.setLevel(logging.INFO)
     for name in list(logging.root.manager.loggerDict):
         if name == LIBRARY or name.startswith(f"{LIBRARY}."):
             logging.getLogger(name).addFilter(_at_least_info)

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from consumers.rendering import plain_value
 from contracts.catalogue import catalogue
 from contracts.categories import text_of
 from contracts.civil_time import format_local, parse_local, zone_of
 from contracts.failures import CallerFailure, DamagedStore, NotFound
-from consumers.rendering import plain_value
 from contracts.parties import PartyRegistry
 from deploy.options import world_option
 from deploy.stores import case_of, opened_stores, records_of
@@ -175,7 +175,8 @@ def explanation_lines(explained: Explanation, zone: ZoneInfo) -> list[str]:
     width = max((len(field.field) for field in explained.fields), default=0)
     for field in explained.fields:
         mark = "shown " if field.shown else "hidden"
-        lines.append(f"  {mark}  {field.field:<{width}}  {field.category:<2}  {field.why}")
+        basis = f"[{field.basis}] " if field.basis else ""
+        lines.append(f"  {mark}  {field.field:<{width}}  {field.category:<2}  {basis}{field.why}")
     if not explained.agrees:
         lines.append(f"  note: the newest stored decision shows `{shown_text(explained.recorded) or 'nothing'}`")
     return lines
@@ -191,7 +192,15 @@ def _explanation_values(explained: Explanation, zone: ZoneInfo) -> dict[str, obj
         "decided": shown_text(explained.decided),
         "stored": shown_text(explained.recorded),
         "fields": [
-            {"field": field.field, "category": field.category, "shown": field.shown, "why": field.why}
+            {
+                "field": field.field,
+                "category": field.category,
+                "shown": field.shown,
+                "basis": field.basis,
+                "why": field.why,
+                "law": field.law,
+                "events": list(field.events),
+            }
             for field in explained.fields
         ],
     }

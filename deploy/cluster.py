@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -28,7 +29,9 @@ class ClusterSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HUB_", extra="ignore")
 
     kafka: str = Field("", description="bootstrap servers, `host:port[,host:port]`; empty starts a local broker")
-    kafka_security: str = Field("SASL_PLAINTEXT", description="`SASL_PLAINTEXT` or `SASL_SSL`")
+    kafka_security: Literal["SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "SASL_PLAINTEXT", description="`SASL_PLAINTEXT` or `SASL_SSL`"
+    )
     kafka_ca_file: Path | None = Field(None, description="certificate authority of the brokers, for `SASL_SSL`")
     deployer_user: str = Field(DEPLOYER_USER, description="the user that makes topics, users and rights")
     deployer_password_file: Path | None = Field(None, description="the deployer's password")

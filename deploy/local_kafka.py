@@ -88,6 +88,11 @@ class LocalKafka:
         """The broker's process, `None` while it is not running."""
         return self._running.broker.pid if self._running else None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the broker's process is alive."""
+        return self._running is not None and self._running.broker.poll() is None
+
     def start(self) -> None:
         """Start the broker (formatting a new directory first) and wait until it answers an authenticated call."""
         if self._running is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
+
+from deploy.world import World
 
 DEFAULT_WORLD = Path(".state/demo/world")
 
@@ -18,3 +21,8 @@ world_option = click.option(
     help="The world's directory.",
 )
 """`--world`, or `HUB_WORLD`, or where the demo leaves its world; gives the command a `directory`."""
+
+
+def chosen_world() -> World:
+    """The world that `HUB_WORLD` names, else the demo's; for commands without the option."""
+    return World.open(Path(os.environ.get("HUB_WORLD") or DEFAULT_WORLD))

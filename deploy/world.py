@@ -41,7 +41,7 @@ from contracts.topics import Names
 from deploy.kafka.node_state import private_directory, write_private
 from deploy.rights import RESERVED, acls_for, check_names, create_acls, users_of
 from deploy.topics import create_topics, delete_topics, topic_settings
-from deploy.users import create_users, delete_users, draw_passwords
+from deploy.users import create_users, draw_passwords, lock_users
 
 WORLD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 PARTITIONS_MAX: Final = 1024
@@ -155,11 +155,11 @@ def create_world(
 
 
 def remove_world(world: World, admin: KafkaConnection) -> None:
-    """Take topics, rights and users of `world` off the cluster; its directory stays for whoever reads it."""
+    """Take topics and rights of `world` off the cluster and lock its users; its directory stays for its readers."""
     with _administering(admin) as client:
         delete_topics(client, topic_settings(world.names, world.registry, played=world.played))
         client.delete_acls([_all_of(f"User:{user}") for user in world.passwords])
-        delete_users(client, world.passwords)
+        lock_users(client, world.passwords)
 
 
 def _check(directory: Path, registry: PartyRegistry, partitions: int, world_name: str) -> None:

@@ -24,6 +24,7 @@ KAFKA_VERSION: Final = "4.3.0"
 LOCK_FILE: Final = Path(__file__).with_name(f"kafka-{KAFKA_VERSION}.lock")
 MAVEN_CENTRAL: Final = "https://repo1.maven.org/maven2/"
 DOWNLOADS_AT_ONCE: Final = 8
+TRIES_MORE: Final = 2
 
 
 def locked_jars(lock_file: Path = LOCK_FILE) -> dict[str, str]:
@@ -44,7 +45,7 @@ def fetch_jars(lock_file: Path = LOCK_FILE) -> list[Path]:
         path=Path(pooch.os_cache("inter-agency-hub")) / f"kafka-{KAFKA_VERSION}",
         base_url=maven if maven.endswith("/") else f"{maven}/",
         registry={path: f"sha256:{digest}" for path, digest in locked_jars(lock_file).items()},
-        retry_if_failed=2,
+        retry_if_failed=TRIES_MORE,
     )
     pooch.get_logger().setLevel(logging.WARNING)
     missing = [path for path, digest in store.registry.items() if not _holds(Path(store.abspath) / path, digest)]

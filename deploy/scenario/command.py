@@ -1,7 +1,8 @@
 """`hub scenario play FILE`: plays each scenario of a file and prints what differs from its `X` lines.
 
 Rules:
-- Exit 0 where every view is as expected, 1 where one differs or the file cannot be played.
+- Exit 0 where every view is as expected, 1 where one differs or the file cannot be played (a `Failure`, reported by
+  `deploy.command_line`).
 - Each scenario is played in a world of its own: on a real Kafka, or with `--core` in this process.
 - A progress bar is shown on a terminal only, on standard error.
 """
@@ -17,13 +18,13 @@ from pathlib import Path
 
 import click
 
-from contracts.failures import BadScenario, Failure
+from contracts.failures import BadScenario
 from deploy.cluster import opened_cluster
 from deploy.scenario.core_world import CoreWorld
 from deploy.scenario.expansion import Playbook, expand
 from deploy.scenario.grammar import read_scenarios
 from deploy.scenario.kafka_world import KafkaWorld
-from deploy.scenario.player import Progress, names_in, play
+from deploy.scenario.player import Progress, play, terms_in
 from deploy.scenario.report import Played, document, lines, summary
 from deploy.scenario.scenario import Scenario
 from deploy.scenario.shuffles import Deck, play_shuffled
@@ -45,11 +46,8 @@ def play_file(file: Path, core: bool, as_json: bool, only: Sequence[str], shuffl
     """Play every scenario of FILE and compare every X view."""
     if shuffles and not core:
         raise click.UsageError("--shuffles needs --core: on Kafka the broker gives the order")
-    try:
-        playbooks = [expand(each) for each in _chosen(file, only)]
-        played = [_in_core(each, shuffles, seed) for each in playbooks] if core else _on_kafka(playbooks)
-    except Failure as failure:
-        raise click.ClickException(str(failure)) from failure
+    playbooks = [expand(each) for each in _chosen(file, only)]
+    played = [_in_core(each, shuffles, seed) for each in playbooks] if core else _on_kafka(playbooks)
     if as_json:
         click.echo(json.dumps(document(played), indent=2, ensure_ascii=False))
     else:
@@ -73,7 +71,7 @@ def _in_core(playbook: Playbook, shuffles: int, seed: int) -> Played:
     try:
         with _progress(playbook.scenario.id) as progress:
             outcome = play(playbook, world, progress)
-        names = names_in(world, playbook)
+        terms = terms_in(world, playbook)
         deck = Deck.of(world.case_records(), playbook.registry) if shuffles else None
     finally:
         world.close()
@@ -82,7 +80,7 @@ def _in_core(playbook: Playbook, shuffles: int, seed: int) -> Played:
     with _progress(f"{playbook.scenario.id} shuffled") as progress:
         shuffled = []
         for number in range(1, shuffles + 1):
-            shuffled += [(number, view) for view in play_shuffled(deck, names, number, seed)]
+            shuffled += [(number, view) for view in play_shuffled(deck, terms, number, seed)]
             progress(number, shuffles)
     return Played(playbook.scenario, outcome, shuffled)
 

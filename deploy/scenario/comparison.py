@@ -45,8 +45,8 @@ class ViewComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """Which scenario event the hub knows under which event id (`<party>/<ce_id>`), and the playbook's terms."""
+class Terms:
+    """Says what the hub holds in the scenario's own terms: `e1` for its event ids, `C:k1` for its consent ids."""
 
     playbook: Playbook
     event_ids: Mapping[str, str]

@@ -55,7 +55,7 @@ POLL_SECONDS: Final = 0.01
 
 
 class KafkaWorld:
-    """One hub on a real cluster (`deploy.scenario.world.World`)."""
+    """One hub on a real cluster (`deploy.scenario.world.World`). `hub` is its process."""
 
     def __init__(self, admin: KafkaConnection, registry: PartyRegistry, directory: Path, world_name: str) -> None:
         self._clock = 0
@@ -80,9 +80,9 @@ class KafkaWorld:
 
     def _start_hub(self) -> None:
         create_hub(self._world)
-        self._hub = HubProcess(self._world, tick_seconds=0.0)
-        self._closing.callback(self._hub.stop)
-        self._hub.start()
+        self.hub = HubProcess(self._world, tick_seconds=0.0)
+        self._closing.callback(self.hub.stop)
+        self.hub.start()
         self._keys = KeyStore(keys_path(hub_directory(self._world)), self._world.master_key, read_only=True)
         self._closing.callback(self._keys.close)
         self._shard = open_for_reading(shard_path(self._world, SHARD), self._keys)
@@ -158,12 +158,17 @@ class KafkaWorld:
         return stored and (due is None or due > head.clock)
 
     def _check_hub(self, deadline: float) -> None:
-        if not self._hub.is_running:
-            raise SetupFailure(f"the hub ended while a scenario was played: see `{self._hub.log_file}`")
+        if not self.hub.is_running:
+            raise SetupFailure(f"the hub ended while a scenario was played; its last words: {self._last_words()}")
         if time.monotonic() > deadline:
             raise TransportFailure(
-                f"the world did not settle within `{SETTLE_SECONDS_MAX:.0f}` s: see `{self._hub.log_file}`"
+                f"the world did not settle within `{SETTLE_SECONDS_MAX:.0f}` s; last words of the hub: "
+                f"{self._last_words()}"
             )
+
+    def _last_words(self) -> str:
+        lines = self.hub.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[-1] if lines else "none"
 
     def view(self, party: str) -> Sequence[VisibleEvent]:
         """See `World.view`."""

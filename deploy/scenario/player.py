@@ -19,7 +19,7 @@ from typing import Final
 from contracts.catalogue import catalogue
 from contracts.event_types import NEVER
 from contracts.fact import ce_id_of, event_id_of
-from deploy.scenario.comparison import Names, ViewComparison, compared
+from deploy.scenario.comparison import Terms, ViewComparison, compared
 from deploy.scenario.expansion import Playbook, Statement
 from deploy.scenario.world import World
 
@@ -37,16 +37,6 @@ class Outcome:
     views: tuple[ViewComparison, ...]
     parked: tuple[str, ...]
 
-    @property
-    def equal_count(self) -> int:
-        """How many views are as expected."""
-        return sum(view.is_equal for view in self.views)
-
-    @property
-    def difference_count(self) -> int:
-        """How many differences there are over all views."""
-        return sum(len(view.differences) for view in self.views)
-
 
 def play(playbook: Playbook, world: World, progress: Progress | None = None) -> Outcome:
     """Play `playbook` in `world`, which must be new, and return what came of it."""
@@ -55,7 +45,7 @@ def play(playbook: Playbook, world: World, progress: Progress | None = None) -> 
     instants = sorted(
         {statement.event.recorded_at for statement in published} | {each.at for each in scenario.expectations}
     )
-    names = names_in(world, playbook)
+    terms = terms_in(world, playbook)
     views: list[ViewComparison] = []
     if instants:
         world.tick(instants[0] - DAY_MS)
@@ -70,16 +60,16 @@ def play(playbook: Playbook, world: World, progress: Progress | None = None) -> 
             _publish(world, playbook, statement)
         if due:
             world.settle()
-        views += _compare_at(world, names, instant)
+        views += _compare_at(world, terms, instant)
         if progress:
             progress(done, len(instants))
     views.sort(key=lambda view: view.line)
-    return Outcome(scenario.id, tuple(views), tuple(_parked(world, names)))
+    return Outcome(scenario.id, tuple(views), tuple(_parked(world, terms)))
 
 
-def names_in(world: World, playbook: Playbook) -> Names:
+def terms_in(world: World, playbook: Playbook) -> Terms:
     """Return which scenario event `world` knows under which id."""
-    return Names(playbook, {hub_event_id(world, statement): statement.event.id for statement in _published(playbook)})
+    return Terms(playbook, {hub_event_id(world, statement): statement.event.id for statement in _published(playbook)})
 
 
 def _published(playbook: Playbook) -> list[Statement]:
@@ -112,24 +102,24 @@ def _publish(world: World, playbook: Playbook, statement: Statement) -> None:
     )
 
 
-def _compare_at(world: World, names: Names, instant: int) -> list[ViewComparison]:
+def _compare_at(world: World, terms: Terms, instant: int) -> list[ViewComparison]:
     views: list[ViewComparison] = []
-    for expectation in names.playbook.scenario.expectations:
+    for expectation in terms.playbook.scenario.expectations:
         if expectation.at != instant:
             continue
         for party, expected in expectation.views.items():
-            decided = names.decided(world.decisions(party), party)
-            seen = names.seen(world.view(party), party)
+            decided = terms.decided(world.decisions(party), party)
+            seen = terms.seen(world.view(party), party)
             got, differences = compared(expected, decided, seen)
             views.append(ViewComparison(expectation.line, instant, party, expected, got, tuple(differences)))
     return views
 
 
-def _parked(world: World, names: Names) -> Sequence[str]:
+def _parked(world: World, terms: Terms) -> Sequence[str]:
     lines: list[str] = []
     for record in world.parked():
         party = record.originator_id.partition(":")[2]
         ce_id = next((value.decode("ascii", "replace") for name, value in record.headers if name == "ce_id"), "")
         hub_id = event_id_of(party, ce_id)
-        lines.append(f"{names.event_ids.get(hub_id, hub_id)}: {record.reason}, field {record.field}: {record.fix}")
+        lines.append(f"{terms.event_ids.get(hub_id, hub_id)}: {record.reason}, field {record.field}: {record.fix}")
     return lines

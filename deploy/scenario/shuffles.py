@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from contracts.parties import PartyRegistry
-from deploy.scenario.comparison import Names, ViewComparison, compared, union
+from deploy.scenario.comparison import Terms, ViewComparison, compared, union
 from deploy.scenario.scenario import Expectation
 from hub.case_timeline.timeline import CaseTimeline, Reader, fact_recorded
 from hub.consent.policy import Policy
@@ -47,12 +47,12 @@ class Deck:
         return cls(enrolled, facts, reader_for(policies), policies[enrolled.jurisdiction])
 
 
-def play_shuffled(deck: Deck, names: Names, number: int, seed: int) -> Iterator[ViewComparison]:
+def play_shuffled(deck: Deck, terms: Terms, number: int, seed: int) -> Iterator[ViewComparison]:
     """Play order `number` of `seed` and compare every `X` view."""
     draw = random.Random(f"{seed}/{number}")
-    for expectation in names.playbook.scenario.expectations:
+    for expectation in terms.playbook.scenario.expectations:
         told = _told(deck, expectation.at, draw)
-        yield from _compared(expectation, told, names)
+        yield from _compared(expectation, told, terms)
 
 
 def _told(deck: Deck, at: int, draw: random.Random) -> Mapping[str, Mapping[str, Shown]]:
@@ -83,10 +83,10 @@ def _settle(case: CaseTimeline, rights: Rights | None, at: int, policy: Policy) 
 
 
 def _compared(
-    expectation: Expectation, told: Mapping[str, Mapping[str, Shown]], names: Names
+    expectation: Expectation, told: Mapping[str, Mapping[str, Shown]], terms: Terms
 ) -> Iterator[ViewComparison]:
     for party, expected in expectation.views.items():
-        decided = names.decided({event: shown[party] for event, shown in told.items() if party in shown}, party)
+        decided = terms.decided({event: shown[party] for event, shown in told.items() if party in shown}, party)
         seen = {event_id: union(shown) for event_id, shown in decided.items()}
         got, differing = compared(expected, decided, seen)
         yield ViewComparison(expectation.line, expectation.at, party, expected, got, tuple(differing))

@@ -124,11 +124,16 @@ def key_of(record: InputRecord, partitions: int) -> str:
     return key.decode("ascii")
 
 
-def digest_of(statement: Statement, case_id: str) -> bytes:
-    """Return what a repeat of this event must equal: all that it states, of whom; not when it was sent."""
+def digest_of(statement: Statement, case_id: str, secret: bytes) -> bytes:
+    """Return what a repeat of this event must equal: all that it states, of whom; not when it was sent.
+
+    Keyed by the hub's secret (32 bytes): after erasure nobody can test a guess at the content against it.
+    """
     attributes = statement.attributes
     parts = (case_id, attributes.source, attributes.type, attributes.corrects or "")
-    return hashlib.sha256("\n".join(parts).encode() + b"\n" + statement.framed).digest()
+    digest = hashlib.blake2b("\n".join(parts).encode() + b"\n", key=secret, digest_size=32)
+    digest.update(statement.framed)
+    return digest.digest()
 
 
 def is_repeat(digest: bytes, known: bytes | None) -> bool:

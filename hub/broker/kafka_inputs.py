@@ -54,6 +54,7 @@ class KafkaInputs:
         self._merge = Merge({})
         self._paused: set[str] = set()
         self._progressed_at = 0.0
+        self._newest_tick = 0
 
     def start(self, positions: Positions) -> None:
         """Read from `positions`; a topic not named is read from its first record.
@@ -65,6 +66,7 @@ class KafkaInputs:
         with self._answering():
             self._ends = KafkaConsumer(**self._options())
             starts = self._checked_starts(self._topics, positions)
+            self._newest_tick = self._last_timestamp(self._names.hub_input)
             self._reader = KafkaConsumer(**self._options())
             self._merge = Merge(starts)
             self._paused = set()
@@ -101,6 +103,10 @@ class KafkaInputs:
                 if time.monotonic() >= deadline:
                     return []
 
+    def newest_tick(self) -> int:
+        """The timestamp of the last record on the hub's own input, as last seen; 0 where there is none."""
+        return self._newest_tick
+
     def lag_records(self) -> int:
         """How many records lie between what was taken and the ends of the logs, as last seen."""
         return self._merge.behind
@@ -131,6 +137,8 @@ class KafkaInputs:
         polled = reader.poll(timeout_ms=max(0, int(wait_seconds * 1000)), max_records=max(limit, 1))
         for place, records in polled.items():
             self._merge.add(place.topic, [_input_record(record) for record in records])
+            if place.topic == self._names.hub_input:
+                self._newest_tick = max(self._newest_tick, records[-1].timestamp)
             self._pause_full(place.topic)
         for topic in self._merge.waited_for:
             self._merge.fetched_to(topic, self._position(reader, topic))
@@ -184,6 +192,22 @@ class KafkaInputs:
                 )
             starts[place.topic] = start
         return starts
+
+    def _last_timestamp(self, topic: str) -> int:
+        """Look at the last record of `topic`; 0 where it has none, or none that comes within the time for it."""
+        ends_reader, place = self._started(self._ends), TopicPartition(topic, self._partition)
+        end = ends_reader.end_offsets([place], timeout_ms=START_WAIT_MS)[place]
+        first = ends_reader.beginning_offsets([place], timeout_ms=START_WAIT_MS)[place]
+        if end <= first:
+            return 0
+        ends_reader.assign([place])
+        ends_reader.seek(place, end - 1)
+        deadline = time.monotonic() + START_WAIT_MS / 1000
+        while time.monotonic() < deadline:
+            for records in ends_reader.poll(timeout_ms=500).values():
+                ends_reader.unsubscribe()
+                return int(records[-1].timestamp)
+        raise TransportFailure(f"the last record of `{topic}` did not come: start again from the stored positions")
 
     def _assign(self, starts: Mapping[str, int]) -> None:
         reader = self._started(self._reader)

@@ -268,7 +268,7 @@ class Decider:
         return frozenset[str]().union(*(NAMED_BY[name](self.policy, self.standing, outline) for name in named_by))
 
     def _record_shown(self, outline: Outline, receiver: str) -> Shown:
-        if receiver not in self.policy.registry or receiver not in self.record_parties(outline):
+        if self.policy.terms_of(receiver) is None or receiver not in self.record_parties(outline):
             return NOTHING
         return ((CONSENT_RECORD, outline.categories & _CO),)
 

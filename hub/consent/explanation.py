@@ -96,7 +96,8 @@ def _shown(decider: Decider, outline: Outline, receiver: str, category: Category
     )
     met = ", ".join(dict.fromkeys(_asks(grant)))
     text = f"{rule.id} {rule.title}" + (f": {met}" if met else "")
-    return Reasoning(category, True, basis, rule.law, (text,), _events(decider, *_names(grant)))
+    events = _events(decider, *_names(grant), f"C:{outline.references.get('consentId')}")
+    return Reasoning(category, True, basis, rule.law, (text,), events)
 
 
 def _closed(decider: Decider, outline: Outline, receiver: str, category: Category, opened: int) -> Reasoning:

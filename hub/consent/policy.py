@@ -18,11 +18,12 @@ from zoneinfo import ZoneInfo
 
 from contracts.civil_time import zone_of
 from contracts.failures import BadRuleSet
-from contracts.parties import Party, PartyRegistry
+from contracts.parties import PartyRegistry
 from hub.consent import consents, coordination, custody, emergency, health, placements, protection, responsibility
 from hub.consent.conditions import CONDITIONS, FACT_CONDITIONS, SINCE
 from hub.consent.relations import BETWEEN, NAMED_BY, WHO, WITHIN
-from hub.consent.rule_set import RULES_FOLDER, Grant, Role, Rule, RuleSet, read_rule_set
+from hub.consent.rule_reader import RULES_FOLDER, read_rule_set
+from hub.consent.rule_set import Grant, Role, Rule, RuleSet, WithheldField
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,34 +109,16 @@ class Policy:
 
         Disclosure cuts them like a closed field. A publisher's own facts come back whole.
         """
-        role = self._roles_of_ids.get(receiver) or Party(receiver).role
-        return self._withheld.get((event_type, role), self._withheld_from_others.get(event_type, frozenset()))
+        role = self.role_of(receiver)
+        return frozenset(
+            line.field for line in self._withheld_in.get(event_type, ()) if role is None or role not in line.only_to
+        )
 
     @cached_property
-    def _roles_of_ids(self) -> Mapping[str, str]:
-        return {party.id: party.role for party in self.registry}
-
-    @cached_property
-    def _withheld(self) -> Mapping[tuple[str, str], frozenset[str]]:
-        """By event type and role, for roles that some line names; others get what `_withheld_from_others` says."""
+    def _withheld_in(self) -> Mapping[str, tuple[WithheldField, ...]]:
         lines = self.rules.withheld_fields
-        return {
-            (event, role): frozenset(
-                other.field for other in lines if event in other.events and role not in other.only_to
-            )
-            for line in lines
-            for event in line.events
-            for role in line.only_to
-        }
-
-    @cached_property
-    def _withheld_from_others(self) -> Mapping[str, frozenset[str]]:
-        lines = self.rules.withheld_fields
-        return {
-            event: frozenset(other.field for other in lines if event in other.events)
-            for line in lines
-            for event in line.events
-        }
+        events = frozenset[str]().union(*(line.events for line in lines))
+        return {event: tuple(line for line in lines if event in line.events) for event in events}
 
     def __post_init__(self) -> None:
         """Raise `BadRuleSet` where the rule set uses a name that nobody explains."""

@@ -12,8 +12,9 @@ From `hub.shard`, after the batch is stored; to `hub.broker`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from contracts.cloudevents import DisclosureAttributes, disclosed_headers
 from contracts.derived_ids import derived_id
@@ -37,11 +38,23 @@ class Envelopes:
     secret: bytes
     shard: int
 
-    def record(self, case: CaseTimeline, event_id: str, party: str, number: int, mask: int, key: str) -> OutputRecord:
-        """Return the record that tells `party` what `mask` opens of one fact; an empty mask takes it back."""
+    def record(
+        self,
+        case: CaseTimeline,
+        event_id: str,
+        party: str,
+        number: int,
+        mask: int,
+        key: str,
+        payload: Mapping[str, Any] | None = None,
+    ) -> OutputRecord:
+        """Return the record that tells `party` what `mask` opens of one fact; an empty mask takes it back.
+
+        `payload` is the fact's, where it is at hand; else it is decoded from the timeline.
+        """
         entry = case.facts[event_id]
         event_type = self.reader.catalogue.event_types[entry.outline.event_type]
-        value = self._value(entry, event_type, mask) if mask else None
+        value = self._value(entry, event_type, mask, payload) if mask else None
         attributes = DisclosureAttributes(
             id=ce_id_of(event_id),
             party=entry.outline.party,
@@ -56,8 +69,11 @@ class Envelopes:
         )
         return OutputRecord(party, number, key.encode("ascii"), value, disclosed_headers(attributes))
 
-    def _value(self, entry: TimelineFact, event_type: EventType, mask: int) -> bytes | None:
-        payload = self.reader.codec.decode_body(entry.schema_id, entry.body)
+    def _value(
+        self, entry: TimelineFact, event_type: EventType, mask: int, payload: Mapping[str, Any] | None
+    ) -> bytes | None:
+        if payload is None:
+            payload = self.reader.codec.decode_body(entry.schema_id, entry.body)
         form = cut(event_type, payload, mask)
         return None if form is None else self.reader.codec.encode(self.schema_ids.disclosed(event_type.name), form)
 

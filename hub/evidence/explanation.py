@@ -16,7 +16,7 @@ from contracts.categories import BIT, Category, text_of
 from contracts.event_types import DOMAIN, NEVER, EventType, Field, domain_bit
 from contracts.failures import NotFound
 from hub.case_timeline.timeline import Reader
-from hub.consent.decision import Reasoning
+from hub.consent.explanation import Reasoning
 from hub.consent.policy import Policy
 from hub.disclosure.settlement import decisions_on, mask_of_shown, rights_in
 from hub.evidence.replay import LIVE, Replay
@@ -25,12 +25,18 @@ from hub.store.records import Shown
 
 @dataclass(frozen=True, slots=True)
 class FieldExplained:
-    """One field that the fact states: its category, whether the party sees it, and the reasoning of the category."""
+    """One field that the fact states: its category, whether the party sees it, and the reasoning of the category.
+
+    `law` is where a rule comes from, `events` the ids of the events that the answer rests on, where known.
+    """
 
     field: str
     category: str
     shown: bool
     why: str
+    basis: str | None = None
+    law: str | None = None
+    events: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +89,24 @@ def explain(
 def _fields(
     event_type: EventType, payload: Mapping[str, object], mask: int, reasoning: tuple[Reasoning, ...], state: str
 ) -> list[FieldExplained]:
-    why = {one.category: one.why for one in reasoning}
+    by_category = {BIT[one.category]: one for one in reasoning}
     explained: list[FieldExplained] = []
     for field in event_type.fields:
         for name, bit in _parts(field, payload):
-            shown = bool(bit & mask)
-            reason = why.get(text_of(bit), "no rule opens it")
-            if state != LIVE:
-                reason = f"the fact is {state}: it is shown to nobody but, if retracted, its publisher"
-            if field.category == NEVER:
-                reason = "kept by the hub, never disclosed"
-            explained.append(FieldExplained(name, text_of(bit) or "-", shown, reason))
+            explained.append(_field(name, field, bit, bool(bit & mask), by_category.get(bit), state))
     return explained
+
+
+def _field(name: str, field: Field, bit: int, shown: bool, reasoning: Reasoning | None, state: str) -> FieldExplained:
+    if field.category == NEVER:
+        return FieldExplained(name, "-", False, "kept by the hub, never disclosed")
+    if state != LIVE:
+        why = f"the fact is {state}: it is shown to nobody but, if retracted, its publisher"
+        return FieldExplained(name, text_of(bit), shown, why)
+    if reasoning is None:
+        return FieldExplained(name, text_of(bit) or "-", shown, "no rule knows its category")
+    why = ". ".join(reasoning.sentences)
+    return FieldExplained(name, text_of(bit), shown, why, reasoning.basis, reasoning.law, reasoning.events)
 
 
 def _parts(field: Field, payload: Mapping[str, object]) -> list[tuple[str, int]]:

@@ -115,7 +115,7 @@ class Admission:
         case_id = lookups.cases.get((one.party.id, one.key))
         if case_id is None:
             raise Refused(Reason.UNKNOWN_KEY, "key", "use the pseudonym that the hub gave this party for the citizen")
-        digest = digest_of(statement, case_id)
+        digest = digest_of(statement, case_id, self.cases.secret)
         if is_repeat(digest, lookups.digests.get(statement.event_id)):
             batch.duplicates += 1
             return
@@ -147,6 +147,7 @@ class Admission:
         held.timeline.admit(record, fact, self.reader)
         held.touched[fact.event_id] = None
         batch.writes.records.append(record)
+        batch.payloads[fact.event_id] = fact.payload
         batch.touch(held)
         batch.admitted[fact.party] = batch.admitted.get(fact.party, 0) + 1
 

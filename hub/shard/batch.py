@@ -7,7 +7,9 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from contracts.failures import Refused
 from hub.broker.ports import InputRecord
@@ -52,6 +54,8 @@ class Batch:
     writes: BatchWrites
     touched: dict[str, HeldCase] = field(default_factory=dict)
     """The cases to settle at the end, by case id."""
+    payloads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The payloads of the facts that this batch admitted, by event id: decoded once."""
     duplicates: int = 0
     admitted: dict[str, int] = field(default_factory=dict)
     """Admitted facts per publishing party, for the metrics."""

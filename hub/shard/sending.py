@@ -28,6 +28,8 @@ from hub.store.records import Decision, DecisionsRecorded, NumberAssigned, case_
 
 LEFT_OVER_NUMBERS_MAX: Final = 500
 """How many left-over numbers of one party are built again at a time."""
+STALLED_PAUSE_SECONDS: Final = 0.5
+"""How long a party whose sending failed is left alone before its numbers are built again."""
 IN_FLIGHT_MAX: Final = 20_000
 """How many records may wait for their confirmation before no further batch is taken."""
 
@@ -47,6 +49,7 @@ class Sending:
     handed: dict[str, int] = field(default_factory=dict)
     _stored: dict[str, int] = field(default_factory=dict)
     _unsent_since: dict[str, float] = field(default_factory=dict)
+    _paused_until: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._stored = dict(self.store.send_positions())
@@ -70,8 +73,11 @@ class Sending:
             self.confirmed[party] = max(number, self.confirmed.get(party, 0))
             # The next oldest was given out later; it counts from here, for an age that never overstates.
             self._unsent_since.pop(party, None)
+        now = time.monotonic()
         for party in self.outputs.stalled():
-            self.handed[party] = self.confirmed.get(party, 0)
+            if self.handed.get(party, 0) > self.confirmed.get(party, 0):
+                self.handed[party] = self.confirmed.get(party, 0)
+                self._paused_until[party] = now + STALLED_PAUSE_SECONDS
 
     def in_flight(self) -> int:
         """How many records were handed over and are not confirmed."""
@@ -97,9 +103,10 @@ class Sending:
     def send_left_over(self) -> bool:
         """Hand over a portion of what is left over, built from the store; whether there was any."""
         any_left = False
+        now = time.monotonic()
         for party, last in self.assigned.items():
             after = self.handed.get(party, 0)
-            if after < last:
+            if after < last and self._paused_until.get(party, 0.0) <= now:
                 any_left = True
                 numbers = self.store.numbers(party, after, LEFT_OVER_NUMBERS_MAX)
                 self.outputs.send(self._rebuilt(party, numbers))

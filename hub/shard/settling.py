@@ -101,12 +101,12 @@ class Settling:
 
     def records(self, told: list[Told], batch: Batch) -> list[OutputRecord]:
         """Build the records to send. A key used for the first time goes into the batch, so its party may use it."""
-        return [self._output(one, batch.writes.keys) for one in told]
+        return [self._output(one, batch) for one in told]
 
-    def _output(self, one: Told, keys: dict[tuple[str, str], str]) -> OutputRecord:
-        case, party = one.held.timeline, one.change.party
+    def _output(self, one: Told, batch: Batch) -> OutputRecord:
+        case, party, event_id = one.held.timeline, one.change.party, one.change.event_id
         key, is_new = self.cases.key_for(one.held, party)
         if is_new:
-            keys[party, key] = case.case_id
+            batch.writes.keys[party, key] = case.case_id
         mask = mask_of_shown(one.change.shown)
-        return self.envelopes.record(case, one.change.event_id, party, one.number, mask, key)
+        return self.envelopes.record(case, event_id, party, one.number, mask, key, batch.payloads.get(event_id))

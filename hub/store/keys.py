@@ -98,8 +98,8 @@ class KeyStore:
         """Return the cipher under the key `name`; raise `NotFound` where it was never made, or destroyed."""
         cipher = self._ciphers.get(name)
         if cipher is None:
-            cipher = AESGCM(self.key_of(name))
             with self._lock:
+                cipher = AESGCM(self._key(name))
                 if len(self._ciphers) >= _CIPHERS_HELD_MAX:
                     self._ciphers.clear()
                 self._ciphers[name] = cipher
@@ -108,12 +108,7 @@ class KeyStore:
     def key_of(self, name: str) -> bytes:
         """Return the key `name` itself (32 bytes); raise `NotFound` as `cipher_of`."""
         with self._lock:
-            rows = self._rows([name])
-        wrapped = rows.get(name)
-        if wrapped is None:
-            state = "was destroyed" if name in rows else "was never made in this key store"
-            raise NotFound(f"key `{name}` {state}: what it sealed cannot be read")
-        return self._unwrapped(name, wrapped)
+            return self._key(name)
 
     def destroy(self, names: Iterable[str]) -> None:
         """Destroy the keys of `names`, for ever; one that never was is marked as destroyed too."""
@@ -153,12 +148,29 @@ class KeyStore:
             self._ciphers.clear()
             self._connection.close()
 
+    def _key(self, name: str) -> bytes:
+        rows = self._rows([name])
+        wrapped = rows.get(name)
+        if wrapped is None:
+            state = "was destroyed" if name in rows else "was never made in this key store"
+            raise NotFound(f"key `{name}` {state}: what it sealed cannot be read")
+        try:
+            return unseal(self._master, wrapped, name.encode())
+        except (InvalidTag, ValueError):
+            raise DamagedStore(f"key `{name}` does not open under the master key: restore the key store") from None
+
     def _rows(self, names: Sequence[str]) -> dict[str, bytes | None]:
         found: dict[str, bytes | None] = {}
         for start in range(0, len(names), _NAMES_PER_QUERY):
             some = names[start : start + _NAMES_PER_QUERY]
             marks = ",".join("?" * len(some))
-            found.update(self._connection.execute(f"SELECT name, wrapped FROM data_keys WHERE name IN ({marks})", some))
+            statement = f"SELECT name, wrapped FROM data_keys WHERE name IN ({marks})"
+            try:
+                found.update(self._connection.execute(statement, some))
+            except sqlite3.Error as error:
+                raise StoreUnavailable(
+                    f"the key store could not be read: {error}; free the lock or the disk"
+                ) from error
         return found
 
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -178,12 +190,6 @@ class KeyStore:
 
     def _new(self, name: str) -> bytes:
         return seal(self._master, AESGCM.generate_key(8 * KEY_BYTES), name.encode())
-
-    def _unwrapped(self, name: str, wrapped: bytes) -> bytes:
-        try:
-            return unseal(self._master, wrapped, name.encode())
-        except (InvalidTag, ValueError):
-            raise DamagedStore(f"key `{name}` does not open under the master key: restore the key store") from None
 
     def _check_made_for_us(self, path: Path) -> None:
         try:

@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
@@ -70,7 +70,7 @@ class Beside:
     keys: Sequence[tuple[str, str, str]] = ()
     due: Sequence[tuple[str, int]] = ()
     not_due: Sequence[tuple[str]] = ()
-    cache_rows: Sequence[tuple[str, bytes]] = field(default=())
+    cache_rows: Sequence[tuple[str, bytes]] = ()
 
     @classmethod
     def of(cls, writes: BatchWrites, sealed_cache_rows: Sequence[tuple[str, bytes]]) -> Beside:

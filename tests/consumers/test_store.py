@@ -174,7 +174,10 @@ def test_a_view_is_folded_again_when_its_code_changed(tmp_path: Path, monkeypatc
         before = store.view_lines()
         store._connection.execute("UPDATE view_prison SET institution = 'stale'")
         store._connection.execute("UPDATE party_store SET view_digest = 'older'")
+    with PartyStore.open_for_reading(tmp_path / "s.db", "PRI") as reader:
+        assert reader.view_lines() == before
     with PartyStore.open(tmp_path / "s.db", "PRI") as store:
+        assert store._connection.execute("SELECT institution FROM view_prison").fetchall() == [("PRI",)]
         assert store.view_lines() == before
         assert before[0]["institution"] == "PRI"
     assert choice.view_of("PRI") is prison.VIEW

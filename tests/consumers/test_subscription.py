@@ -244,3 +244,17 @@ def test_another_number_of_partitions_is_refused(tmp_path: Path) -> None:
 def test_another_partys_store_is_refused(store: PartyStore, topic: SimulatedTopic) -> None:
     with pytest.raises(CallerFailure, match="store of party `PRI`"):
         Subscription("A.SOC", topic, store)
+
+
+def test_a_repeat_behind_a_record_that_stops_does_not_carry_the_position_past_it(
+    topic: SimulatedTopic, subscription: Subscription, store: PartyStore
+) -> None:
+    at = partition(KEYS[0])
+    topic.disclose(KEYS[0], name("e1"), "CaseOpened", CASE)
+    first = topic.logs[at][0]
+    topic.put(at, b"not a key", first.value, first.headers)
+    topic.put(at, first.key, first.value, first.headers)
+    for _ in range(2):
+        with pytest.raises(UnreadableRecord, match=f"partition {at}, offset 1: key"):
+            subscription.advance(0)
+        assert store.positions()[at].next_offset == 1

@@ -195,6 +195,15 @@ def test_a_missing_key_is_null_and_an_unknown_one_is_refused() -> None:
         codec().encode(schema_id, payload | {"setting": "MOON"})
 
 
+def test_an_items_unknown_key_is_refused_not_dropped() -> None:
+    need = {"domain": "HOUSING", "level": "SOME", "note": None}
+    interview = {"occurredAt": 1, "custodyId": UUID, "heldAt": 1, "fileAccessConsentAsked": True, "needs": [need]}
+    schema_id = schema_ids().published("IntakeInterviewHeld")
+    assert codec().decode(codec().encode(schema_id, interview)).payload["needs"] == [need]
+    with pytest.raises(InvalidFact):
+        codec().encode(schema_id, interview | {"needs": [need | {"diagnosis": "x"}]})
+
+
 def test_rows_of_our_own_have_a_codec_too() -> None:
     rows = RecordCodec(
         {

@@ -147,6 +147,6 @@ def test_nobody_is_made_to_have_consented() -> None:
     assert lint_schema(schema) == []
     assert [finding.rule for finding in lint_schema(schema, consent=True)] == ["default-on-consent"]
     purpose = {"type": "enum", "name": "Purpose", "namespace": "org.casehub.codes", "symbols": ["OTHER"]}
-    field = {"name": "a", "type": ["null", {"type": "array", "items": purpose | {"default": "OTHER"}}], "default": None}
-    found = lint_schema({"type": "record", "name": "R", "fields": [field]})
+    scope: dict[str, Any] = {"type": "array", "items": purpose | {"default": "OTHER"}}
+    found = lint_schema(_record() | {"fields": [{"name": "a", "type": ["null", scope], "default": None}]})
     assert [finding.rule for finding in found] == ["default-on-consent"]

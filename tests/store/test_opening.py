@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from contracts.failures import BadSetting, ForeignStore
@@ -64,6 +67,17 @@ def test_every_connection_reaches_the_disk_and_overwrites_what_it_deletes(store:
             for pragma, expected in asked.items():
                 cursor.execute(f"PRAGMA {pragma}")
                 assert cursor.fetchone()[0] == expected
+
+
+def test_a_writing_transaction_takes_the_lock_at_its_start_and_a_reading_one_takes_none(
+    stores: SQLiteStores,
+) -> None:
+    datastore = stores.create()._recorder.datastore
+    with closing(sqlite3.connect(stores.path, timeout=0.01, isolation_level=None)) as other:
+        with datastore.transaction(commit=True), pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        with datastore.transaction(commit=False):
+            other.execute("BEGIN IMMEDIATE")
 
 
 def test_only_the_owner_may_read_the_files(stores: SQLiteStores) -> None:

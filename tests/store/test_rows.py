@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.failures import DamagedStore, NotFound, StoreUnavailable
-from hub.store.records import CitizenEnrolled, case_stream
+from hub.store.keys import KeyStore
+from hub.store.mapper import RecordMapper
+from hub.store.records import CitizenEnrolled, FactRecorded, RecordParked, case_stream
 from tests.store.builders import batch, committed, decided, enrolled, fact, full_batch, number, parked
 from tests.store.stores import SQLiteStores
 
@@ -143,6 +146,33 @@ def test_a_cache_row_that_was_moved_or_changed_is_thrown_away(stores: SQLiteStor
         )
         database.execute("UPDATE cache_rows SET row = x'00' WHERE case_id = 'c'")
     assert store.cache_rows(["a", "b", "c"]) == {"b": b"cache b"}
+
+
+class _OneKeyForAll(KeyStore):
+    """A key store gone wrong: every name has the same key."""
+
+    def __init__(self) -> None:
+        self._same = AESGCM(bytes(32))
+
+    def cipher_of(self, name: str) -> AESGCM:
+        return self._same
+
+    def forget_what_others_changed(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("record", [fact("a", 2), parked("a", 2)])
+def test_a_row_is_bound_to_its_stream_even_where_the_keys_would_be_the_same(
+    record: FactRecorded | RecordParked,
+) -> None:
+    mapper = RecordMapper(_OneKeyForAll(), 3)
+    row = mapper.to_stored_event(record)
+    assert mapper.to_record(row) == record
+    with pytest.raises(DamagedStore):
+        mapper.to_record(dataclasses.replace(row, originator_id=f"{row.originator_id}b"))
+    sealed = mapper.seal_cache_row(record.originator_id, b"cache")
+    assert mapper.open_cache_row(record.originator_id, sealed) == b"cache"
+    assert mapper.open_cache_row("case:b", sealed) is None
 
 
 def test_a_parked_record_whose_open_part_was_changed_is_detected(stores: SQLiteStores) -> None:

@@ -1,0 +1,130 @@
+"""The work that the benchmark measures: 200 imprisoned citizens, and plain events about them, one disclosure each.
+
+Rules:
+- Each citizen is in prison under sentence with plan duty, so the prison's release dates go to the responsible
+  social services by law: one disclosure per event, besides the prison's own copy.
+- Seven parties take part; the other six are candidates for every event.
+- The events change no right: the standing stays as it was. The same bytes are given to everything measured.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts.catalogue import catalogue
+from contracts.civil_time import day_number, day_of, moment_of, zone_of
+from contracts.cloudevents import Attributes, published_headers
+from contracts.codec import codec
+from contracts.parties import Party, PartyRegistry
+from contracts.schema_ids import schema_ids
+from contracts.topics import Names
+from hub.identity.pseudonyms import pseudonym
+
+CITIZENS: Final = 200
+PUBLISHER: Final = "PRI"
+PARTIES: Final = ("PRI", "PHE", "A.SOC", "A.JOB", "A.BEN", "A.HSG", "A.ADD")
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRecord:
+    """One record to publish."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+def registry() -> PartyRegistry:
+    """The parties of the benchmark."""
+    return PartyRegistry.of(Party(party) for party in PARTIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The records of one run, for a hub with `secret` and one partition, stated a little before `now` (ms)."""
+
+    names: Names
+    secret: bytes
+    now: int
+    citizens: int = CITIZENS
+
+    def enrolments(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The control records (type, payload) that enrol everybody and issue the publishers' keys."""
+        for case_id in self._case_ids():
+            yield "CitizenEnrolled", {"caseId": case_id, "birthDate": 7_000, "jurisdiction": "DK"}
+            for party in (*PARTIES,):
+                yield "KeyIssued", {"caseId": case_id, "party": party, "key": self._key(case_id, party)}
+
+    def setting(self) -> Iterator[WorkRecord]:
+        """What makes every other party a candidate: the sentence, a case of each municipal party."""
+        at = self.now - 60 * DAY_MS
+        for case_id in self._case_ids():
+            yield self._record(case_id, PUBLISHER, "ImprisonmentStarted", at, _imprisonment(case_id, at))
+            for party in ("A.SOC", "A.JOB", "A.BEN", "A.HSG", "A.ADD"):
+                yield self._record(case_id, party, "CaseOpened", at + DAY_MS, {"caseNo": "x", "at": at + DAY_MS})
+            handed = {"episodeId": _id("episode", case_id), "at": at + DAY_MS, "atcGroup": "N05A", "prescriber": "PHE"}
+            yield self._record(
+                case_id, "PHE", "MedicationAgreementMade", at + DAY_MS, {**handed, "substitution": False}
+            )
+
+    def events(self, count: int) -> Iterator[WorkRecord]:
+        """`count` release dates, in turn over the citizens."""
+        cases = list(self._case_ids())
+        first = self.now - 30 * DAY_MS
+        day = day_number(moment_of(self.now).date()) + 90
+        for number in range(count):
+            case_id = cases[number % len(cases)]
+            payload = {
+                "custodyId": _id("custody", case_id),
+                "releaseDate": day + number % 60,
+                "kind": "PAROLE",
+                "previousDate": day,
+                "reason": "RECALCULATED",
+            }
+            yield self._record(case_id, PUBLISHER, "ReleaseDateChanged", first + number, payload, f"event-{number}")
+
+    def _case_ids(self) -> Iterator[str]:
+        return (_id("case", str(number)) for number in range(self.citizens))
+
+    def _key(self, case_id: str, party: str) -> str:
+        return pseudonym(self.secret, case_id, party, 0, 1)
+
+    def _record(
+        self, case_id: str, party: str, name: str, at: int, payload: dict[str, Any], reference: str = ""
+    ) -> WorkRecord:
+        ce_id = _id(party, name, case_id, reference)
+        attributes = Attributes(
+            id=ce_id,
+            source=f"urn:party:{party}:benchmark",
+            type=catalogue().event_types[name].ce_type,
+            time=at,
+            corrects=None,
+            correlation=None,
+            causation=None,
+        )
+        value = codec().encode(schema_ids().published(name), {"occurredAt": at, **payload})
+        key = self._key(case_id, party).encode("ascii")
+        return WorkRecord(self.names.input(party), key, value, published_headers(attributes))
+
+
+def _imprisonment(case_id: str, at: int) -> dict[str, Any]:
+    return {
+        "custodyId": _id("custody", case_id),
+        "startedAt": at,
+        "institution": PUBLISHER,
+        "legalStatus": "CONVICTED",
+        "planDuty": True,
+        "sentenceDays": 480,
+        "offenceGroup": "PROPERTY",
+        "endOfSentence": day_of(at, zone_of("DK")) + 480,
+        "homeMunicipality": "A",
+    }
+
+
+def _id(*parts: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(("benchmark", *parts))))

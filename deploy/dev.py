@@ -1,0 +1,66 @@
+"""`hub dev`: parts of the project on their own, for those who work on it.
+
+Rule: nothing here weakens anything: the broker of `hub dev kafka` authenticates and denies as any other.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from pathlib import Path
+from typing import Final, get_args
+
+import click
+
+from contracts.connection import KafkaConnection
+from deploy.kafka.configuration import TunedFor
+from deploy.kafka.node_state import write_private
+from deploy.local_kafka import LocalKafka
+
+CLIENT_FILE: Final = "client.json"
+
+
+@click.group()
+def dev() -> None:
+    """Run a part of the project on its own."""
+
+
+@dev.command()
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".state/dev-kafka"),
+    show_default=True,
+    help="Where data, ports and passwords stay between runs.",
+)
+@click.option("--tuned-for", type=click.Choice(get_args(TunedFor)), default="tests", show_default=True)
+def kafka(state: Path, tuned_for: TunedFor) -> None:
+    """Run the local Kafka in the foreground until Ctrl-C."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    with LocalKafka(state, tuned_for=tuned_for) as broker:
+        click.echo(f"bootstrap: {broker.bootstrap}")
+        click.echo(
+            f"credentials of the deployer (makes topics, users, rights): {_write_client_file(state, broker.admin)}"
+        )
+        click.echo(f"log: {broker.log_file}")
+        click.echo("Ctrl-C stops it")
+        while not stop.wait(0.5):
+            if not broker.is_running:
+                raise click.ClickException(f"the broker ended by itself: see `{broker.log_file}`")
+
+
+def _write_client_file(state: Path, connection: KafkaConnection) -> Path:
+    """Keep what a client needs in a private file; a password is not for the screen."""
+    file = state.resolve() / CLIENT_FILE
+    options = {
+        "bootstrap": connection.bootstrap,
+        "security_protocol": connection.security_protocol,
+        "sasl_mechanism": connection.sasl_mechanism,
+        "user": connection.user,
+        "password": connection.password,
+    }
+    write_private(file, json.dumps(options, indent=1))
+    return file

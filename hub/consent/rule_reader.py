@@ -1,0 +1,311 @@
+"""Reads rule sets: a TOML file of `contracts/rules/` -> `RuleSet`, or `BadRuleSet`.
+
+Rules:
+- A rule set is read whole or not at all: a table or key that this module does not know, a missing one, a category,
+  role or period that does not exist refuses it, and the hub does not start.
+- Of several rule sets of a jurisdiction the one in force from the latest date is taken.
+- Names of conditions and relations are checked by `hub.consent.policy`, which knows them.
+
+Source of a rule set: domain specification, 4. Goes to `hub.consent.policy.load_policy`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.categories import ALL_CATEGORIES, Category, mask_of
+from contracts.civil_time import Period
+from contracts.failures import BadRuleSet
+from hub.consent.rule_set import (
+    BreakGlassTerms,
+    ConsentTerms,
+    EpisodeKind,
+    Exemption,
+    Gate,
+    Grant,
+    HealthTerms,
+    Never,
+    Role,
+    Rule,
+    RuleSet,
+    Side,
+    WithheldField,
+)
+
+RULES_FOLDER: Final = Path(__file__).resolve().parents[2] / "contracts" / "rules"
+
+
+class _Table:
+    """One TOML table, read key by key; what is left over at the end was not understood."""
+
+    def __init__(self, values: Mapping[str, Any], where: str) -> None:
+        self._left, self._where = dict(values), where
+
+    def take(self, key: str, kind: type, default: Any = ...) -> Any:
+        """Return and remove `key`, which must be a `kind`; a missing one gives `default` or `BadRuleSet`."""
+        value = self._left.pop(key, default)
+        if value is ...:
+            raise BadRuleSet(f"rule set, {self._where}: `{key}` is missing; add it")
+        if value is not default and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+            raise BadRuleSet(f"rule set, {self._where}: `{key}` is not a {kind.__name__}")
+        return value
+
+    def names(self, key: str, default: Any = ...) -> Any:
+        """Return a list of names as a frozenset (or `default`)."""
+        value = self.take(key, list, default)
+        if value is default:
+            return value
+        if not all(isinstance(name, str) for name in value):
+            raise BadRuleSet(f"rule set, {self._where}: `{key}` is not a list of names")
+        return frozenset(value)
+
+    def tables(self, key: str, default: Any = ...) -> list[_Table]:
+        """Return a list of tables."""
+        value = self.take(key, list, default)
+        return [_Table(item, f"{self._where}, {key} {n}") for n, item in enumerate(value, 1)]
+
+    def table(self, key: str) -> _Table:
+        """Return one table."""
+        return _Table(self.take(key, dict), f"{self._where}, {key}")
+
+    def mask(self, key: str, default: Any = ...) -> Any:
+        """Return a list of categories as a mask."""
+        value = self.names(key, default)
+        return value if value is default else _mask(value, f"{self._where}, {key}")
+
+    def period(self, key: str) -> Period:
+        """Return an ISO 8601 period."""
+        try:
+            return Period.parse(self.take(key, str))
+        except ValueError as failure:
+            raise BadRuleSet(f"rule set, {self._where}: {failure}") from failure
+
+    def rest(self) -> Mapping[str, Any]:
+        """Return what was not taken yet and regard it as taken."""
+        left, self._left = self._left, {}
+        return left
+
+    def done(self) -> None:
+        """Raise `BadRuleSet` where something was not understood."""
+        if self._left:
+            raise BadRuleSet(f"rule set, {self._where}: `{sorted(self._left)[0]}` is not known; remove or mend it")
+
+
+def read_rule_set(jurisdiction: str, folder: Path = RULES_FOLDER) -> RuleSet:
+    """Return the newest rule set of `jurisdiction` in `folder`; raise `BadRuleSet` where there is none or it is bad."""
+    found = [parse_rule_set(path.read_bytes(), path.name) for path in sorted(folder.glob(f"{jurisdiction}-*.toml"))]
+    if not found:
+        raise BadRuleSet(f"no rule set for jurisdiction `{jurisdiction}` in the rules folder; add one")
+    return max(found, key=lambda rule_set: (rule_set.in_force_from, rule_set.id))
+
+
+def parse_rule_set(content: bytes, name: str) -> RuleSet:
+    """Return the rule set that `content` (a TOML file called `name`) says; raise `BadRuleSet`."""
+    try:
+        top = _Table(tomllib.loads(content.decode()), name)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
+        raise BadRuleSet(f"rule set `{name}` is not TOML: {failure}") from failure
+    periods, ages, responsibility = top.table("periods"), top.table("ages"), top.table("responsibility")
+    rule_set = RuleSet(
+        id=top.take("id", str),
+        title=top.take("title", str),
+        jurisdiction=top.take("jurisdiction", str),
+        in_force_from=top.take("in_force_from", date),
+        digest=hashlib.sha256(content).hexdigest(),
+        order=tuple(top.take("order", list)),
+        rules=tuple(_rule(table) for table in top.tables("rule")),
+        gates=tuple(_gate(table) for table in top.tables("gate")),
+        never=tuple(_never(table) for table in top.tables("never", [])),
+        withheld_fields=tuple(_withheld_field(table) for table in top.tables("withheld_field", [])),
+        records=_records(top.tables("record")),
+        roles={role: _role(table, role) for role, table in top.table("roles").rest().items()},
+        consent=_consent(top.table("consent")),
+        health=_health(top.table("health")),
+        break_glass=_break_glass(top.table("break_glass")),
+        case_opened_by=responsibility.names("case_opened_by"),
+        municipal_roles=responsibility.names("municipal_roles"),
+        post_release_window=periods.period("post_release_window"),
+        link_tail=periods.period("link_tail"),
+        addressed=periods.period("addressed"),
+        consent_max_age=periods.period("consent_max_age"),
+        consent_alone_years=ages.take("consent_alone", int),
+        adult_years=ages.take("adult", int),
+    )
+    for table in (top, periods, ages, responsibility):
+        table.done()
+    _check(rule_set, name)
+    return rule_set
+
+
+def _check(rule_set: RuleSet, name: str) -> None:
+    ids = [rule.id for rule in rule_set.rules]
+    if sorted(ids) != sorted(rule_set.order):
+        raise BadRuleSet(f"rule set `{name}`: `order` names other rules than there are; list each rule once")
+    grants = [grant for rule in rule_set.rules for grant in rule.grants]
+    sides = [side for grant in grants for side in (grant.stated_by, grant.to)]
+    sides += [exemption.to for never in rule_set.never for exemption in never.exemptions]
+    used: set[str] = set(rule_set.consent.implied)
+    for roles in (side.roles for side in sides):
+        used |= roles or frozenset()
+    for side in sides:
+        used |= side.roles_except
+    for gate in rule_set.gates:
+        used |= gate.roles
+        if gate.rules is not None and not gate.rules <= set(ids):
+            raise BadRuleSet(f"rule set `{name}`: gate `{gate.title}` names a rule that does not exist")
+    unknown = used - set(rule_set.roles)
+    if unknown:
+        raise BadRuleSet(f"rule set `{name}`: role `{sorted(unknown)[0]}` is not in the table of roles")
+
+
+def _mask(names: Iterable[str], where: str) -> int:
+    try:
+        return mask_of(names)
+    except ValueError as failure:
+        unknown = sorted(set(names) - {category.value for category in Category})
+        raise BadRuleSet(f"rule set, {where}: `{unknown[0]}` is not a category; mend it") from failure
+
+
+def _side(table: _Table, key: str) -> Side:
+    return Side(table.names(key, None), table.names(f"{key}_except", frozenset()), table.take(f"{key}_who", str, None))
+
+
+def _rule(table: _Table) -> Rule:
+    rule = Rule(
+        table.take("id", str),
+        table.take("title", str),
+        table.take("law", str),
+        table.take("confidence", str),
+        tuple(_grant(grant) for grant in table.tables("grant")),
+    )
+    table.done()
+    return rule
+
+
+def _grant(table: _Table) -> Grant:
+    opened, left_out = table.mask("categories", None), table.mask("categories_except", None)
+    if (opened is None) == (left_out is None):
+        raise BadRuleSet("rule set: a grant has either `categories` or `categories_except`")
+    grant = Grant(
+        events=table.names("events", None),
+        stated_by=_side(table, "stated_by"),
+        to=_side(table, "to"),
+        categories=opened if opened is not None else ALL_CATEGORIES & ~left_out,
+        conditions=tuple(table.take("while", list, ())),
+        since=table.take("since", str, None),
+        facts=tuple(table.take("facts", list, ())),
+        named_by=table.take("named_by", str, None),
+        within=table.take("within", str, None),
+        between=table.take("between", str, None),
+    )
+    table.done()
+    return grant
+
+
+def _gate(table: _Table) -> Gate:
+    title, roles = table.take("title", str), table.names("roles")
+    rules = table.take("rules", object)
+    gate = Gate(
+        title,
+        roles,
+        None if rules == "all" else frozenset(rules),
+        tuple(table.take("while", list, ())),
+        table.take("to_who", str, None),
+    )
+    table.done()
+    return gate
+
+
+def _never(table: _Table) -> Never:
+    exemptions = []
+    for line in table.tables("except", []):
+        exemptions.append(Exemption(_side(line, "to"), tuple(line.take("while", list, ()))))
+        line.done()
+    never = Never(
+        table.take("id", str),
+        table.take("title", str),
+        table.names("roles", None),
+        table.mask("categories"),
+        tuple(table.take("while", list)),
+        tuple(exemptions),
+    )
+    table.done()
+    return never
+
+
+def _withheld_field(table: _Table) -> WithheldField:
+    table.take("title", str)
+    withheld = WithheldField(
+        table.take("id", str), table.take("field", str), table.names("events"), table.names("only_to")
+    )
+    table.done()
+    return withheld
+
+
+def _records(tables: Iterable[_Table]) -> Mapping[str, tuple[str, ...]]:
+    records: dict[str, tuple[str, ...]] = {}
+    for table in tables:
+        named_by = tuple(table.take("named_by", list))
+        records.update(dict.fromkeys(table.names("events"), named_by))
+        table.done()
+    return records
+
+
+def _role(values: Any, role: str) -> Role:
+    table = _Table(values, f"roles, {role}")
+    read = Role(table.take("purpose", str), table.mask("never"), table.mask("break_glass"))
+    table.done()
+    return read
+
+
+def _consent(table: _Table) -> ConsentTerms:
+    terms = ConsentTerms(
+        joint_planning_purpose=table.take("joint_planning_purpose", str),
+        oral_form=table.take("oral_form", str),
+        forms=table.names("forms"),
+        oral_never=table.mask("oral_never"),
+        oral_void_sources=table.names("oral_void_sources"),
+        co_signed=table.take("co_signed", str),
+        co_signed_of_a_minor=table.mask("co_signed_of_a_minor"),
+        givers_under_consent_age=table.names("givers_under_consent_age"),
+        givers_from_consent_age=table.names("givers_from_consent_age"),
+        givers_adult=table.names("givers_adult"),
+        implied={role: _mask([name], "consent.implied") for role, name in table.take("implied", dict).items()},
+    )
+    table.done()
+    return terms
+
+
+def _health(table: _Table) -> HealthTerms:
+    episodes = []
+    for line in table.tables("episode"):
+        episodes.append(
+            EpisodeKind(line.take("kind", str), line.take("id", str), line.names("opened_by"), line.names("closed_by"))
+        )
+        line.done()
+    terms = HealthTerms(
+        parties=table.names("parties"),
+        parties_if_provider=table.names("parties_if_provider"),
+        involuntary_legal_forms=table.names("involuntary_legal_forms"),
+        addressed_by=table.names("addressed_by"),
+        episodes=tuple(episodes),
+    )
+    table.done()
+    return terms
+
+
+def _break_glass(table: _Table) -> BreakGlassTerms:
+    terms = BreakGlassTerms(
+        granted_at_once=table.names("granted_at_once"),
+        holders=table.names("holders"),
+        justification_length_min=table.take("justification_length_min", int),
+        limit_hours=table.take("limit_hours", int),
+        limit_hours_during_admission=table.take("limit_hours_during_admission", int),
+    )
+    table.done()
+    return terms

@@ -1,0 +1,25 @@
+"""Whatever a program sets, the Kafka client logs no key, value, header or password."""
+
+from __future__ import annotations
+
+import logging
+
+import kafka  # noqa: F401  the client's loggers exist from here on
+import pytest
+
+from contracts.connection import KafkaConnection
+
+LOGGERS = ("kafka", "kafka.producer.kafka", "kafka.consumer.fetcher", "kafka.admin.client", "kafka.net.connection")
+
+
+@pytest.mark.parametrize("name", LOGGERS)
+def test_the_client_says_nothing_below_info(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    KafkaConnection("127.0.0.1:1", "user", "password").client_options()
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger=name):
+        logging.getLogger(name).debug("a citizen's key")
+        logging.getLogger(name).info("connected")
+    assert caplog.messages == ["connected"]
+
+
+def test_a_connection_does_not_show_its_password() -> None:
+    assert "very-secret" not in repr(KafkaConnection("127.0.0.1:1", "user", "very-secret"))

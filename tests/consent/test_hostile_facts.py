@@ -1,0 +1,249 @@
+"""Facts that try to open more than they may, and records of consent that go only to those they concern."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from contracts.catalogue import catalogue
+from contracts.categories import BIT, Category, mask_of
+from contracts.civil_time import parse_local, zone_of
+from contracts.fact import Fact, outline_of
+from contracts.failures import BadRuleSet
+from hub.consent.decision import Decider, Shown
+from hub.consent.policy import load_policy
+from hub.consent.standing import Person, Standing, Superseded, derive, next_change
+from tests.consent.histories import PARTIES, REGISTRY
+
+ZONE = zone_of("DK")
+POLICY = load_policy("DK", REGISTRY)
+ADULT = Person(date(1990, 5, 5), "DK")
+SOUND: Mapping[str, Any] = {
+    "consentId": "k1",
+    "collectedBy": "A.SOC",
+    "givenBy": "SUBJECT",
+    "form": "WRITTEN",
+    "categories": ["SU", "MH"],
+    "sources": ["A.ADD"],
+    "recipients": ["FAC", "MNT"],
+    "purposes": ["TREATMENT"],
+    "validFrom": parse_local("2025-02-01T10:00", ZONE),
+    "dataFrom": None,
+    "withdrawalExplained": True,
+    "capacityConfirmed": True,
+    "evidenceRef": "x",
+}
+
+
+def at(text: str) -> int:
+    return parse_local(text, ZONE)
+
+
+def fact(event_id: str, event_type: str, party: str, time: str, /, **payload: Any) -> Fact:
+    return Fact(f"{party}/{event_id}", event_type, party, at(time), at(time), payload)
+
+
+def consent(**changes: Any) -> Fact:
+    return fact("k1", "ConsentGiven", "A.SOC", "2025-02-01T10:00", **{**SOUND, **changes})
+
+
+TALK = fact("e1", "MotivationTalkHeld", "A.ADD", "2025-02-03T10:00", talkId="m1", setting="PRISON", topics=[])
+
+
+def standing_of(facts: list[Fact], time: str, superseded: tuple[Superseded, ...] = ()) -> Standing:
+    publishers = frozenset(each.party for each in facts)
+    return derive(facts, publishers, publishers, ADULT, at(time), POLICY, superseded)
+
+
+def shown(facts: list[Fact], of: Fact, receiver: str, time: str = "2025-02-10T10:00") -> Shown:
+    decider = Decider(POLICY, standing_of(facts, time))
+    return decider.shown(outline_of(of, catalogue().event_types[of.event_type]), receiver)
+
+
+def test_a_sound_consent_opens_what_it_lists() -> None:
+    assert shown([consent(), TALK], TALK, "FAC") == (("C:k1", BIT[Category.SU]),)
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        {"purposes": ["OTHER"]},
+        {"purposes": ["treatment"]},
+        {"purposes": []},
+        {"sources": []},
+        {"recipients": []},
+        {"categories": []},
+        {"categories": ["OTHER"]},
+        {"categories": ["*"]},
+        {"sources": ["*"]},
+        {"withdrawalExplained": False},
+        {"capacityConfirmed": False},
+        {"withdrawalExplained": None},
+        {"evidenceRef": ""},
+        {"form": "OTHER"},
+        {"givenBy": "OTHER"},
+        {"givenBy": "GUARDIAN"},
+        {"validUntil": at("2025-02-10T10:00")},
+        {"validFrom": at("2025-02-10T10:00:01")},
+        {"validFrom": at("2023-02-10T10:00")},
+    ],
+)
+def test_a_consent_with_a_flaw_opens_nothing(flaw: dict[str, Any]) -> None:
+    assert shown([consent(**flaw), TALK], TALK, "FAC") == ()
+
+
+def test_an_unsound_amendment_leaves_nothing_open() -> None:
+    amended = replace(
+        fact("k1b", "ConsentAmended", "A.SOC", "2025-02-05T10:00"),
+        payload={**SOUND, "withdrawalExplained": False, "categories": ["SU", "MH", "CU"]},
+    )
+    assert shown([consent(), amended, TALK], TALK, "FAC") == ()
+
+
+def test_a_second_consent_under_the_same_id_changes_nothing() -> None:
+    taken_over = fact("z", "ConsentGiven", "MNT", "2025-02-02T10:00", **{**SOUND, "purposes": ["SUPPORT"]})
+    assert shown([consent(), taken_over, TALK], TALK, "MNT") == ()
+    assert shown([taken_over, consent(), TALK], TALK, "FAC") == (("C:k1", BIT[Category.SU]),)
+
+
+def test_an_invalidated_consent_opens_nothing() -> None:
+    for event_type in ("ConsentWithdrawn", "ConsentInvalidated", "ConsentExpired"):
+        ended = fact("w", event_type, "MNT", "2025-02-04T10:00", consentId="k1")
+        assert shown([consent(), ended, TALK], TALK, "FAC") == ()
+        unrelated = fact("w", event_type, "MNT", "2025-02-04T10:00", consentId="k2")
+        assert shown([consent(), unrelated, TALK], TALK, "FAC") != ()
+
+
+def test_an_event_of_an_unknown_domain_is_shown_to_its_publisher_only() -> None:
+    effort = fact("e2", "EarlierEffortRecorded", "A.ADD", "2025-02-03T10:00", domain="UNHEARD_OF", provider="A.ADD")
+    facts = [consent(categories=["SU", "HO", "CU", "RI"]), effort]
+    for party in PARTIES:
+        assert bool(shown(facts, effort, party)) == (party == "A.ADD")
+
+
+def test_parties_outside_the_registry_or_in_unknown_roles_see_nothing() -> None:
+    facts = [consent(recipients=["POLICE", "EVA", "X.SOC"], purposes=["TREATMENT", "EVALUATION"]), TALK]
+    for party in ("POLICE", "EVA", "X.SOC", "HUB", ""):
+        assert shown(facts, TALK, party) == ()
+        assert shown(facts, facts[0], party) == ()
+
+
+def test_consent_records_go_to_those_they_name_and_their_end_to_all_ever_named() -> None:
+    amended = replace(
+        fact("k1b", "ConsentAmended", "A.SOC", "2025-02-05T10:00"), payload={**SOUND, "recipients": ["PSY"]}
+    )
+    ended = fact("w", "ConsentWithdrawn", "A.JOB", "2025-02-06T10:00", consentId="k1")
+    facts = [consent(), amended, ended]
+    receivers = {
+        record.event_id: {party for party in PARTIES if party != record.party and shown(facts, record, party)}
+        for record in facts
+    }
+    assert receivers["A.SOC/k1"] == {"A.ADD", "FAC", "MNT"}
+    assert receivers["A.SOC/k1b"] == {"A.ADD", "PSY"}
+    assert receivers["A.JOB/w"] == {"A.SOC", "A.ADD", "FAC", "MNT", "PSY"}
+
+
+def test_governance_records_go_to_requester_holders_and_those_addressed() -> None:
+    asked = fact("b1", "BreakGlassRequested", "KIF", "2025-02-03T10:00", requestId="r", party="KIF", categories=["MH"])
+    denied = fact("b2", "BreakGlassDenied", "PSY", "2025-02-03T11:00", requestId="r", party="KIF")
+    unasked = fact("b3", "BreakGlassDenied", "A.JOB", "2025-02-03T11:30", requestId="r", party="KIF")
+    told = fact("n1", "RecipientNotified", "HUB", "2025-02-03T12:00", recipient="A.BEN", targetEventId="x")
+    objected = fact("o1", "HealthSharingObjected", "PSY", "2025-02-03T12:00", source="PHE", against="A.ADD")
+    retracted = fact("x1", "EventRetracted", "A.JOB", "2025-02-03T12:00", targetEventId="x")
+    facts = [asked, denied, unasked, told, objected, retracted, TALK]
+    for record, expected in (
+        (asked, {"KIF", "PSY", "A.ADD", "A.JOB"}),
+        (denied, {"KIF", "PSY", "A.ADD", "A.JOB"}),
+        (told, {"A.BEN"}),
+        (objected, {"PSY", "PHE"}),
+        (retracted, {"A.JOB"}),
+    ):
+        assert {party for party in PARTIES if shown(facts, record, party)} == expected, record.event_type
+
+
+def test_who_broke_the_glass_is_a_candidate() -> None:
+    asked = fact(
+        "b1",
+        "BreakGlassRequested",
+        "KIF",
+        "2025-02-03T10:00",
+        requestId="r",
+        party="KIF",
+        categories=["RI"],
+        justification="x" * 30,
+        expiresAt=at("2025-02-04T10:00"),
+    )
+    granted = fact("b2", "BreakGlassGranted", "A.SOC", "2025-02-03T10:30", requestId="r", party="KIF")
+    note = fact("e1", "RiskNoteRecorded", "A.SOC", "2025-02-03T09:00", level="HIGH")
+    outline = outline_of(note, catalogue().event_types["RiskNoteRecorded"])
+    pending = Decider(POLICY, standing_of([asked], "2025-02-03T11:00"))
+    assert pending.shown(outline, "KIF") == ()
+    assert "KIF" not in pending.candidates(outline)
+    decider = Decider(POLICY, standing_of([asked, granted], "2025-02-03T11:00"))
+    assert decider.shown(outline, "KIF") == (("BG", BIT[Category.RI]),)
+    assert "KIF" in decider.candidates(outline)
+
+
+def test_own_facts_come_back_whole() -> None:
+    assert shown([TALK], TALK, "A.ADD") == (("OWN", mask_of(["SU", "CU"])),)
+
+
+def test_a_fact_that_has_not_occurred_yet_counts_from_its_instant() -> None:
+    released = fact("r", "ReleasedOnParole", "PRI", "2025-03-03T10:00", supervision=True)
+    started = fact(
+        "i", "ImprisonmentStarted", "PRI", "2025-02-03T10:00", custodyId="c", legalStatus="CONVICTED", planDuty=True
+    )
+    before = standing_of([released, started], "2025-03-03T09:59:59")
+    assert before.custody.open
+    assert not before.probation_active
+    assert next_change(before, at("2025-03-03T09:59:59")) == at("2025-03-03T10:00")
+    assert not standing_of([released, started], "2025-03-03T10:00").custody.open
+
+
+def test_standings_are_equal_when_they_mean_the_same() -> None:
+    morning, evening = (standing_of([consent(), TALK], f"2025-02-10T{hour}:00") for hour in ("09", "19"))
+    assert morning == evening
+    assert hash(morning) == hash(evening)
+    assert morning != standing_of([consent(), TALK], "2026-02-01T00:00")
+    restated = replace(consent(), event_id="A.SOC/k1-again")
+    assert standing_of([restated, TALK], "2025-02-10T09:00") == morning
+
+
+def test_a_policy_refuses_a_citizen_of_another_jurisdiction() -> None:
+    with pytest.raises(BadRuleSet):
+        derive([], frozenset(), frozenset(), Person(date(1990, 1, 1), "SE"), 0, POLICY)
+
+
+def test_explanations_name_law_event_and_what_lacks_but_no_value() -> None:
+    started = fact(
+        "i",
+        "ImprisonmentStarted",
+        "PRI",
+        "2025-02-03T10:00",
+        custodyId="c",
+        legalStatus="CONVICTED",
+        planDuty=True,
+        homeMunicipality="A",
+        offenceGroup="ARSON-9",
+        sentenceDays=4711,
+    )
+    decider = Decider(POLICY, standing_of([started, consent()], "2025-02-10T10:00"))
+    outline = outline_of(started, catalogue().event_types["ImprisonmentStarted"])
+    social = {reason.category: reason for reason in decider.explain(outline, "A.SOC")}
+    assert social[Category.CU].basis == "S1"
+    assert "Køreplan" in str(social[Category.CU].law)
+    assert social[Category.CU].events == ("PRI/i",)
+    assert not social[Category.OF].shown
+    assert "S3" in social[Category.OF].sentences[0]
+    assert "cooperation on persons at risk is activated" in social[Category.OF].sentences[0]
+    benefit = {reason.category: reason for reason in decider.explain(outline, "A.BEN")}
+    assert "never shows OF to the role BEN" in benefit[Category.OF].sentences[0]
+    facility = {reason.category: reason for reason in decider.explain(outline, "FAC")}
+    text = " ".join(str(reason) for reasons in (social, benefit, facility) for reason in reasons.values())
+    assert "consent `k1` does not open it: it does not cover CU" in str(facility[Category.CU])
+    assert "ARSON-9" not in text
+    assert "4711" not in text

@@ -1,0 +1,130 @@
+"""Settings, exit codes and retries of `python -m consumers`, and `hub view show`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from consumers import __main__ as process
+from consumers.settings import consumer_settings
+from consumers.store import PartyStore, store_path
+from consumers.subscription import Subscription
+from contracts.failures import BadSetting, MissingNumber, NotFound
+from contracts.parties import Party, PartyRegistry
+from deploy.view_command import view
+from deploy.world import World
+from tests.consumers.histories import drain
+from tests.consumers.simulated_topic import KEYS, SimulatedTopic, name
+
+AT = 1_736_150_400_000
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    path = tmp_path / "pri.db"
+    values = {"PARTY": "PRI", "STORE": str(path), "BOOTSTRAP": "127.0.0.1:1", "PASSWORD": "hidden-password"}
+    for setting, value in values.items():
+        monkeypatch.setenv(f"HUB_CONSUMER_{setting}", value)
+    return path
+
+
+def test_settings_name_what_is_missing_and_hide_the_password(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "hidden-password" not in repr(consumer_settings())
+    assert "hidden-password" not in repr(consumer_settings().connection)
+    assert consumer_settings().connection.security_protocol == "SASL_SSL"
+    monkeypatch.delenv("HUB_CONSUMER_PARTY")
+    monkeypatch.setenv("HUB_CONSUMER_SECURITY_PROTOCOL", "PLAINTEXT")
+    with pytest.raises(BadSetting, match=r"`HUB_CONSUMER_PARTY`: .*`HUB_CONSUMER_SECURITY_PROTOCOL`"):
+        consumer_settings()
+
+
+def test_the_store_is_made_once_by_command(environment: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert process.main([]) == process.FAILED
+    assert "no store" in caplog.text
+    assert process.main(["make-store"]) == 0
+    assert process.main(["make-store"]) == process.FAILED
+    assert process.main(["something"]) == process.FAILED
+    PartyStore.open(environment, "PRI").close()
+
+
+class Stopping(SimulatedTopic):
+    """Sets `stop` once all was polled."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__()
+        self.stop = stop
+
+    def poll(self, limit: int, wait_seconds: float) -> Any:
+        found = super().poll(limit, wait_seconds)
+        if not found:
+            self.stop.set()
+        return found
+
+
+@pytest.fixture
+def running(environment: Path, monkeypatch: pytest.MonkeyPatch) -> Stopping:
+    topic = Stopping(threading.Event())
+    monkeypatch.setattr(process, "KafkaSource", lambda *_: topic)
+    monkeypatch.setattr(process, "WAIT_SECONDS", 0.01)
+    return topic
+
+
+def test_a_lost_broker_is_tried_again(running: Stopping, environment: Path, caplog: pytest.LogCaptureFixture) -> None:
+    running.disclose(KEYS[0], name("e"), "CaseOpened", {"occurredAt": AT})
+    running.fail_next_poll = True
+    with PartyStore.create(environment, "PRI") as store:
+        process.run(consumer_settings(), store, running.stop)
+        assert store.keys() == [KEYS[0]]
+    assert "trying again" in caplog.text
+
+
+def test_a_gap_ends_the_process(running: Stopping, environment: Path) -> None:
+    running.numbers = [1] * running.partitions
+    running.disclose(KEYS[0], name("e"), "CaseOpened", {"occurredAt": AT})
+    with PartyStore.create(environment, "PRI") as store, pytest.raises(MissingNumber):
+        process.run(consumer_settings(), store, running.stop)
+
+
+@pytest.fixture
+def world_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A world on disk whose party PRI has received something; no broker is asked."""
+    registry = PartyRegistry.of([Party("PRI"), Party("A.SOC")])
+    world = World(tmp_path, registry, "w", "127.0.0.1:1", "SASL_PLAINTEXT", None, 3, True, {}, bytes(32), bytes(32))
+    replace(world).write()
+    topic = SimulatedTopic()
+    topic.disclose(KEYS[0], name("e"), "ImprisonmentStarted", {"occurredAt": AT, "institution": "PRI"})
+    with PartyStore.create(store_path(tmp_path, "PRI"), "PRI") as store:
+        drain(Subscription("PRI", topic, store))
+    monkeypatch.setenv("HUB_WORLD", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("world_directory")
+def test_view_show_prints_the_view_or_one_citizens_events() -> None:
+    run = CliRunner().invoke
+    whole = run(view, ["show", "PRI", "--language", "sv"])
+    assert whole.exit_code == 0, whole.output
+    assert "Frigivningstavla för PRI" in whole.output
+    one = run(view, ["show", "PRI", KEYS[0], "--jurisdiction", "SE"])
+    assert "2025-01-06 09:00  Imprisonment started  (PRI)" in one.output
+    assert "Nothing is visible" in run(view, ["show", "PRI", KEYS[1]]).output
+    (line,) = json.loads(run(view, ["show", "PRI", "--json"]).output)
+    assert (line["key"], line["custody"]) == (KEYS[0], "IMPRISONED")
+    (event,) = json.loads(run(view, ["show", "PRI", KEYS[0], "--json"]).output)
+    assert event["fields"]["institution"] == "PRI"
+
+
+@pytest.mark.usefixtures("world_directory")
+def test_view_show_refuses_strangers_and_parties_that_received_nothing() -> None:
+    for party, message in (("B.SOC", "not in the registry"), ("A.SOC", "has not received anything")):
+        result = CliRunner().invoke(view, ["show", party])
+        assert isinstance(result.exception, NotFound)
+        assert message in str(result.exception)

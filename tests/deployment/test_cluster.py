@@ -1,0 +1,51 @@
+"""The commands reach the cluster that the settings name, and refuse settings that do not go together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contracts.failures import BadSetting
+from deploy.cluster import opened_cluster
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HUB_KAFKA", "HUB_DEPLOYER_USER", "HUB_DEPLOYER_PASSWORD_FILE", "HUB_KAFKA_SECURITY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_named_cluster_is_reached_as_the_deployer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    monkeypatch.setenv("HUB_KAFKA", "a:1,b:2")
+    monkeypatch.setenv("HUB_KAFKA_SECURITY", "SASL_SSL")
+    monkeypatch.setenv("HUB_DEPLOYER_USER", "someone")
+    monkeypatch.setenv("HUB_DEPLOYER_PASSWORD_FILE", str(tmp_path / "password"))
+    with opened_cluster() as (admin, directory):
+        assert (admin.bootstrap, admin.user, admin.password) == ("a:1,b:2", "someone", "secret")
+        assert admin.security_protocol == "SASL_SSL"
+        assert directory.is_dir()
+        assert directory.is_absolute()
+    assert not directory.exists()
+
+
+def test_named_cluster_without_a_password_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_KAFKA", "a:1")
+    with pytest.raises(BadSetting, match="HUB_DEPLOYER_PASSWORD_FILE"), opened_cluster():
+        pass
+
+
+def test_password_file_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HUB_KAFKA", "a:1")
+    monkeypatch.setenv("HUB_DEPLOYER_PASSWORD_FILE", str(tmp_path / "absent"))
+    with pytest.raises(BadSetting, match="cannot be read"), opened_cluster():
+        pass
+
+
+def test_cluster_without_authentication_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_KAFKA", "a:1")
+    monkeypatch.setenv("HUB_KAFKA_SECURITY", "PLAINTEXT")
+    with pytest.raises(BadSetting, match="HUB_KAFKA_SECURITY"), opened_cluster():
+        pass

@@ -1,0 +1,219 @@
+"""A shard under test: the real shard and store on the simulated broker, with every part in reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from contracts.catalogue import catalogue
+from contracts.civil_time import day_number, instant_of, moment_of
+from contracts.cloudevents import parse_disclosed
+from contracts.codec import codec
+from contracts.event_types import Kind
+from contracts.parties import Party, PartyRegistry
+from contracts.topics import Names
+from deploy.scenario.simulated_broker import (
+    SimulatedBroker,
+    SimulatedControl,
+    SimulatedInputs,
+    SimulatedOutputs,
+    SimulatedTransport,
+)
+from hub.broker.ports import InputRecord
+from hub.identity.pseudonyms import pseudonym
+from hub.shard.worker import Shard
+from hub.store.keys import KeyStore
+from hub.store.ports import StoreIdentity
+from hub.store.records import RecordParked
+from hub.store.sqlite import SQLiteShardStore, create_store, open_store
+from hub.wiring import build_shard
+from producers.publisher import Publisher
+
+SECRET = b"\x07" * 32
+START = instant_of(datetime(2025, 1, 6, 8, 0, tzinfo=UTC))
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+CASE = "5f0c7d1e-0000-4000-8000-000000000001"
+OTHER_CASE = "5f0c7d1e-0000-4000-8000-000000000002"
+PARTIES = ("PRI", "KIF", "A.SOC", "A.JOB", "A.BEN", "A.ADD", "B.SOC")
+IDENTITY = StoreIdentity("simulated", "test", 0, 1)
+
+
+@dataclass
+class ShardUnderTest:
+    """One shard with one partition; `now` moves by hand."""
+
+    directory: Path
+    parties: Sequence[str] = PARTIES
+    now: int = START
+    facts_max: int = 200_000
+    names: Names = field(default_factory=lambda: Names("test"))
+
+    def __post_init__(self) -> None:
+        self.registry = PartyRegistry.of(Party(party) for party in self.parties)
+        self.broker = SimulatedBroker(1)
+        self.broker.create_topics(self.names, self.registry)
+        self.broker.clock = self.now
+        self.keys = KeyStore.create(self.directory / "keys.db", SECRET)
+        self.store: SQLiteShardStore = create_store(self.directory / "shard-0.db", IDENTITY, self.keys)
+        self.control = SimulatedControl(self.broker, self.names, "test")
+        self.publishers: dict[str, Publisher] = {}
+        self.shard = self._build()
+        self.tick()
+
+    def _build(self) -> Shard:
+        shard = build_shard(
+            shard=0,
+            partitions=1,
+            registry=self.registry,
+            names=self.names,
+            secret=SECRET,
+            store=self.store,
+            inputs=SimulatedInputs(self.broker, self.names, self.registry, 0),
+            outputs=SimulatedOutputs(self.broker, self.names, 0),
+            idle_write_ms=0,
+        )
+        shard.cases.facts_max = self.facts_max
+        shard.start()
+        return shard
+
+    def restart(self) -> None:
+        """Lose everything in memory, as a killed worker does, and begin again from the store."""
+        self.store.close()
+        self.store = open_store(self.directory / "shard-0.db", IDENTITY, self.keys)
+        self.shard = self._build()
+
+    def tick(self, forward_ms: int = 0) -> None:
+        """Move the clock and tick."""
+        self.now += forward_ms
+        self.broker.clock = self.now
+        self.control.publish(0, "ShardTicked", {})
+
+    def enrol(self, case_id: str = CASE, born: date = date(1988, 4, 12), jurisdiction: str = "DK") -> None:
+        """Enrol a citizen and give every party its key."""
+        payload = {"caseId": case_id, "birthDate": day_number(born), "jurisdiction": jurisdiction}
+        self.control.publish(0, "CitizenEnrolled", payload)
+        for party in self.parties:
+            issued = {"caseId": case_id, "party": party, "key": self.key(party, case_id)}
+            self.control.publish(0, "KeyIssued", issued)
+
+    def key(self, party: str, case_id: str = CASE) -> str:
+        """The party's own key of the case."""
+        return pseudonym(SECRET, case_id, party, 0, 1)
+
+    def publisher(self, party: str) -> Publisher:
+        """The embedded publisher of a party."""
+        if party not in self.publishers:
+            transport = SimulatedTransport(self.broker)
+            secret = party.encode().ljust(32, b"\x01")
+            self.publishers[party] = Publisher(party, transport, secret, system="test", names=self.names)
+        return self.publishers[party]
+
+    def state(
+        self,
+        party: str,
+        event_type: str,
+        values: Mapping[str, Any],
+        reference: str,
+        *,
+        case_id: str = CASE,
+        **more: Any,
+    ) -> str:
+        """Publish one fact, occurred and recorded now; return its event id. Times are given in milliseconds."""
+        kinds = {each.name: each.kind for each in catalogue().event_types[event_type].fields}
+        timed = {name: moment_of(value) if kinds[name] is Kind.TIMESTAMP else value for name, value in values.items()}
+        self.publisher(party).publish_values(
+            event_type,
+            timed,
+            occurred_at=more.pop("occurred_at", self.now),
+            key=self.key(party, case_id),
+            source_ref=reference,
+            published_at=self.now,
+            timestamp_ms=self.now,
+            **more,
+        )
+        ce_id = self.publisher(party).event_id(event_type, reference, more.get("revision", 0))
+        return f"{party}/{ce_id}"
+
+    def settle(self) -> None:
+        """Step until nothing is left to do."""
+        for _ in range(10_000):
+            if not self.shard.step(0.0):
+                return
+        raise AssertionError("the shard did not come to rest")
+
+    def append(self, party: str, record: InputRecord) -> None:
+        """Put a raw record on a party's topic."""
+        topic = self.names.input(party)
+        self.broker.append(topic, 0, record.key, record.value, list(record.headers), self.now)
+
+    def last_input(self, party: str) -> InputRecord:
+        """The newest record on a party's topic."""
+        return self.broker.log(self.names.input(party), 0)[-1]
+
+    def parked(self) -> list[RecordParked]:
+        """Every parked record."""
+        return [record for record, _ in self.store.parked()]
+
+    def told(self, party: str) -> list[tuple[int, str, str, dict[str, Any]]]:
+        """What lies on a party's output: (number, effect, event id, payload without absent fields)."""
+        lines: list[tuple[int, str, str, dict[str, Any]]] = []
+        for record in self.broker.log(self.names.output(party), 0):
+            attributes = parse_disclosed(record.headers)
+            payload = codec().decode(record.value).payload if record.value else {}
+            present = {name: value for name, value in payload.items() if value is not None}
+            lines.append((attributes.number, attributes.effect, f"{attributes.party}/{attributes.id}", present))
+        return lines
+
+    def view(self, party: str) -> dict[str, dict[str, Any]]:
+        """The fold of a party's output: event id -> payload, as a receiver would hold it."""
+        view: dict[str, dict[str, Any]] = {}
+        expected = 1
+        for number, effect, event_id, payload in self.told(party):
+            if number >= expected:
+                expected = number + 1
+                if effect == "disclosed":
+                    view[event_id] = payload
+                else:
+                    view.pop(event_id, None)
+        return view
+
+
+def imprisonment(at: int, municipality: str = "A") -> dict[str, Any]:
+    """The values of an ImprisonmentStarted under sentence with plan duty."""
+    return {
+        "custodyId": "c0000000-0000-4000-8000-000000000001",
+        "startedAt": at,
+        "institution": "PRI",
+        "legalStatus": "CONVICTED",
+        "planDuty": True,
+        "sentenceDays": 480,
+        "offenceGroup": "VIOLENCE",
+        "homeMunicipality": municipality,
+    }
+
+
+def consent(at: int, categories: Sequence[str], recipients: Sequence[str]) -> dict[str, Any]:
+    """The values of a ConsentGiven from the prison and A's addiction treatment."""
+    return {
+        "consentId": "d0000000-0000-4000-8000-000000000001",
+        "version": 1,
+        "at": at,
+        "collectedBy": "PRI",
+        "collector": "s1",
+        "givenBy": "SUBJECT",
+        "form": "WRITTEN",
+        "evidenceRef": "e1",
+        "noticeVersion": "1",
+        "language": "da",
+        "withdrawalExplained": True,
+        "capacityConfirmed": True,
+        "categories": list(categories),
+        "sources": ["PRI", "A.ADD"],
+        "recipients": list(recipients),
+        "purposes": ["SOCIAL_SUPPORT", "TREATMENT", "RELEASE_PLANNING"],
+        "validFrom": at,
+    }

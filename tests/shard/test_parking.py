@@ -1,0 +1,225 @@
+"""Every reason to park, provoked among good records: parked under its own code, the next record handled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contracts.catalogue import catalogue
+from contracts.codec import codec
+from contracts.reasons import Reason
+from contracts.schema_ids import schema_ids
+from hub.arrival.gate import CLOCK_SKEW_MS_MAX, VALUE_BYTES_MAX
+from hub.broker.ports import InputRecord
+from tests.shard.harness import CASE, DAY_MS, ShardUnderTest, consent, imprisonment
+
+Spoil = Callable[[ShardUnderTest, InputRecord], InputRecord]
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> ShardUnderTest:
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.settle()
+    return hub
+
+
+def _with_header(record: InputRecord, name: str, value: bytes | None) -> InputRecord:
+    headers = [(given, content) for given, content in record.headers if given != name]
+    return replace(record, headers=[*headers, (name, value)] if value is not None else headers)
+
+
+def _case_opened(record: InputRecord, **changes: object) -> InputRecord:
+    assert record.value is not None
+    payload = codec().decode(record.value).payload | changes
+    return replace(record, value=codec().encode(schema_ids().published("CaseOpened"), payload))
+
+
+def _of_type(hub: ShardUnderTest, record: InputRecord, name: str, payload: dict[str, object]) -> InputRecord:
+    value = codec().encode(schema_ids().published(name), {"occurredAt": hub.now, **payload})
+    typed = _with_header(record, "ce_type", catalogue().event_types[name].ce_type.encode())
+    return replace(typed, value=value)
+
+
+def _value(record: InputRecord) -> bytes:
+    assert record.value is not None
+    return record.value
+
+
+SPOILT: dict[str, tuple[Reason, Spoil]] = {
+    "no value": (Reason.EMPTY_VALUE, lambda hub, record: replace(record, value=None)),
+    "empty value": (Reason.EMPTY_VALUE, lambda hub, record: replace(record, value=b"")),
+    "too large": (
+        Reason.TOO_LARGE,
+        lambda hub, record: replace(record, value=_value(record) + b"\0" * VALUE_BYTES_MAX),
+    ),
+    "no frame": (Reason.BAD_FRAME, lambda hub, record: replace(record, value=b"\x01" + _value(record)[1:])),
+    "cut frame": (Reason.BAD_FRAME, lambda hub, record: replace(record, value=b"\x00\x00")),
+    "unknown schema": (
+        Reason.UNKNOWN_SCHEMA,
+        lambda hub, record: replace(record, value=b"\x00\x7f\xff\xff\xff" + _value(record)[5:]),
+    ),
+    "disclosed schema": (
+        Reason.UNKNOWN_SCHEMA,
+        lambda hub, record: replace(
+            record,
+            value=codec().encode(schema_ids().disclosed("CaseOpened"), {"occurredAt": hub.now, "caseNo": "1"}),
+        ),
+    ),
+    "truncated": (Reason.BAD_AVRO, lambda hub, record: replace(record, value=_value(record)[:-3])),
+    "trailing bytes": (Reason.BAD_AVRO, lambda hub, record: replace(record, value=_value(record) + b"\0")),
+    "value outside the model": (
+        Reason.VALUE_OUTSIDE_MODEL,
+        lambda hub, record: _case_opened(record, caseNo="x" * 5_000),
+    ),
+    "time outside the model": (Reason.VALUE_OUTSIDE_MODEL, lambda hub, record: _case_opened(record, at=-(2**62))),
+    "header missing": (Reason.BAD_HEADER, lambda hub, record: _with_header(record, "ce_time", None)),
+    "header malformed": (Reason.BAD_HEADER, lambda hub, record: _with_header(record, "ce_id", b"not-a-uuid")),
+    "header twice": (
+        Reason.BAD_HEADER,
+        lambda hub, record: replace(record, headers=[*record.headers, ("ce_specversion", b"1.0")]),
+    ),
+    "source of another party": (
+        Reason.SOURCE_NOT_TOPICS_PARTY,
+        lambda hub, record: _with_header(record, "ce_source", b"urn:party:PRI:test"),
+    ),
+    "type not the schema's": (
+        Reason.TYPE_NOT_SCHEMAS,
+        lambda hub, record: _with_header(record, "ce_type", catalogue().event_types["CaseClosed"].ce_type.encode()),
+    ),
+    "may not state": (
+        Reason.MAY_NOT_STATE,
+        lambda hub, record: _of_type(
+            hub, record, "ReleaseDateSet", {"custodyId": CASE, "releaseDate": 20_000, "kind": "PAROLE"}
+        ),
+    ),
+    "control record of an agency": (
+        Reason.MAY_NOT_STATE,
+        lambda hub, record: _of_type(
+            hub, record, "KeyIssued", {"caseId": CASE, "party": "A.SOC", "key": hub.key("A.SOC")}
+        ),
+    ),
+    "no key": (Reason.UNKNOWN_KEY, lambda hub, record: replace(record, key=None)),
+    "key of nobody": (Reason.UNKNOWN_KEY, lambda hub, record: replace(record, key=b"nobody")),
+    "key of another party": (Reason.UNKNOWN_KEY, lambda hub, record: replace(record, key=hub.key("PRI").encode())),
+    "in the future": (
+        Reason.IN_THE_FUTURE,
+        lambda hub, record: _case_opened(record, occurredAt=hub.now + CLOCK_SKEW_MS_MAX + 1),
+    ),
+    "corrects what is not there": (
+        Reason.CORRECTS_NOTHING,
+        lambda hub, record: _with_header(record, "ce_corrects", b"00000000-0000-4000-8000-000000000009"),
+    ),
+    "retracts what is not there": (
+        Reason.CORRECTS_NOTHING,
+        lambda hub, record: _of_type(
+            hub, record, "EventRetracted", {"targetEventId": CASE, "at": hub.now, "reason": "DUPLICATE"}
+        ),
+    ),
+    "amends an unknown consent": (
+        Reason.UNKNOWN_CONSENT,
+        lambda hub, record: _of_type(
+            hub, record, "ConsentAmended", consent(hub.now, ["HO"], ["A.SOC"]) | {"consentId": CASE}
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_bad_record_is_parked_under_its_code_and_the_next_is_handled(hub: ShardUnderTest, case: str) -> None:
+    reason, spoil = SPOILT[case]
+    before = hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "before")
+    record = hub.last_input("A.SOC")
+    hub.append("A.SOC", spoil(hub, _with_header(record, "ce_id", b"00000000-0000-4000-8000-0000000000aa")))
+    after = hub.state("A.SOC", "CaseClosed", {"caseNo": "1", "at": hub.now}, "after")
+    hub.settle()
+    assert [(parked.reason, parked.originator_id) for parked in hub.parked()] == [(reason, "parked:A.SOC")]
+    assert set(hub.view("A.SOC")) == {before, after}
+
+
+def test_every_reason_of_one_record_is_provoked() -> None:
+    elsewhere = {Reason.WRONG_PARTITION, Reason.SAME_ID_OTHER_BYTES}
+    assert {reason for reason, _ in SPOILT.values()} | elsewhere == set(Reason)
+
+
+def test_the_same_id_with_other_bytes_is_parked_and_with_the_same_bytes_has_no_effect(hub: ShardUnderTest) -> None:
+    hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "one")
+    record = hub.last_input("A.SOC")
+    hub.append("A.SOC", record)
+    hub.append("A.SOC", _with_header(record, "ce_time", b"2025-01-06T09:09:09Z"))
+    hub.append("A.SOC", _case_opened(record, caseNo="2"))
+    hub.settle()
+    assert [parked.reason for parked in hub.parked()] == [Reason.SAME_ID_OTHER_BYTES]
+    assert len(hub.told("A.SOC")) == 1
+
+
+def test_the_same_id_stated_of_another_citizen_is_parked(hub: ShardUnderTest) -> None:
+    other = "5f0c7d1e-0000-4000-8000-000000000002"
+    hub.enrol(other)
+    hub.settle()
+    hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "one")
+    hub.append("A.SOC", replace(hub.last_input("A.SOC"), key=hub.key("A.SOC", other).encode()))
+    hub.settle()
+    assert [parked.reason for parked in hub.parked()] == [Reason.SAME_ID_OTHER_BYTES]
+
+
+def test_a_parked_record_shows_no_value_in_reason_field_or_fix(hub: ShardUnderTest) -> None:
+    hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "one")
+    hub.append("A.SOC", _case_opened(hub.last_input("A.SOC"), caseNo="Kirsten Hansen 0101901234" * 200))
+    hub.settle()
+    (parked,) = hub.parked()
+    assert "Kirsten" not in f"{parked.reason}{parked.field}{parked.fix}"
+    assert parked.field == "caseNo"
+
+
+def test_a_retry_admits_at_the_clock_of_the_retry_with_its_own_occurred_time(hub: ShardUnderTest) -> None:
+    hub.state(
+        "A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "one", case_id="5f0c7d1e-0000-4000-8000-00000000000b"
+    )
+    hub.settle()
+    assert [parked.reason for parked in hub.parked()] == [Reason.UNKNOWN_KEY]
+    occurred = hub.now
+    hub.tick(DAY_MS)
+    hub.enrol("5f0c7d1e-0000-4000-8000-00000000000b")
+    hub.control.publish(0, "ParkedRetried", {"party": "A.SOC", "parkedNumber": 1})
+    hub.settle()
+    ((_, resolved),) = hub.store.parked("A.SOC")
+    assert resolved is not None
+    assert resolved.outcome == "admitted"
+    (fact,) = [r for r in hub.store.case_records("5f0c7d1e-0000-4000-8000-00000000000b") if hasattr(r, "event_id")]
+    assert (fact.occurred_at, fact.recorded_at) == (occurred, hub.now)
+
+
+def test_a_retry_that_is_refused_again_is_parked_again_with_its_new_reason(hub: ShardUnderTest) -> None:
+    hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "one")
+    record = hub.last_input("A.SOC")
+    hub.append("A.SOC", replace(record, value=None))
+    hub.settle()
+    hub.control.publish(0, "ParkedRetried", {"party": "A.SOC", "parkedNumber": 1})
+    hub.settle()
+    outcomes = [(parked.reason, resolved and resolved.outcome) for parked, resolved in hub.store.parked("A.SOC")]
+    assert outcomes == [(Reason.EMPTY_VALUE, "parked_again"), (Reason.EMPTY_VALUE, None)]
+
+
+def test_a_retry_of_nothing_is_parked_itself(hub: ShardUnderTest) -> None:
+    hub.control.publish(0, "ParkedRetried", {"party": "A.SOC", "parkedNumber": 9})
+    hub.control.publish(0, "ParkedRetried", {"party": "HUB", "parkedNumber": 1})
+    hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "one")
+    hub.settle()
+    assert {parked.originator_id for parked in hub.parked()} == {"parked:HUB"}
+    assert len(hub.view("A.SOC")) == 1
+
+
+def test_an_amendment_is_admitted_from_whoever_the_consent_names(hub: ShardUnderTest) -> None:
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    hub.state("PRI", "ConsentGiven", consent(hub.now, ["HO"], ["A.SOC"]), "given")
+    hub.tick(1000)
+    hub.state("A.SOC", "ConsentAmended", consent(hub.now, ["HO", "EM"], ["A.SOC"]), "amended")
+    hub.state("B.SOC", "ConsentAmended", consent(hub.now, ["HO", "EM"], ["B.SOC"]), "stranger")
+    hub.settle()
+    assert [(parked.originator_id, parked.reason) for parked in hub.parked()] == [
+        ("parked:B.SOC", Reason.UNKNOWN_CONSENT)
+    ]
