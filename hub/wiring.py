@@ -88,7 +88,7 @@ def build_shard(
     """Return a shard ready to `start()`. `secret` is the hub's, 32 bytes; `idle_write_ms` 0 writes every tick."""
     policies = policies_for(registry)
     reader = reader_for(policies)
-    envelopes = Envelopes(reader, schema_ids(), secret, shard)
+    envelopes = Envelopes(reader, schema_ids(), policies, secret, shard)
     cases = Cases(store, reader, policies, secret, shard, partitions)
     state = ShardState.at(store.head())
     return Shard(

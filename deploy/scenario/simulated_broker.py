@@ -128,7 +128,7 @@ class SimulatedInputs:
         del wait_seconds
         merged = heapq.merge(
             *(self._ahead(topic) for topic in self._topics),
-            key=lambda record: (record.timestamp, record.topic, record.offset),
+            key=lambda record: (record.timestamp, record.topic != self._hub_input, record.topic, record.offset),
         )
         taken = list(islice(merged, limit))
         for record in taken:

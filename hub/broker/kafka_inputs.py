@@ -68,7 +68,7 @@ class KafkaInputs:
             starts = self._checked_starts(self._topics, positions)
             self._newest_tick = self._last_timestamp(self._names.hub_input)
             self._reader = KafkaConsumer(**self._options())
-            self._merge = Merge(starts)
+            self._merge = Merge(starts, self._names.hub_input)
             self._paused = set()
             self._assign(starts)
         self._progressed_at = time.monotonic()

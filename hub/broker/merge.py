@@ -1,7 +1,8 @@
 """The order in which a shard takes its input: the pure half of `kafka_inputs`.
 
 Rules:
-- Records of all inputs are merged by (timestamp, topic, offset); within one input the offset alone decides.
+- Records of all inputs are merged by (timestamp, topic, offset); within one input the offset alone decides. At equal
+  timestamps the hub's own input comes first: a key that it issued is known to the record that uses it.
 - A *cut* is one look at the ends of all inputs. Only records below the cut are given out, and while an input has
   records below the cut and none in hand, nothing is: what could come first is waited for.
 - What lies above the cut was appended after the look, so it waits for the next one. An idle input holds nobody up.
@@ -36,7 +37,8 @@ class _Input:
 class Merge:
     """The inputs of one shard with what is in hand of each. Offsets are next offsets: fetched, given out, cut."""
 
-    def __init__(self, positions: Mapping[str, int]) -> None:
+    def __init__(self, positions: Mapping[str, int], first_topic: str = "") -> None:
+        self._first_topic = first_topic
         self._inputs = {topic: _Input(offset, offset, offset) for topic, offset in positions.items()}
 
     def join(self, topic: str, position: int) -> None:
@@ -101,10 +103,10 @@ class Merge:
         if self.waited_for:
             return []
         taken: list[InputRecord] = []
-        heads = [head for known in self._inputs.values() for head in _head(known)]
+        heads = [head for known in self._inputs.values() for head in self._head(known)]
         heapq.heapify(heads)
         while heads and len(taken) < limit:
-            _, topic, _ = heads[0]
+            _, _, topic = heads[0]
             known = self._inputs[topic]
             record = known.hand.popleft()
             known.hand_bytes -= _size(record)
@@ -112,18 +114,18 @@ class Merge:
             taken.append(record)
             if known.waited_for:
                 break
-            for head in _head(known):
+            for head in self._head(known):
                 heapq.heapreplace(heads, head)
                 break
             else:
                 heapq.heappop(heads)
         return taken
 
-
-def _head(known: _Input) -> Iterable[tuple[int, str, int]]:
-    if known.hand and known.hand[0].offset < known.cut:
-        first = known.hand[0]
-        yield (first.timestamp, first.topic, first.offset)
+    def _head(self, known: _Input) -> Iterable[tuple[int, bool, str]]:
+        """The place of an input's next record in the order; nothing where none is below the cut."""
+        if known.hand and known.hand[0].offset < known.cut:
+            first = known.hand[0]
+            yield (first.timestamp, first.topic != self._first_topic, first.topic)
 
 
 def _size(record: InputRecord) -> int:

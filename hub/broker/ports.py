@@ -2,7 +2,7 @@
 
 Rules:
 - Inputs are read from positions that the store holds, never from the broker's committed offsets.
-- Records of all inputs come merged by (timestamp, topic, offset). While an input has records before its end
+- Records of all inputs come merged by (timestamp, topic, offset), the hub's own input first at equal times. While an input has records before its end
   offset and none in hand, nothing is given out: naive order would stamp half of them late.
 - A number counts as sent only when the broker has confirmed that very record. Per party in order; a party that
   cannot be reached waits alone.

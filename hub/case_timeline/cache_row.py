@@ -14,7 +14,7 @@ from typing import Any
 
 from contracts.codec import RecordCodec
 from contracts.fact import Fact
-from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Reader
+from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Death, Reader
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
 _FACT = {
@@ -31,6 +31,15 @@ _FACT = {
         {"name": "body", "type": "bytes"},
     ],
 }
+_DEATH = {
+    "type": "record",
+    "name": "DeadFact",
+    "fields": [
+        {"name": "event_id", "type": "string"},
+        {"name": "how", "type": "string"},
+        {"name": "at", "type": "long"},
+    ],
+}
 _ROW = RecordCodec(
     {
         "type": "record",
@@ -42,7 +51,7 @@ _ROW = RecordCodec(
             {"name": "birth_date", "type": "int"},
             {"name": "jurisdiction", "type": "string"},
             {"name": "settled_at", "type": "long"},
-            {"name": "dead", "type": {"type": "map", "values": "string"}},
+            {"name": "dead", "type": {"type": "array", "items": _DEATH}},
             {"name": "fact_counts", "type": {"type": "map", "values": "long"}},
             {"name": "record_counts", "type": {"type": "map", "values": "long"}},
             {"name": "gate_facts", "type": {"type": "array", "items": _FACT}},
@@ -64,7 +73,7 @@ def row_of(case: CaseTimeline, reader: Reader) -> bytes | None:
             "birth_date": enrolled.birth_date,
             "jurisdiction": enrolled.jurisdiction,
             "settled_at": case.settled_at,
-            "dead": case.dead,
+            "dead": [{"event_id": dead, "how": death.how, "at": death.at} for dead, death in case.dead.items()],
             "fact_counts": case.fact_counts,
             "record_counts": case.record_counts,
             "gate_facts": [_row_fact(fact, *case.gate_bodies[fact.event_id]) for fact in case.gate_facts.values()],
@@ -96,7 +105,7 @@ def case_from_row(case_id: str, row: bytes, reader: Reader) -> CaseTimeline | No
         enrolled=CitizenEnrolled(
             case_stream(case_id), 1, values["enrolled_at"], values["birth_date"], values["jurisdiction"]
         ),
-        dead=values["dead"],
+        dead={entry["event_id"]: Death(entry["how"], entry["at"]) for entry in values["dead"]},
         fact_counts=values["fact_counts"],
         record_counts=values["record_counts"],
         settled_at=values["settled_at"],

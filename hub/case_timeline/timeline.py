@@ -47,6 +47,14 @@ class TimelineFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Death:
+    """How a fact died, `corrected` or `retracted`, and when that was first recorded (milliseconds)."""
+
+    how: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reader:
     """How a case reads its own records: contracts, and which types its standing is derived from.
 
@@ -69,8 +77,8 @@ class CaseTimeline:
     gate_facts: dict[str, Fact] = field(default_factory=dict)
     gate_bodies: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Event id -> (schema id, Avro body) of each gate fact."""
-    dead: dict[str, str] = field(default_factory=dict)
-    """Event id -> `corrected` or `retracted`, also of events that have not arrived."""
+    dead: dict[str, Death] = field(default_factory=dict)
+    """Event id -> how it died, also of events that have not arrived."""
     fact_counts: dict[str, int] = field(default_factory=dict)
     """Live facts per party, consent and governance records left out."""
     record_counts: dict[str, int] = field(default_factory=dict)
@@ -120,9 +128,10 @@ class CaseTimeline:
         if fact.event_id not in self.dead:
             self._count(fact.party, event_type, +1)
         if fact.corrects:
-            self._kill(fact.corrects, CORRECTED, reader)
+            self._kill(fact.corrects, Death(CORRECTED, fact.recorded_at), reader)
         if fact.event_type == RETRACTION:
-            self._kill(event_id_of(fact.party, fact.payload["targetEventId"]), RETRACTED, reader)
+            target = event_id_of(fact.party, fact.payload["targetEventId"])
+            self._kill(target, Death(RETRACTED, fact.recorded_at), reader)
 
     def decided(self, record: DecisionsRecorded) -> None:
         """Take in one settlement."""
@@ -134,14 +143,14 @@ class CaseTimeline:
             elif self.history_held:
                 raise DamagedStore(f"a decision names version `{decision.fact_version}`, which is no fact of its case")
 
-    def _kill(self, event_id: str, how: str, reader: Reader) -> None:
-        newly_dead = event_id not in self.dead
+    def _kill(self, event_id: str, death: Death, reader: Reader) -> None:
+        known = self.dead.get(event_id)
         # Corrected wins: the correction stands in the old fact's place, for its publisher too.
-        if newly_dead or how == CORRECTED:
-            self.dead[event_id] = how
-            self.standing_inputs += 1
+        how = CORRECTED if known and known.how == CORRECTED else death.how
+        self.dead[event_id] = Death(how, min(death.at, known.at) if known else death.at)
+        self.standing_inputs += 1
         victim = self.facts.get(event_id)
-        if newly_dead and victim is not None:
+        if known is None and victim is not None:
             self._count(victim.outline.party, reader.catalogue.event_types[victim.outline.event_type], -1)
 
     def _count(self, party: str, event_type: EventType, by: int) -> None:
@@ -151,6 +160,10 @@ class CaseTimeline:
             count[party] = before + by
             if (before > 0) != (before + by > 0):
                 self.standing_inputs += 1
+
+    def superseded_gate_facts(self) -> Iterator[tuple[Fact, int]]:
+        """The gate facts that are dead, each with the instant from which it was known to be."""
+        return ((fact, self.dead[event_id].at) for event_id, fact in self.gate_facts.items() if event_id in self.dead)
 
     def live_gate_facts(self) -> Iterator[Fact]:
         """The gate facts that are neither corrected nor retracted."""

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from contracts.categories import ALL_CATEGORIES, BIT, Category
+from contracts.categories import BIT, Category
 from contracts.event_types import DOMAIN, NEVER, EventType, domain_bit
 
 
-@cache
+@cache  # event types are compared by identity, so this is one look-up
 def _plan(event_type: EventType) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, bool], ...]]:
     """The fields with a category of their own, and those cut by domain (name, whether it is a list)."""
     fixed = tuple(
@@ -30,8 +30,13 @@ def _plan(event_type: EventType) -> tuple[tuple[tuple[str, int], ...], tuple[tup
     return fixed, by_domain
 
 
-def cut(event_type: EventType, payload: Mapping[str, Any], mask: int) -> dict[str, Any] | None:
-    """Return the fields of `payload` that `mask` opens, or `None` where the anchor is closed."""
+def cut(
+    event_type: EventType, payload: Mapping[str, Any], mask: int, withheld: frozenset[str] = frozenset()
+) -> dict[str, Any] | None:
+    """Return the fields of `payload` that `mask` opens, or `None` where the anchor is closed.
+
+    `withheld` names fields that this receiver never gets, open category or not (never-rule N4).
+    """
     if not event_type.anchor_bit(payload) & mask:
         return None
     fixed, by_domain = _plan(event_type)
@@ -45,12 +50,10 @@ def cut(event_type: EventType, payload: Mapping[str, Any], mask: int) -> dict[st
                 form[name] = value
         elif items := [item for item in value if _item_bit(item) & mask]:
             form[name] = items
+    for name in withheld:
+        form.pop(name, None)
     return form
 
 
 def _item_bit(item: Any) -> int:
     return domain_bit(item["domain"] if isinstance(item, Mapping) else item)
-
-
-OWN_MASK = ALL_CATEGORIES
-"""What a publisher gets back of its own fact: every category."""

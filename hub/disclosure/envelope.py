@@ -23,10 +23,12 @@ from contracts.fact import ce_id_of, event_id_of
 from contracts.schema_ids import SchemaIds
 from hub.broker.ports import OutputRecord
 from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact
+from hub.consent.policy import Policy
 from hub.disclosure.cutter import cut
 
 DISCLOSED: Final = "disclosed"
 RETRACTED: Final = "retracted"
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Envelopes:
 
     reader: Reader
     schema_ids: SchemaIds
+    policies: Mapping[str, Policy]
     secret: bytes
     shard: int
 
@@ -54,7 +57,11 @@ class Envelopes:
         """
         entry = case.facts[event_id]
         event_type = self.reader.catalogue.event_types[entry.outline.event_type]
-        value = self._value(entry, event_type, mask, payload) if mask else None
+        value = None
+        if mask:
+            if payload is None:
+                payload = self.reader.codec.decode_body(entry.schema_id, entry.body)
+            value = self._form(case, event_type, payload, mask, party, own=party == entry.outline.party)
         attributes = DisclosureAttributes(
             id=ce_id_of(event_id),
             party=entry.outline.party,
@@ -69,12 +76,16 @@ class Envelopes:
         )
         return OutputRecord(party, number, key.encode("ascii"), value, disclosed_headers(attributes))
 
-    def _value(
-        self, entry: TimelineFact, event_type: EventType, mask: int, payload: Mapping[str, Any] | None
+    def _form(
+        self, case: CaseTimeline, event_type: EventType, payload: Mapping[str, Any], mask: int, receiver: str, own: bool
     ) -> bytes | None:
-        if payload is None:
-            payload = self.reader.codec.decode_body(entry.schema_id, entry.body)
-        form = cut(event_type, payload, mask)
+        """The disclosed form as framed Avro; `None` where nothing may be shown, whatever the mask says."""
+        if case.enrolled is None:
+            return None
+        withheld = (
+            _NONE if own else self.policies[case.enrolled.jurisdiction].withheld_fields(event_type.name, receiver)
+        )
+        form = cut(event_type, payload, mask, withheld)
         return None if form is None else self.reader.codec.encode(self.schema_ids.disclosed(event_type.name), form)
 
     def decision_reference(self, party: str, number: int) -> str:

@@ -22,10 +22,10 @@ from contracts.civil_time import day_date
 from contracts.fact import Outline
 from contracts.failures import DamagedStore
 from contracts.topics import HUB_PARTY
-from hub.case_timeline.timeline import CORRECTED, CaseTimeline
+from hub.case_timeline.timeline import CORRECTED, CaseTimeline, Death
 from hub.consent.decision import Decider
 from hub.consent.policy import Policy
-from hub.consent.standing import Person, Standing, derive, next_change
+from hub.consent.standing import Person, Standing, Superseded, derive, next_change
 from hub.store.records import Shown
 
 NOTHING: Final[Shown] = ()
@@ -74,7 +74,8 @@ def rights_in(case: CaseTimeline, at: int, policy: Policy) -> Rights:
     if case.enrolled is None:
         raise DamagedStore("a case has facts before its enrolment")
     person = Person(day_date(case.enrolled.birth_date), case.enrolled.jurisdiction)
-    standing = derive(case.live_gate_facts(), case.participants, case.publishers, person, at, policy)
+    superseded = [Superseded(fact, until) for fact, until in case.superseded_gate_facts()]
+    standing = derive(case.live_gate_facts(), case.participants, case.publishers, person, at, policy, superseded)
     return Rights(standing, Decider(policy, standing), next_change(standing, at), case.standing_inputs)
 
 
@@ -108,9 +109,9 @@ def _differences_of(case: CaseTimeline, decider: Decider, event_id: str) -> Iter
             yield Change(event_id, party, NOTHING, before)
 
 
-def decisions_on(outline: Outline, death: str | None, decider: Decider) -> dict[str, Shown]:
+def decisions_on(outline: Outline, death: Death | None, decider: Decider) -> dict[str, Shown]:
     """Return who may see what of one fact now; `death` is how it died, if it did."""
-    if death == CORRECTED:
+    if death and death.how == CORRECTED:
         return {}
     receivers = {outline.party} if death else decider.candidates(outline) | {outline.party}
     # The hub states facts too (reviews); it tells itself nothing.

@@ -73,6 +73,7 @@ def explain(
     decided = decisions_on(outline, case.dead.get(fact.event_id), decider).get(party, ())
     reasoning = tuple(decider.explain(outline, party))
     event_type = reader.catalogue.event_types[fact.event_type]
+    withheld = frozenset() if party == fact.party else policy.withheld_fields(fact.event_type, party)
     return Explanation(
         fact.event_id,
         fact.event_type,
@@ -82,18 +83,27 @@ def explain(
         decided,
         case.told.get(fact.event_id, {}).get(party, ()),
         reasoning,
-        tuple(_fields(event_type, fact.payload, mask_of_shown(decided), reasoning, fact.state)),
+        tuple(_fields(event_type, fact.payload, mask_of_shown(decided), withheld, reasoning, fact.state)),
     )
 
 
 def _fields(
-    event_type: EventType, payload: Mapping[str, object], mask: int, reasoning: tuple[Reasoning, ...], state: str
+    event_type: EventType,
+    payload: Mapping[str, object],
+    mask: int,
+    withheld: frozenset[str],
+    reasoning: tuple[Reasoning, ...],
+    state: str,
 ) -> list[FieldExplained]:
     by_category = {BIT[one.category]: one for one in reasoning}
     explained: list[FieldExplained] = []
     for field in event_type.fields:
         for name, bit in _parts(field, payload):
-            explained.append(_field(name, field, bit, bool(bit & mask), by_category.get(bit), state))
+            explained.append(
+                FieldExplained(name, text_of(bit), False, f"rule N4 withholds `{field.name}` from this role")
+                if field.name in withheld and bit & mask
+                else _field(name, field, bit, bool(bit & mask), by_category.get(bit), state)
+            )
     return explained
 
 

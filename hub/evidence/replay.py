@@ -105,7 +105,7 @@ def _replayed(case: CaseTimeline, entry: TimelineFact, reader: Reader, tellings:
         outline.party,
         outline.occurred_at,
         entry.recorded_at,
-        case.dead.get(outline.event_id, LIVE),
+        case.dead[outline.event_id].how if outline.event_id in case.dead else LIVE,
         entry.corrects,
         reader.codec.decode_body(entry.schema_id, entry.body),
         tuple(tellings),

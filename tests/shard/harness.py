@@ -50,10 +50,11 @@ class ShardUnderTest:
     parties: Sequence[str] = PARTIES
     now: int = START
     facts_max: int = 200_000
+    healthcare_providers: frozenset[str] = frozenset()
     names: Names = field(default_factory=lambda: Names("test"))
 
     def __post_init__(self) -> None:
-        self.registry = PartyRegistry.of(Party(party) for party in self.parties)
+        self.registry = PartyRegistry.of(Party(party, party in self.healthcare_providers) for party in self.parties)
         self.broker = SimulatedBroker(1)
         self.broker.create_topics(self.names, self.registry)
         self.broker.clock = self.now

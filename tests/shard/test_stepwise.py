@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from contracts.catalogue import catalogue
@@ -24,13 +24,14 @@ from contracts.fact import Fact, outline_of
 from contracts.schema_ids import schema_ids
 from hub.consent.decision import Decider
 from hub.consent.policy import load_policy
-from hub.consent.standing import Person, derive
+from hub.consent.standing import Person, Superseded, derive
 from hub.disclosure.cutter import cut
 from hub.store.records import CitizenEnrolled, FactRecorded
 from tests.consent.histories import FIRST_DAY, REGISTRY, History, histories
 from tests.shard.harness import CASE, DAY_MS, ShardUnderTest
 
 PARTIES = tuple(party.id for party in REGISTRY)
+HEALTHCARE_PROVIDERS = frozenset(party.id for party in REGISTRY if party.healthcare_provider)
 POLICIES = {name: load_policy(name, REGISTRY) for name in ("DK", "SE")}
 
 
@@ -115,8 +116,8 @@ def _retract(hub: ShardUnderTest, fact: Fact, number: int) -> None:
 def _fresh_views(hub: ShardUnderTest) -> dict[str, dict[str, dict[str, Any]]]:
     """Every party's view, decided at once from all that is stored."""
     facts: dict[str, Fact] = {}
-    corrected: set[str] = set()
-    retracted: set[str] = set()
+    corrected: dict[str, int] = {}
+    retracted: dict[str, int] = {}
     person: Person | None = None
     for record in hub.store.case_records(CASE):
         if isinstance(record, CitizenEnrolled):
@@ -127,11 +128,12 @@ def _fresh_views(hub: ShardUnderTest) -> dict[str, dict[str, dict[str, Any]]]:
                 record.event_id, record.event_type, record.party, record.occurred_at, record.recorded_at, payload
             )
             if record.corrects:
-                corrected.add(record.corrects)
+                corrected.setdefault(record.corrects, record.recorded_at)
             if record.event_type == "EventRetracted":
-                retracted.add(f"{record.party}/{payload['targetEventId']}")
+                retracted.setdefault(f"{record.party}/{payload['targetEventId']}", record.recorded_at)
     assert person is not None
-    live = [fact for fact in facts.values() if fact.event_id not in corrected | retracted]
+    dead = retracted | corrected
+    live = [fact for fact in facts.values() if fact.event_id not in dead]
     types = catalogue().event_types
     policy = POLICIES[person.jurisdiction]
     standing = derive(
@@ -141,6 +143,7 @@ def _fresh_views(hub: ShardUnderTest) -> dict[str, dict[str, dict[str, Any]]]:
         person,
         hub.shard.state.clock,
         policy,
+        [Superseded(facts[event_id], at) for event_id, at in dead.items() if event_id in facts],
     )
     decider = Decider(policy, standing)
     views: dict[str, dict[str, dict[str, Any]]] = {party: {} for party in PARTIES}
@@ -152,7 +155,8 @@ def _fresh_views(hub: ShardUnderTest) -> dict[str, dict[str, dict[str, Any]]]:
             mask = 0
             for _, categories in decider.shown(outline, party):
                 mask |= categories
-            form = cut(types[fact.event_type], fact.payload, mask) if mask else None
+            withheld = frozenset() if party == fact.party else policy.withheld_fields(fact.event_type, party)
+            form = cut(types[fact.event_type], fact.payload, mask, withheld) if mask else None
             if form is not None:
                 views[party][fact.event_id] = form
     return views
@@ -188,14 +192,19 @@ def _play(hub: ShardUnderTest, history: History, data: st.DataObject) -> None:
     _compare(hub)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=60,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(data=st.data(), jurisdiction=st.sampled_from(("DK", "DK", "SE")), facts_max=st.sampled_from((1, 200_000)))
 def test_what_was_told_step_by_step_is_the_fresh_decision(
     data: st.DataObject, jurisdiction: str, facts_max: int
 ) -> None:
     history = data.draw(histories(jurisdiction))
     with tempfile.TemporaryDirectory() as directory:
-        hub = ShardUnderTest(Path(directory), PARTIES, now=(FIRST_DAY - 1) * DAY_MS, facts_max=facts_max)
+        hub = ShardUnderTest(Path(directory), PARTIES, (FIRST_DAY - 1) * DAY_MS, facts_max, HEALTHCARE_PROVIDERS)
         hub.enrol(born=history.person.birth_date, jurisdiction=jurisdiction)
         hub.enrol("5f0c7d1e-0000-4000-8000-000000000002")
         hub.settle()
