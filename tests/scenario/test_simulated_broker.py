@@ -41,15 +41,15 @@ def output(party: str, number: int) -> OutputRecord:
     return OutputRecord(party, number, b"k", b"v%d" % number, [("ce_id", b"x")])
 
 
-def test_inputs_come_merged_by_timestamp_then_topic_then_offset(broker: SimulatedBroker) -> None:
+def test_inputs_come_merged_by_timestamp_the_hubs_own_first_then_topic_then_offset(broker: SimulatedBroker) -> None:
     prison, social, hub = NAMES.input("PRI"), NAMES.input("A.SOC"), NAMES.hub_input
     for topic, timestamp in [(prison, 5), (prison, 9), (social, 7), (hub, 7), (social, 6)]:
         put(broker, topic, timestamp)
     inputs = SimulatedInputs(broker, NAMES, REGISTRY, 0)
     inputs.start({})
     # The second record of A.SOC is older than its first, but no record overtakes another of its own topic.
-    assert places(inputs.take(2, 0.0)) == [(prison, 0), (social, 0)]
-    assert places(inputs.take(9, 0.0)) == [(social, 1), (hub, 0), (prison, 1)]
+    assert places(inputs.take(2, 0.0)) == [(prison, 0), (hub, 0)]
+    assert places(inputs.take(9, 0.0)) == [(social, 0), (social, 1), (prison, 1)]
     assert inputs.take(9, 0.0) == []
 
 
