@@ -33,6 +33,7 @@ _log = logging.getLogger("consumers")
 def main(arguments: list[str]) -> int:
     """Run, or make the store; return the exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("kafka").setLevel(logging.WARNING)  # it tells every connection at INFO
     if arguments not in ([], ["make-store"]):
         _log.error("expected no argument, or `make-store`")
         return FAILED
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int:
         stop = threading.Event()
         _stop_on_signals(stop)
         with PartyStore.open(settings.store, settings.party) as store:
+            _log.info("receiving for `%s`", settings.party)
             run(settings, store, stop)
     except Failure as failure:
         _log.error("%s", failure)

@@ -169,7 +169,7 @@ def _plain_one(field: Field, value: Any, zone: ZoneInfo) -> Any:
             return {
                 part.name: plain_value(part, value[part.name], zone)
                 for part in catalogue().records[field.type_name].fields
-                if part.name in value
+                if value.get(part.name) is not None
             }
         case _:
             return value

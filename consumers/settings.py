@@ -20,7 +20,9 @@ from contracts.topics import Names
 class ConsumerSettings(BaseSettings):
     """Whose records are read, from where, into which store."""
 
-    model_config = SettingsConfigDict(env_prefix="HUB_CONSUMER_", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="HUB_CONSUMER_", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     party: str
     """The party id, `A.SOC`."""

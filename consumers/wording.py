@@ -47,6 +47,10 @@ class Wording:
         """A data category."""
         return self.sections["categories"].get(name, name)
 
+    def short_category(self, name: str) -> str:
+        """A data category in one word, for a table."""
+        return self.sections["short_categories"].get(name, name)
+
     def event_type(self, name: str) -> str:
         """An event type; without a word of its own, its name taken apart: `VisitHeld` -> `Visit held`."""
         return self.sections["event_types"].get(name) or _apart(name).capitalize()

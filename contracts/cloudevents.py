@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from contracts.civil_time import instant_of, moment_of
+from contracts.civil_time import day_date, instant_of
 from contracts.failures import Refused
 from contracts.limits import HEADER_VALUE_BYTES_MAX, HEADERS_COUNT_MAX, INSTANT_MAX, INSTANT_MIN
 from contracts.models import UUID_TEXT
@@ -53,8 +51,7 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.A
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
-@dataclass(frozen=True)
-class Attributes:
+class Attributes(NamedTuple):
     """What a publisher says about one event. `time` is milliseconds, `source` is `urn:party:<id>:<system>`."""
 
     id: str
@@ -65,26 +62,27 @@ class Attributes:
     correlation: str | None = None
     causation: str | None = None
 
-    @cached_property
-    def _source_parts(self) -> tuple[str, str]:
-        match = _SOURCE.fullmatch(self.source)
-        if match is None:
-            raise _bad("ce_source", "expected `urn:party:<party id>:<system>`")
-        return match[1], match[2]
-
     @property
     def party(self) -> str:
         """The publishing party's id. Raises `Refused` for a source that is no party's."""
-        return self._source_parts[0]
+        return source_parts(self.source)[0]
 
     @property
     def system(self) -> str:
         """The party's own name of the system that stated the event."""
-        return self._source_parts[1]
+        return source_parts(self.source)[1]
 
 
-@dataclass(frozen=True, slots=True)
-class DisclosureAttributes:
+@lru_cache(maxsize=4_096)
+def source_parts(source: str) -> tuple[str, str]:
+    """Return party and system of `urn:party:<id>:<system>`; raise `Refused(bad_header)` for anything else."""
+    match = _SOURCE.fullmatch(source)
+    if match is None:
+        raise _bad("ce_source", "expected `urn:party:<party id>:<system>`, the system in letters, digits and `-`")
+    return match[1], match[2]
+
+
+class DisclosureAttributes(NamedTuple):
     """What the hub says about one record of an output topic. `time` is the publisher's `ce_time`, milliseconds."""
 
     id: str
@@ -103,13 +101,10 @@ def parse_attributes(headers: Headers) -> Attributes:
     """Return what a publisher's `headers` say; raise `Refused(bad_header)` naming the header at fault."""
     found = _ce_headers(headers, _PUBLISHED)
     _check_common(found)
-    source = found["ce_source"]
-    match = _SOURCE.fullmatch(source)
-    if match is None:
-        raise _bad("ce_source", "expected `urn:party:<party id>:<system>`, the system in letters, digits and `-`")
+    source_parts(found["ce_source"])
     return Attributes(
         _uuid(found, "ce_id"),
-        source,
+        found["ce_source"],
         _type(found),
         parse_time(found["ce_time"]),
         _optional_uuid(found, "ce_corrects"),
@@ -128,7 +123,7 @@ def published_headers(attributes: Attributes) -> list[tuple[str, bytes]]:
 
 def disclosed_headers(attributes: DisclosureAttributes) -> list[tuple[str, bytes]]:
     """Return the headers of one record of an output topic; a retraction has no content and no content type."""
-    headers = _common_headers(attributes.id, f"urn:party:{attributes.party}", attributes.type, attributes.time)
+    headers = [*_disclosed_common(attributes.id, attributes.party, attributes.type, attributes.time)]
     headers += _link_headers(attributes.corrects, attributes.correlation, attributes.causation)
     headers.append((HUB_SEQ, str(attributes.number).encode()))
     headers.append((HUB_EFFECT, attributes.effect.encode()))
@@ -167,7 +162,14 @@ def parse_disclosed(headers: Headers) -> DisclosureAttributes:
 @lru_cache(maxsize=4_096)
 def format_time(instant: int) -> str:
     """Return `instant` (milliseconds) as RFC 3339 in UTC, always with three decimals."""
-    return moment_of(instant).strftime("%Y-%m-%dT%H:%M:%S") + f".{instant % 1000:03d}Z"
+    day, rest = divmod(instant, 86_400_000)
+    minutes, millis = divmod(rest, 60_000)
+    return f"{_day_text(day)}T{minutes // 60:02d}:{minutes % 60:02d}:{millis // 1000:02d}.{millis % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1_024)
+def _day_text(day: int) -> str:
+    return day_date(day).isoformat()
 
 
 def parse_time(text: str) -> int:
@@ -186,6 +188,12 @@ def parse_time(text: str) -> int:
 _AVRO_BYTES: Final = AVRO.encode()
 
 
+@lru_cache(maxsize=4_096)
+def _disclosed_common(event_id: str, party: str, event_type: str, time: int) -> tuple[tuple[str, bytes], ...]:
+    """What the records of one event have in common, whoever gets them."""
+    return tuple(_common_headers(event_id, f"urn:party:{party}", event_type, time))
+
+
 def _common_headers(event_id: str, source: str, event_type: str, time: int) -> list[tuple[str, bytes]]:
     return [
         ("ce_specversion", b"1.0"),
@@ -197,11 +205,25 @@ def _common_headers(event_id: str, source: str, event_type: str, time: int) -> l
 
 
 def _link_headers(corrects: str | None, correlation: str | None, causation: str | None) -> list[tuple[str, bytes]]:
+    if corrects is None and correlation is None and causation is None:
+        return []
     links = zip(_OPTIONAL, (corrects, correlation, causation), strict=True)
     return [(name, value.encode()) for name, value in links if value is not None]
 
 
 def _ce_headers(headers: Headers, known: frozenset[str]) -> dict[str, str]:
+    """The headers that are ours, as text; raise `Refused` for one that is malformed, doubled or unknown."""
+    found = dict(headers)
+    # The usual case, in a few steps: all known, all short, all ASCII. Anything else is looked at one by one.
+    if len(found) == len(headers) and found.keys() <= _ALL_KNOWN and set(map(type, found.values())) <= _BYTES_ONLY:
+        together = _BETWEEN.join(found.values())
+        texts = together.decode("ascii", "replace").split(_BETWEEN_TEXT)
+        if together.isascii() and len(texts) == len(found) and max(map(len, texts)) <= HEADER_VALUE_BYTES_MAX:
+            return dict(zip(found, texts, strict=True))
+    return _ce_headers_one_by_one(headers, known)
+
+
+def _ce_headers_one_by_one(headers: Headers, known: frozenset[str]) -> dict[str, str]:
     if len(headers) > HEADERS_COUNT_MAX:
         raise _bad("headers", f"send at most {HEADERS_COUNT_MAX}")
     found: dict[str, str] = {}
@@ -218,6 +240,10 @@ def _ce_headers(headers: Headers, known: frozenset[str]) -> dict[str, str]:
 
 
 _HUB_HEADERS: Final = frozenset((HUB_SEQ, HUB_EFFECT, HUB_DECISION))
+_ALL_KNOWN: Final = _PUBLISHED | _HUB_HEADERS | {CONTENT_TYPE}
+_BETWEEN: Final = b"\x00"
+_BYTES_ONLY: Final = frozenset({bytes})
+_BETWEEN_TEXT: Final = _BETWEEN.decode("ascii")
 _HEADER_NAME: Final = re.compile(r"ce_[A-Za-z0-9_]{1,40}")
 
 

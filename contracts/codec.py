@@ -14,10 +14,9 @@ From here: arrival (decode), disclosure (encode the disclosed form), producers a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import fastavro
 
@@ -36,8 +35,7 @@ _read: Final[Callable[..., Any]] = fastavro.schemaless_reader
 _write: Final[Callable[..., None]] = fastavro.schemaless_writer
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """One decoded value. `payload` has every field of the schema; `body` is the Avro without its frame."""
 
     schema_id: int
@@ -69,6 +67,15 @@ class RecordCodec:
             raise InvalidFact("value", problem, "check it with `contracts.models` first") from None
         return buffer.getvalue()
 
+    def encode_trusted(self, values: Mapping[str, Any]) -> bytes:
+        """Return the bytes of `values` that need no check: decoded before, or built by our own typed code.
+
+        A key may be missing where the schema has a default.
+        """
+        buffer = BytesIO()
+        _write(buffer, self._schema, values)
+        return buffer.getvalue()
+
     def decode(self, body: bytes) -> dict[str, Any]:
         """Return the values in trusted `body`, which this codec wrote; no canonical check."""
         values: dict[str, Any] = _read(BytesIO(body), self._schema, None)
@@ -76,9 +83,7 @@ class RecordCodec:
 
     def is_exact(self, values: Mapping[str, Any], body: bytes) -> bool:
         """Whether `values`, just decoded from `body`, encode to the same bytes; raises what the library raises."""
-        buffer = BytesIO()
-        _write(buffer, self._schema, values)
-        return buffer.getvalue() == body
+        return self.encode_trusted(values) == body
 
 
 class Codec:
@@ -93,6 +98,11 @@ class Codec:
         """Return `payload` as framed bytes. Raises `KeyError` for an unknown id, `InvalidFact` for a misfit."""
         body = self._codec(schema_id).encode(payload)
         return self._frames[schema_id] + body
+
+    def encode_trusted(self, schema_id: int, payload: Mapping[str, Any]) -> bytes:
+        """Return `payload`, cut from one that was decoded here, as framed bytes; absent fields may be missing."""
+        codec = self._codec(schema_id)
+        return self._frames[schema_id] + codec.encode_trusted(payload)
 
     def frame(self, schema_id: int, body: bytes) -> bytes:
         """Return a stored `body` as framed bytes."""

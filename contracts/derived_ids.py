@@ -31,7 +31,11 @@ def require_secret(secret: bytes, name: str) -> None:
 def derived_id(secret: bytes, *parts: str) -> str:
     """Return the UUIDv8 of `parts` under `secret`, as lower-case text."""
     message = b"".join(len(data).to_bytes(4, "big") + data for data in (part.encode() for part in parts))
-    digits = hmac.digest(secret, message, hashlib.sha256).hex()
+    return uuid_of(hmac.digest(secret, message, hashlib.sha256).hex())
+
+
+def uuid_of(digits: str) -> str:
+    """Return 32 or more hexadecimal `digits` of a keyed hash as a UUIDv8, lower case."""
     variant = _VARIANT_DIGIT[digits[16]]
     return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 

@@ -102,7 +102,7 @@ class EventType:
     control: bool = False
     """A record of the hub to itself (`in.hub.v1`): never a fact of a case, never disclosed."""
 
-    @property
+    @cached_property
     def ce_type(self) -> str:
         """The CloudEvents type: reverse DNS, the version last."""
         return f"org.casehub.{self.area}.{self.name}.v{self.version}"
@@ -118,11 +118,11 @@ class EventType:
 
     def anchor_bit(self, payload: Mapping[str, Any]) -> int:
         """The anchor category of one fact as a mask; no bit (so: shown to nobody) for an unknown domain or `NEVER`."""
-        if self.anchor == DOMAIN:
-            return domain_bit(payload.get("domain"))
-        if self.anchor == NEVER:
-            return NO_CATEGORY
-        return BIT[Category(self.anchor)]
+        return domain_bit(payload.get("domain")) if self.anchor == DOMAIN else self._fixed_anchor_bit
+
+    @cached_property
+    def _fixed_anchor_bit(self) -> int:
+        return NO_CATEGORY if self.anchor in (DOMAIN, NEVER) else BIT[Category(self.anchor)]
 
     def categories_in(self, payload: Mapping[str, Any]) -> int:
         """The mask of categories that one fact has something in: present fields, list items by their domain.

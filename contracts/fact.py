@@ -10,14 +10,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from contracts.event_types import EventType
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One stated event with its two hub-relevant clocks (`occurred_at`, `recorded_at`, both milliseconds)."""
 
     event_id: str
@@ -34,8 +32,7 @@ class Fact:
         return (self.occurred_at, self.recorded_at, self.event_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(NamedTuple):
     """All that a decision asks of one fact; kept for every fact of a case while its payload stays encrypted.
 
     `anchor` and `categories` are category masks. `references` holds the few payload fields that rules read

@@ -20,7 +20,7 @@ from contracts.civil_time import format_local, parse_local, zone_of
 from contracts.failures import CallerFailure, DamagedStore, NotFound
 from contracts.parties import PartyRegistry
 from deploy.options import world_option
-from deploy.stores import case_of, opened_stores, records_of
+from deploy.stores import case_of, opened_stores, records_of, store_of
 from deploy.world import World
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
@@ -75,20 +75,26 @@ def explain(case_id: str, event: str, party: str, known_at: str | None, as_json:
 
     EVENT is `<party>/<ce_id>`, or the ce_id alone.
     """
-    world = World.open(directory)
+    explained, zone = explanation_of(World.open(directory), case_id, event, party, known_at)
+    if as_json:
+        click.echo(json.dumps(explanation_values(explained, zone), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(explanation_lines(explained, zone)))
+
+
+def explanation_of(
+    world: World, case_id: str, event: str, party: str, known_at: str | None = None
+) -> tuple[Explanation, ZoneInfo]:
+    """Explain what `party` sees of `event`, as of local time `known_at` or as of now; with the case's time zone."""
     if party not in world.registry:
         raise NotFound(f"party `{party}` is not in the registry of this world")
     with opened_stores(world) as stores:
         records = records_of(stores, case_id)
-        clock = max(store.head().clock for store in stores)
+        clock = store_of(stores, case_id).head().clock
     replayed, zone = _replayed(records, case_id, world.registry, known_at, None)
     at = _local(known_at, zone) if known_at else clock
     policies = policies_for(world.registry)
-    explained = explain_decision(replayed, event, party, at, policies, reader_for(policies))
-    if as_json:
-        click.echo(json.dumps(_explanation_values(explained, zone), indent=2, ensure_ascii=False))
-    else:
-        click.echo("\n".join(explanation_lines(explained, zone)))
+    return explain_decision(replayed, event, party, at, policies, reader_for(policies)), zone
 
 
 def _replayed(
@@ -119,9 +125,19 @@ def _fact_lines(fact: ReplayedFact, zone: ZoneInfo) -> list[str]:
     late = f"  (recorded late, {format_local(fact.recorded_at, zone)})" if fact.is_late else ""
     lines = [f"{format_local(fact.occurred_at, zone)}  {fact.event_type}  by {fact.party}{state}{late}"]
     lines.append(f"    event {fact.event_id}")
-    lines += [f"    {name}: {value}" for name, value in _field_values(fact, zone).items()]
+    lines += [f"    {name}: {_value_text(value)}" for name, value in _field_values(fact, zone).items()]
     lines += [f"    {_telling_text(telling, zone)}" for telling in fact.tellings]
     return lines
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "; ".join(_value_text(item) for item in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_value_text(part)}" for name, part in value.items())
+    return str(value)
 
 
 def _telling_text(telling: Telling, zone: ZoneInfo) -> str:
@@ -182,7 +198,8 @@ def explanation_lines(explained: Explanation, zone: ZoneInfo) -> list[str]:
     return lines
 
 
-def _explanation_values(explained: Explanation, zone: ZoneInfo) -> dict[str, object]:
+def explanation_values(explained: Explanation, zone: ZoneInfo) -> dict[str, object]:
+    """Return an explanation as plain values."""
     return {
         "event_id": explained.event_id,
         "event_type": explained.event_type,

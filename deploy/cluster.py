@@ -54,6 +54,14 @@ def opened_cluster() -> Iterator[tuple[KafkaConnection, Path]]:
                 yield kafka.admin, directory
 
 
+def deployer_connection() -> KafkaConnection:
+    """The deployer's connection to the cluster that `HUB_KAFKA` names; raise `BadSetting` where it names none."""
+    settings = _settings()
+    if not settings.kafka:
+        raise BadSetting("`HUB_KAFKA` is not set: expected the cluster to work on; `hub dev kafka` starts one")
+    return _connection(settings)
+
+
 def _settings() -> ClusterSettings:
     try:
         return ClusterSettings()

@@ -12,14 +12,16 @@ import sys
 import click
 
 from contracts.failures import Failure
+from deploy.benchmark.command import bench
 from deploy.case_command import case, explain
 from deploy.contracts_command import contracts
-from deploy.demo import demo
+from deploy.demonstration import demo
 from deploy.dev import dev
 from deploy.identity_wiring import identity
 from deploy.parked_command import parked
 from deploy.scenario.command import scenario
 from deploy.view_command import view
+from deploy.world_command import world_group
 
 
 @click.group()
@@ -28,7 +30,7 @@ def hub() -> None:
     """The inter-agency data exchange hub: who may see what of a case, sent, taken back, and proved."""
 
 
-for command in (case, contracts, demo, dev, explain, identity, parked, scenario, view):
+for command in (bench, case, contracts, demo, dev, explain, identity, parked, scenario, view, world_group):
     hub.add_command(command)
 
 
@@ -37,5 +39,6 @@ def main() -> None:
     try:
         hub(prog_name="hub")
     except Failure as failure:
-        click.echo(f"error: {failure}", err=True)
+        # A library's words inside a message may have lines of their own.
+        click.echo(f"error: {' '.join(str(failure).split())}", err=True)
         sys.exit(1)

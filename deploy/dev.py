@@ -19,6 +19,8 @@ from deploy.kafka.node_state import write_private
 from deploy.local_kafka import LocalKafka
 
 CLIENT_FILE: Final = "client.json"
+PASSWORD_FILE: Final = "deployer-password"
+SETTINGS_FILE: Final = "cluster.env"
 
 
 @click.group()
@@ -34,7 +36,13 @@ def dev() -> None:
     show_default=True,
     help="Where data, ports and passwords stay between runs.",
 )
-@click.option("--tuned-for", type=click.Choice(get_args(TunedFor)), default="tests", show_default=True)
+@click.option(
+    "--tuned-for",
+    type=click.Choice(get_args(TunedFor)),
+    default="tests",
+    show_default=True,
+    help="What the broker's memory and garbage collector are chosen for.",
+)
 def kafka(state: Path, tuned_for: TunedFor) -> None:
     """Run the local Kafka in the foreground until Ctrl-C."""
     stop = threading.Event()
@@ -42,9 +50,9 @@ def kafka(state: Path, tuned_for: TunedFor) -> None:
         signal.signal(number, lambda _number, _frame: stop.set())
     with LocalKafka(state, tuned_for=tuned_for) as broker:
         click.echo(f"bootstrap: {broker.bootstrap}")
-        click.echo(
-            f"credentials of the deployer (makes topics, users, rights): {_write_client_file(state, broker.admin)}"
-        )
+        client, settings = _write_client_files(state, broker.admin)
+        click.echo(f"credentials of the deployer (makes topics, users, rights): {client}")
+        click.echo(f"the same as settings, for the shell: {settings}")
         click.echo(f"log: {broker.log_file}")
         click.echo("Ctrl-C stops it")
         while not stop.wait(0.5):
@@ -52,9 +60,10 @@ def kafka(state: Path, tuned_for: TunedFor) -> None:
                 raise click.ClickException(f"the broker ended by itself: see `{broker.log_file}`")
 
 
-def _write_client_file(state: Path, connection: KafkaConnection) -> Path:
-    """Keep what a client needs in a private file; a password is not for the screen."""
-    file = state.resolve() / CLIENT_FILE
+def _write_client_files(state: Path, connection: KafkaConnection) -> tuple[Path, Path]:
+    """Keep what clients need in private files, as JSON and as settings; a password is not for the screen."""
+    directory = state.resolve()
+    client, password, settings = (directory / name for name in (CLIENT_FILE, PASSWORD_FILE, SETTINGS_FILE))
     options = {
         "bootstrap": connection.bootstrap,
         "security_protocol": connection.security_protocol,
@@ -62,5 +71,7 @@ def _write_client_file(state: Path, connection: KafkaConnection) -> Path:
         "user": connection.user,
         "password": connection.password,
     }
-    write_private(file, json.dumps(options, indent=1))
-    return file
+    write_private(client, json.dumps(options, indent=1))
+    write_private(password, connection.password)
+    write_private(settings, f"HUB_KAFKA={connection.bootstrap}\nHUB_DEPLOYER_PASSWORD_FILE={password}\n")
+    return client, settings

@@ -93,6 +93,11 @@ class HubProcess:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def process_id(self) -> int | None:
+        """The worker's process, `None` while there is none."""
+        return self._process.pid if self._process is not None else None
+
     def start(self) -> None:
         """Start the worker and wait until it serves metrics; raise `SetupFailure` with its last words if it ends."""
         self._address_file.unlink(missing_ok=True)

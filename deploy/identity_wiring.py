@@ -25,4 +25,4 @@ def _visibility_of(world: World) -> SeesSomething:
 
 
 identity: click.Group = identity_group(chosen_world, _visibility_of)
-"""The group `hub identity`; its world is `HUB_WORLD`, or where the demo leaves its own."""
+"""The group `hub identity`; its world is `HUB_WORLD_DIRECTORY`, or where the demo leaves its own."""

@@ -14,15 +14,15 @@ DEFAULT_WORLD = Path(".state/demo/world")
 world_option = click.option(
     "--world",
     "directory",
-    envvar="HUB_WORLD",
+    envvar="HUB_WORLD_DIRECTORY",
     default=DEFAULT_WORLD,
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
     help="The world's directory.",
 )
-"""`--world`, or `HUB_WORLD`, or where the demo leaves its world; gives the command a `directory`."""
+"""`--world`, or `HUB_WORLD_DIRECTORY`, or where the demo leaves its world; gives the command a `directory`."""
 
 
 def chosen_world() -> World:
-    """The world that `HUB_WORLD` names, else the demo's; for commands without the option."""
-    return World.open(Path(os.environ.get("HUB_WORLD") or DEFAULT_WORLD))
+    """The world that `HUB_WORLD_DIRECTORY` names, else the demo's; for commands without the option."""
+    return World.open(Path(os.environ.get("HUB_WORLD_DIRECTORY") or DEFAULT_WORLD))

@@ -92,7 +92,7 @@ def list_parked(party: str | None, show_all: bool, as_json: bool, directory: Pat
 @parked.command("show")
 @click.argument("party")
 @click.argument("number", type=int)
-@click.option("--shard", type=int, default=0, show_default=True)
+@click.option("--shard", type=int, default=0, show_default=True, help="The shard whose list holds the number.")
 @world_option
 def show(party: str, number: int, shard: int, directory: Path) -> None:
     """Show why record NUMBER of PARTY was refused and what mends it."""
@@ -103,7 +103,7 @@ def show(party: str, number: int, shard: int, directory: Path) -> None:
 @parked.command("retry")
 @click.argument("party")
 @click.argument("number", type=int)
-@click.option("--shard", type=int, default=0, show_default=True)
+@click.option("--shard", type=int, default=0, show_default=True, help="The shard whose list holds the number.")
 @world_option
 def retry(party: str, number: int, shard: int, directory: Path) -> None:
     """Send record NUMBER of PARTY through the gate again, and say what became of it."""
@@ -132,7 +132,9 @@ def retry_parked(world: World, party: str, number: int, shard: int) -> str:
 
 
 def parked_lines(world: World, party: str | None = None) -> list[ParkedLine]:
-    """Every parked record of a world, or of one party in it."""
+    """Every parked record of a world, or of one party in it; raise `NotFound` for a party that it has not."""
+    if party and party != HUB_PARTY and party not in world.registry:
+        raise NotFound(f"party `{party}` is not in the registry of this world")
     parties = [party] if party else [HUB_PARTY, *world.registry.parties]
     lines: list[ParkedLine] = []
     with opened_stores(world) as stores:

@@ -45,9 +45,14 @@ def opened_stores(world: World) -> Iterator[list[SQLiteShardReader]]:
 
 def records_of(stores: list[SQLiteShardReader], case_id: str) -> list[CaseRecord]:
     """All records of a case; raise `NotFound` where no shard has it."""
+    return list(store_of(stores, case_id).case_records(case_id))
+
+
+def store_of(stores: list[SQLiteShardReader], case_id: str) -> SQLiteShardReader:
+    """The store of the shard in which a case lies; raise `NotFound` where no shard has it."""
     for store in stores:
-        if records := list(store.case_records(case_id)):
-            return records
+        if next(store.case_records(case_id), None) is not None:
+            return store
     raise NotFound("no shard has this case: give the case id that `hub case find` prints for a party's key")
 
 

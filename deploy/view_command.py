@@ -17,6 +17,7 @@ from consumers.store import PartyStore, store_path
 from consumers.wording import LANGUAGES, wording
 from contracts.civil_time import ZONE_OF_JURISDICTION, zone_of
 from contracts.failures import NotFound
+from deploy.options import world_option
 from deploy.world import World
 
 
@@ -28,14 +29,7 @@ def view() -> None:
 @view.command("show")
 @click.argument("party_id", metavar="PARTY")
 @click.argument("key", required=False)
-@click.option(
-    "--world",
-    "directory",
-    envvar="HUB_WORLD",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The world's directory.",
-)
+@world_option
 @click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Words for people.")
 @click.option(
     "--jurisdiction",

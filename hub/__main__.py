@@ -17,7 +17,7 @@ import time
 
 from contracts.failures import Failure, TransportFailure
 from hub.settings import load_settings
-from hub.wiring import Worker, open_worker
+from hub.wiring import Worker, open_worker, spare_the_collector
 
 RETRY_SECONDS = 1.0
 
@@ -27,11 +27,14 @@ log = logging.getLogger("hub")
 def main() -> int:
     """Run until told to stop; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("kafka").setLevel(logging.WARNING)  # it tells every connection at INFO
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run(open_worker(load_settings()), stop)
+        worker = open_worker(load_settings())
+        spare_the_collector()
+        run(worker, stop)
     except Failure as failure:
         log.error("the worker stops: %s", failure)
         return 1

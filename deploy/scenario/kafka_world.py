@@ -5,7 +5,7 @@ Rules:
 - Records carry their own time: a played world's topics take it and keep them.
 - `settle` waits for the store's positions to reach what was published, for nothing to be due, and for every
   subscription to have applied the last number given out. A hub that ended is reported, not waited for.
-- Everything made for the world is taken off the cluster when it is closed.
+- Everything made for the world is taken off the cluster when it is closed; its directory stays, for readers.
 
 The cluster is handed in as its deployer's connection.
 """
@@ -131,6 +131,11 @@ class KafkaWorld:
             secret = secrets.token_bytes(SECRET_BYTES)
             self._publishers[party] = Publisher(party, transport, secret, system="scenario", names=names)
         return self._publishers[party]
+
+    @property
+    def case_id(self) -> str:
+        """The citizen's case: known to the hub and its auditors, to no party."""
+        return self._case_id
 
     def key(self, party: str) -> str:
         """See `World.key`."""

@@ -2,6 +2,7 @@
 
 Rules:
 - In order of recorded time: tick to an instant, wait, publish that instant's records, wait, compare its `X` lines.
+- `steps` yields after each instant, so that whoever plays can look at the world there; `play` runs through.
 - The citizen is enrolled a day before the first instant.
 - Events are recorded at `rec=` or, without it, when they occurred: the record's own timestamp says so.
 - An event about no citizen (`AnonymousOutreachCounted`) is checked but enters no timeline, so it is not published.
@@ -12,7 +13,7 @@ From `expansion`, through a `World`, to `comparison`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,19 +39,42 @@ class Outcome:
     parked: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The world has reached `at`: all that was stated then is published and settled, and `views` are compared.
+
+    `done` of `total` instants are played.
+    """
+
+    at: int
+    views: tuple[ViewComparison, ...]
+    done: int
+    total: int
+
+
 def play(playbook: Playbook, world: World, progress: Progress | None = None) -> Outcome:
     """Play `playbook` in `world`, which must be new, and return what came of it."""
-    scenario = playbook.scenario
+    views: list[ViewComparison] = []
+    for step in steps(playbook, world):
+        views += step.views
+        if progress:
+            progress(step.done, step.total)
+    return outcome_of(playbook, world, views)
+
+
+def steps(playbook: Playbook, world: World, stops: Iterable[int] = ()) -> Iterator[Step]:
+    """Play `playbook` in `world`, which must be new, instant by instant; `stops` are instants to look around at."""
     published = _published(playbook)
     instants = sorted(
-        {statement.event.recorded_at for statement in published} | {each.at for each in scenario.expectations}
+        {statement.event.recorded_at for statement in published}
+        | {each.at for each in playbook.scenario.expectations}
+        | set(stops)
     )
     terms = terms_in(world, playbook)
-    views: list[ViewComparison] = []
     if instants:
         world.tick(instants[0] - DAY_MS)
         world.settle()
-        world.enrol(scenario, instants[0] - DAY_MS)
+        world.enrol(playbook.scenario, instants[0] - DAY_MS)
         world.settle()
     for done, instant in enumerate(instants, start=1):
         world.tick(instant)
@@ -60,11 +84,13 @@ def play(playbook: Playbook, world: World, progress: Progress | None = None) -> 
             _publish(world, playbook, statement)
         if due:
             world.settle()
-        views += _compare_at(world, terms, instant)
-        if progress:
-            progress(done, len(instants))
-    views.sort(key=lambda view: view.line)
-    return Outcome(scenario.id, tuple(views), tuple(_parked(world, terms)))
+        yield Step(instant, tuple(_compare_at(world, terms, instant)), done, len(instants))
+
+
+def outcome_of(playbook: Playbook, world: World, views: Iterable[ViewComparison]) -> Outcome:
+    """Return what came of a play that has reached its end, given the views compared on the way."""
+    ordered = sorted(views, key=lambda view: view.line)
+    return Outcome(playbook.scenario.id, tuple(ordered), tuple(_parked(world, terms_in(world, playbook))))
 
 
 def terms_in(world: World, playbook: Playbook) -> Terms:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from contracts.parties import PartyRegistry
@@ -63,7 +63,7 @@ def _told(deck: Deck, at: int, draw: random.Random) -> Mapping[str, Mapping[str,
     case.fold(deck.enrolled, deck.reader)
     rights: Rights | None = None
     for left, record in zip(reversed(range(len(known))), known, strict=True):
-        placed = replace(record, originator_version=case.version + 1)
+        placed = record._replace(originator_version=case.version + 1)
         case.admit(placed, fact_recorded(record, deck.reader), deck.reader)
         if left == 0 or draw.randrange(SETTLE_ONE_IN) == 0:
             rights = _settle(case, rights, at, deck.policy)

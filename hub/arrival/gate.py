@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from contracts.cloudevents import Attributes, parse_attributes
 from contracts.codec import Codec
@@ -37,10 +36,10 @@ CLOCK_SKEW_MS_MAX: Final = 60_000
 """How far an agency's clock may be ahead of the broker's before its fact counts as in the future."""
 
 PUBLISHED: Final = "published"
+_USE_THE_PSEUDONYM: Final = "use the pseudonym that the hub gave this party for the citizen"
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A record that is sound in itself, whoever it is about."""
 
     party: str
@@ -110,18 +109,23 @@ def _check_who(attributes: Attributes, event_type: EventType, party: Party) -> N
         )
 
 
-def key_of(record: InputRecord, partitions: int) -> str:
-    """Return the key of `record`, or raise `Refused` where it is none or lies on another partition."""
+def key_of(record: InputRecord) -> str:
+    """Return the key of `record`, or raise `Refused` where it cannot be a pseudonym."""
     key = record.key or b""
     if not key or len(key) > KEY_BYTES_MAX or not key.isascii():
-        raise Refused(Reason.UNKNOWN_KEY, "key", "use the pseudonym that the hub gave this party for the citizen")
-    if partition_of(key, partitions) != record.partition:
-        raise Refused(
-            Reason.WRONG_PARTITION,
-            "partition",
-            "partition by murmur2 of the key (librdkafka: `partitioner=murmur2_random`)",
-        )
+        raise Refused(Reason.UNKNOWN_KEY, "key", _USE_THE_PSEUDONYM)
     return key.decode("ascii")
+
+
+def unknown_key(key: str, partition: int, partitions: int) -> Refused:
+    """Return why no case is behind `key` on `partition`: it lies elsewhere, or it is nobody's.
+
+    Only an unknown key needs this: a known one was issued for the shard that knows it.
+    """
+    if partition_of(key.encode("ascii"), partitions) != partition:
+        fix = "partition by murmur2 of the key (librdkafka: `partitioner=murmur2_random`)"
+        return Refused(Reason.WRONG_PARTITION, "partition", fix)
+    return Refused(Reason.UNKNOWN_KEY, "key", _USE_THE_PSEUDONYM)
 
 
 def digest_of(statement: Statement, case_id: str, secret: bytes) -> bytes:

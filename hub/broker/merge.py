@@ -100,26 +100,37 @@ class Merge:
 
     def take(self, limit: int) -> list[InputRecord]:
         """Give out up to `limit` records in order; none while an input is waited for."""
-        if self.waited_for:
-            return []
         taken: list[InputRecord] = []
+        if self.waited_for:
+            return taken
         heads = [head for known in self._inputs.values() for head in self._head(known)]
         heapq.heapify(heads)
         while heads and len(taken) < limit:
-            _, _, topic = heads[0]
+            _, _, topic = heapq.heappop(heads)
             known = self._inputs[topic]
-            record = known.hand.popleft()
-            known.hand_bytes -= _size(record)
-            known.given_to = record.offset + 1
-            taken.append(record)
+            self._take_run(known, topic, heads[0] if heads else None, limit, taken)
             if known.waited_for:
                 break
             for head in self._head(known):
-                heapq.heapreplace(heads, head)
-                break
-            else:
-                heapq.heappop(heads)
+                heapq.heappush(heads, head)
         return taken
+
+    def _take_run(
+        self, known: _Input, topic: str, other: tuple[int, bool, str] | None, limit: int, taken: list[InputRecord]
+    ) -> None:
+        """Give out the run of one input's records that come before every other input's next one."""
+        hand, cut, is_other = known.hand, known.cut, topic != self._first_topic
+        given = size = 0
+        room = limit - len(taken)
+        while hand and given < room and hand[0].offset < cut:
+            if other is not None and (hand[0].timestamp, is_other, topic) > other:
+                break
+            record = hand.popleft()
+            size += _size(record)
+            given += 1
+            taken.append(record)
+        known.hand_bytes -= size
+        known.given_to = taken[-1].offset + 1
 
     def _head(self, known: _Input) -> Iterable[tuple[int, bool, str]]:
         """The place of an input's next record in the order; nothing where none is below the cut."""

@@ -2,8 +2,9 @@
 
 Rules:
 - Inputs are read from positions that the store holds, never from the broker's committed offsets.
-- Records of all inputs come merged by (timestamp, topic, offset), the hub's own input first at equal times. While an input has records before its end
-  offset and none in hand, nothing is given out: naive order would stamp half of them late.
+- Records of all inputs come merged by (timestamp, topic, offset), the hub's own input first at equal times. While an
+  input has records before its end offset and none in hand, nothing is given out: naive order would stamp half of
+  them late.
 - A number counts as sent only when the broker has confirmed that very record. Per party in order; a party that
   cannot be reached waits alone.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
 Positions = Mapping[str, int]
@@ -32,8 +33,7 @@ class InputRecord:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRecord:
+class OutputRecord(NamedTuple):
     """One record for one party's topic. `number` is the party's dense number in this shard."""
 
     party: str

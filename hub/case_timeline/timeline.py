@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts.catalogue import Catalogue
 from contracts.categories import Category
@@ -31,19 +31,16 @@ CORRECTED: Final = "corrected"
 RETRACTED: Final = "retracted"
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineFact:
-    """A fact on the timeline: its place (`version`), its outline, and its Avro body to cut from."""
+class TimelineFact(NamedTuple):
+    """A fact on the timeline: how it is stored, and its outline."""
 
-    version: int
+    record: FactRecorded
     outline: Outline
-    recorded_at: int
-    corrects: str | None
-    schema_id: int
-    body: bytes
-    published_at: int
-    correlation: str | None
-    causation: str | None
+
+    @property
+    def version(self) -> int:
+        """Its place on the case's stream."""
+        return self.record.originator_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +106,7 @@ class CaseTimeline:
         """Take in a fact whose payload is at hand; `record` is how it is stored."""
         self.version = record.originator_version
         event_type = reader.catalogue.event_types[fact.event_type]
-        self.facts[fact.event_id] = TimelineFact(
-            record.originator_version,
-            outline_of(fact, event_type),
-            fact.recorded_at,
-            fact.corrects,
-            record.schema_id,
-            record.value,
-            record.published_at,
-            record.correlation,
-            record.causation,
-        )
+        self.facts[fact.event_id] = TimelineFact(record, outline_of(fact, event_type))
         self.event_at[record.originator_version] = fact.event_id
         if fact.event_type in reader.gate_types:
             self.gate_facts[fact.event_id] = fact
@@ -190,21 +177,30 @@ class CaseTimeline:
         return event_type is None or entry.outline.event_type == event_type
 
     def consent_known_to(self, consent_id: str, party: str) -> bool:
-        """Whether `party` collected the consent, stated it, or is named in it."""
-        for fact in self.live_gate_facts():
-            payload = fact.payload
-            if fact.event_type == "ConsentGiven" and payload["consentId"] == consent_id:
-                named = {fact.party, payload["collectedBy"], *payload["sources"], *payload["recipients"]}
-                if party in named:
-                    return True
-        return False
+        """Whether the consent is given, and `party` collected it, stated it or was ever named in it."""
+        scopes = [
+            fact
+            for fact in self.live_gate_facts()
+            if fact.event_type in ("ConsentGiven", "ConsentAmended") and fact.payload["consentId"] == consent_id
+        ]
+        named = {
+            name
+            for fact in scopes
+            for name in (
+                fact.party,
+                fact.payload["collectedBy"],
+                *fact.payload["sources"],
+                *fact.payload["recipients"],
+            )
+        }
+        return party in named and any(fact.event_type == "ConsentGiven" for fact in scopes)
 
     def victim_of(self, event_id: str) -> str | None:
         """The event that this one corrects or retracts."""
         entry = self.facts[event_id]
         if entry.outline.event_type == RETRACTION:
             return event_id_of(entry.outline.party, entry.outline.references["targetEventId"])
-        return entry.corrects
+        return entry.record.corrects
 
     def weight(self) -> int:
         """How many facts are held, for the bound of the cache."""

@@ -14,7 +14,7 @@ A decider belongs to one policy and one standing; it compiles what it is asked f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -60,6 +60,7 @@ class Decider:
         self.policy, self.standing = policy, standing
         self._who: dict[str, frozenset[str]] = {}
         self._tables: dict[tuple[str, str, str], tuple[Opening, ...]] = {}
+        self._alike: dict[tuple[str, str, int, int], tuple[int, Mapping[str, Shown]]] = {}
         self._candidates: dict[tuple[str, str], frozenset[str]] = {}
         self._closed: dict[str, int] = {}
         self._grants = tuple(
@@ -70,6 +71,38 @@ class Decider:
             for grant in rule.grants
             if self.holds(grant.conditions)
         )
+
+    def decided(self, outline: Outline) -> Mapping[str, Shown]:
+        """Return who may see what of the fact behind `outline`; nobody with nothing.
+
+        Facts of one kind, alike in all that the tables ask, are decided once.
+        """
+        kind = (outline.party, outline.event_type, outline.categories, outline.anchor)
+        known = self._alike.get(kind)
+        if known is not None and outline.occurred_at >= known[0]:
+            return known[1]
+        candidates = self.candidates(outline)
+        decided = {party: shown for party in candidates if (shown := self.shown(outline, party))}
+        since = self._alike_since(outline, candidates)
+        if since is not None and outline.occurred_at >= since:
+            self._alike[kind] = (since, decided)
+        return decided
+
+    def _alike_since(self, outline: Outline, candidates: frozenset[str]) -> int | None:
+        """Return from when on facts of this kind are all decided alike; `None` where each is judged on its own."""
+        if outline.anchor == _CO or self._named_in(outline.event_type):
+            return None
+        since = 0
+        for receiver in candidates:
+            for opening in self._table(outline.party, outline.event_type, receiver):
+                if opening.tests or opening.limit is not None:
+                    return None
+                since = max(since, opening.not_before or 0)
+        return since
+
+    def _named_in(self, event_type: str) -> bool:
+        """Whether a rule asks whom events of this type name."""
+        return any(grant.named_by is not None and _about(grant, event_type) for _, grant in self._grants)
 
     def shown(self, outline: Outline, receiver: str) -> Shown:
         """Return what `receiver` may see of the fact behind `outline`, by basis."""
@@ -117,12 +150,18 @@ class Decider:
             key = (outline.party, outline.event_type)
             standing_ones = self._candidates.get(key)
             if standing_ones is None:
-                standing_ones = self._candidates[key] = self._candidates_of(*key)
+                standing_ones = self._registered(self._candidates_of(*key) | {outline.party})
+                self._candidates[key] = standing_ones
             found = standing_ones
             for _, grant in self._grants:
                 if grant.named_by is not None and _about(grant, outline.event_type):
                     found |= NAMED_BY[grant.named_by](self.policy, self.standing, outline)
-        return frozenset(party for party in found | {outline.party} if party in self.policy.registry)
+            if found is standing_ones:
+                return found
+        return self._registered(found | {outline.party})
+
+    def _registered(self, parties: frozenset[str]) -> frozenset[str]:
+        return frozenset(party for party in parties if party in self.policy.registry)
 
     def closed(self, receiver: str) -> int:
         """Return the categories that never-rules close to `receiver` now; all of them for an unknown role."""

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final
 
 from contracts.cloudevents import DisclosureAttributes, disclosed_headers
-from contracts.derived_ids import derived_id
+from contracts.derived_ids import uuid_of
 from contracts.event_types import EventType
 from contracts.fact import ce_id_of, event_id_of
 from contracts.schema_ids import SchemaIds
@@ -31,7 +32,7 @@ RETRACTED: Final = "retracted"
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelopes:
     """Builds the records of one shard."""
 
@@ -40,6 +41,8 @@ class Envelopes:
     policies: Mapping[str, Policy]
     secret: bytes
     shard: int
+    _last_cut: tuple[str, int, frozenset[str]] | None = None
+    _last_form: bytes | None = None
 
     def record(
         self,
@@ -56,41 +59,55 @@ class Envelopes:
         `payload` is the fact's, where it is at hand; else it is decoded from the timeline.
         """
         entry = case.facts[event_id]
-        event_type = self.reader.catalogue.event_types[entry.outline.event_type]
-        value = None
-        if mask:
-            if payload is None:
-                payload = self.reader.codec.decode_body(entry.schema_id, entry.body)
-            value = self._form(case, event_type, payload, mask, party, own=party == entry.outline.party)
+        fact = entry.record
+        event_type = self.reader.catalogue.event_types[fact.event_type]
+        value = self._form(case, entry, event_type, party, mask, payload) if mask else None
+        corrects = fact.corrects
         attributes = DisclosureAttributes(
-            id=ce_id_of(event_id),
-            party=entry.outline.party,
-            type=event_type.ce_type,
-            time=entry.published_at,
-            number=number,
-            effect=DISCLOSED if value else RETRACTED,
-            decision=self.decision_reference(party, number),
-            corrects=ce_id_of(entry.corrects) if entry.corrects and _was_told(case, entry.corrects, party) else None,
-            correlation=_if_told(case, entry, entry.correlation, party),
-            causation=_if_told(case, entry, entry.causation, party),
+            ce_id_of(event_id),
+            fact.party,
+            event_type.ce_type,
+            fact.published_at,
+            number,
+            DISCLOSED if value else RETRACTED,
+            self.decision_reference(party, number),
+            ce_id_of(corrects) if corrects and _was_told(case, corrects, party) else None,
+            _if_told(case, entry, fact.correlation, party),
+            _if_told(case, entry, fact.causation, party),
         )
         return OutputRecord(party, number, key.encode("ascii"), value, disclosed_headers(attributes))
 
     def _form(
-        self, case: CaseTimeline, event_type: EventType, payload: Mapping[str, Any], mask: int, receiver: str, own: bool
+        self,
+        case: CaseTimeline,
+        entry: TimelineFact,
+        event_type: EventType,
+        receiver: str,
+        mask: int,
+        payload: Mapping[str, Any] | None,
     ) -> bytes | None:
         """The disclosed form as framed Avro; `None` where nothing may be shown, whatever the mask says."""
         if case.enrolled is None:
             return None
-        withheld = (
-            _NONE if own else self.policies[case.enrolled.jurisdiction].withheld_fields(event_type.name, receiver)
-        )
-        form = cut(event_type, payload, mask, withheld)
-        return None if form is None else self.reader.codec.encode(self.schema_ids.disclosed(event_type.name), form)
+        fact = entry.record
+        withheld = _NONE
+        if receiver != fact.party:
+            withheld = self.policies[case.enrolled.jurisdiction].withheld_fields(event_type.name, receiver)
+        this_cut = (fact.event_id, mask, withheld)
+        # Those who are told of one fact come one after the other, and most of them may see the same of it.
+        if this_cut != self._last_cut:
+            if payload is None:
+                payload = self.reader.codec.decode_body(fact.schema_id, fact.value)
+            form = cut(event_type, payload, mask, withheld)
+            schema_id = self.schema_ids.disclosed(event_type.name)
+            self._last_form = None if form is None else self.reader.codec.encode_trusted(schema_id, form)
+            self._last_cut = this_cut
+        return self._last_form
 
     def decision_reference(self, party: str, number: int) -> str:
         """Return the `hub_decision` of a number: the same on every sending, meaningless to its reader."""
-        return derived_id(self.secret, "decision", str(self.shard), party, str(number))
+        place = f"decision|{self.shard}|{party}|{number}".encode()
+        return uuid_of(blake2b(place, key=self.secret, digest_size=16).hexdigest())
 
 
 def _was_told(case: CaseTimeline, event_id: str, party: str) -> bool:

@@ -13,10 +13,11 @@ Pure. `hub.shard` hands in the case and the time, and stores what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts.civil_time import day_date
 from contracts.fact import Outline
@@ -46,8 +47,7 @@ class Rights:
         return self.standing_inputs == case.standing_inputs and (self.until is None or at < self.until)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What `party` may see of one fact now, where that differs from the newest decision."""
 
     event_id: str
@@ -61,6 +61,7 @@ class Change:
         return mask_of_shown(self.shown) != mask_of_shown(self.before)
 
 
+@lru_cache(maxsize=4_096)
 def mask_of_shown(shown: Shown) -> int:
     """Return the categories that `shown` opens, whatever the bases."""
     mask = 0
@@ -97,23 +98,27 @@ def differences(case: CaseTimeline, decider: Decider, event_ids: Iterable[str]) 
     return changes
 
 
-def _differences_of(case: CaseTimeline, decider: Decider, event_id: str) -> Iterator[Change]:
+def _differences_of(case: CaseTimeline, decider: Decider, event_id: str) -> list[Change]:
     fresh = decisions_on(case.facts[event_id].outline, case.dead.get(event_id), decider)
     told = case.told.get(event_id, NOBODY)
-    for party, shown in fresh.items():
-        before = told.get(party, NOTHING)
-        if shown != before:
-            yield Change(event_id, party, shown, before)
+    changes = [
+        Change(event_id, party, shown, told.get(party, NOTHING))
+        for party, shown in fresh.items()
+        if shown != told.get(party, NOTHING)
+    ]
     for party, before in told.items():
         if before and party not in fresh:
-            yield Change(event_id, party, NOTHING, before)
+            changes.append(Change(event_id, party, NOTHING, before))
+    return changes
 
 
-def decisions_on(outline: Outline, death: Death | None, decider: Decider) -> dict[str, Shown]:
-    """Return who may see what of one fact now; `death` is how it died, if it did."""
-    if death and death.how == CORRECTED:
+def decisions_on(outline: Outline, death: Death | None, decider: Decider) -> Mapping[str, Shown]:
+    """Return who may see what of one fact now, nobody with nothing; `death` is how it died, if it did.
+
+    The hub states facts too (reviews); it is no party of the registry and tells itself nothing.
+    """
+    if death is None:
+        return decider.decided(outline)
+    if death.how == CORRECTED or outline.party == HUB_PARTY:
         return {}
-    receivers = {outline.party} if death else decider.candidates(outline) | {outline.party}
-    # The hub states facts too (reviews); it tells itself nothing.
-    decided = {party: decider.shown(outline, party) for party in receivers if party != HUB_PARTY}
-    return {party: shown for party, shown in decided.items() if shown}
+    return {outline.party: decider.shown(outline, outline.party)}

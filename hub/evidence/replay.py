@@ -104,9 +104,9 @@ def _replayed(case: CaseTimeline, entry: TimelineFact, reader: Reader, tellings:
         outline.event_type,
         outline.party,
         outline.occurred_at,
-        entry.recorded_at,
+        entry.record.recorded_at,
         case.dead[outline.event_id].how if outline.event_id in case.dead else LIVE,
-        entry.corrects,
-        reader.codec.decode_body(entry.schema_id, entry.body),
+        entry.record.corrects,
+        reader.codec.decode_body(entry.record.schema_id, entry.record.value),
         tuple(tellings),
     )

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.failures import DamagedStore, NotFound, Refused
 from contracts.parties import Party, PartyRegistry
 from contracts.reasons import Reason
 from contracts.topics import HUB_PARTY, Names
-from hub.arrival.gate import Statement, digest_of, fact_of, is_repeat, key_of, place, read
+from hub.arrival.gate import Statement, digest_of, fact_of, is_repeat, key_of, place, read, unknown_key
 from hub.broker.ports import InputRecord
 from hub.case_timeline.timeline import RETRACTION, Reader
 from hub.shard.batch import Batch
@@ -34,8 +34,7 @@ RETRY_ADMITTED = "admitted"
 RETRY_PARKED_AGAIN = "parked_again"
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """One record with what the gate read from it, or why it was refused."""
 
     record: InputRecord
@@ -100,7 +99,7 @@ class Admission:
     def _examine(self, record: InputRecord, party: Party, recorded_at: int) -> Arrived:
         try:
             statement = read(record, party, recorded_at, self.reader.codec)
-            key = "" if statement.event_type.control else key_of(record, self.partitions)
+            key = "" if statement.event_type.control else key_of(record)
         except Refused as refused:
             return Arrived(record, party, recorded_at, None, "", refused)
         return Arrived(record, party, recorded_at, statement, key, None)
@@ -114,7 +113,7 @@ class Admission:
             return
         case_id = lookups.cases.get((one.party.id, one.key))
         if case_id is None:
-            raise Refused(Reason.UNKNOWN_KEY, "key", "use the pseudonym that the hub gave this party for the citizen")
+            raise unknown_key(one.key, one.record.partition, self.partitions)
         digest = digest_of(statement, case_id, self.cases.secret)
         if is_repeat(digest, lookups.digests.get(statement.event_id)):
             batch.duplicates += 1
@@ -181,15 +180,22 @@ class Admission:
     def _issue(self, case_id: str, party: str, key: str, lookups: Lookups, batch: Batch) -> None:
         if self.cases.get(case_id).timeline.enrolled is None:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "caseId", "enrol the citizen before a key is issued")
-        if lookups.cases.get((party, key), case_id) != case_id:
+        known = lookups.cases.get((party, key)) or self.store.cases_of([(party, key)]).get((party, key), case_id)
+        if known != case_id:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "key", "a pseudonym belongs to one case")
         lookups.cases[party, key] = batch.writes.keys[party, key] = case_id
 
     def _retry(self, party_id: str, number: int, lookups: Lookups, batch: Batch) -> None:
-        """Send a parked record through the gate again, at the shard clock of the retry."""
+        """Send a parked record through the gate again, at the shard clock of the retry; once, however often asked."""
+        if (party_id, number) in batch.resolved:
+            batch.duplicates += 1
+            return
         try:
             parked = self.store.parked_record(party_id, number)
         except NotFound as missing:
+            if number <= batch.after.parked.get(party_id, 0):
+                batch.duplicates += 1
+                return
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", str(missing)) from missing
         party = HUB if party_id == HUB_PARTY else self.registry[party_id]
         clock = batch.after.clock

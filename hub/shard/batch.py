@@ -61,6 +61,8 @@ class Batch:
     """Admitted facts per publishing party, for the metrics."""
     parked: dict[tuple[str, str], int] = field(default_factory=dict)
     """Parked records per (party, reason), for the metrics."""
+    resolved: set[tuple[str, int]] = field(default_factory=set)
+    """Parked records that this batch resolves, by (party, number): the store still holds them as open."""
 
     @classmethod
     def after_state(cls, state: ShardState, owner: str) -> Batch:
@@ -125,6 +127,7 @@ class Batch:
 
     def resolve(self, party: str, parked_version: int, outcome: str) -> None:
         """Record what became of a parked record."""
+        self.resolved.add((party, parked_version))
         version = self._next_parked(party)
         self.writes.records.append(
             ParkedResolved(parked_stream(party), version, parked_version, outcome, self.after.clock)

@@ -93,6 +93,10 @@ class Sending:
             unsent[party] = (count, now - since if count else 0.0)
         return unsent
 
+    def unsent_total(self) -> int:
+        """How many numbers are given out and not confirmed, over all parties."""
+        return sum(number - self.confirmed.get(party, 0) for party, number in self.assigned.items())
+
     def save_positions(self) -> None:
         """Store the send positions that have moved."""
         moved = {party: number for party, number in self.confirmed.items() if number != self._stored.get(party, 0)}

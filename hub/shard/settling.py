@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hub.broker.ports import OutputRecord
 from hub.disclosure.envelope import Envelopes
@@ -25,8 +25,7 @@ DUE_CASES_MAX: Final = 500
 """How many due cases one batch settles: a mass change goes through so many per turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """One number given out: enough to build its record without reading the store."""
 
     held: HeldCase

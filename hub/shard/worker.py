@@ -12,7 +12,6 @@ Everything that a decision needs comes in the records; the only clock here is th
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -109,15 +108,11 @@ class Shard:
 
     def _run(self, records: Sequence[InputRecord]) -> bool:
         """Make a batch of `records` and commit it; return whether it was worth writing."""
-        # The collector would walk the whole cache several times within a batch.
-        gc.disable()
         try:
             return self._run_batch(records)
         except StoreFailure:
             self.cases.drop_all()
             raise
-        finally:
-            gc.enable()
 
     def _run_batch(self, records: Sequence[InputRecord]) -> bool:
         batch = Batch.after_state(self.state, self.owner)

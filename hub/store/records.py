@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 BATCHES = "batches"
 
@@ -38,8 +39,7 @@ def parked_stream(party: str) -> str:
     return f"parked:{party}"
 
 
-@dataclass(frozen=True, slots=True)
-class CitizenEnrolled:
+class CitizenEnrolled(NamedTuple):
     """The first record of a case. `birth_date` is a day number."""
 
     originator_id: str
@@ -49,8 +49,7 @@ class CitizenEnrolled:
     jurisdiction: str
 
 
-@dataclass(frozen=True, slots=True)
-class FactRecorded:
+class FactRecorded(NamedTuple):
     """A fact as published: `value` is the Avro body (without frame) under schema `schema_id`."""
 
     originator_id: str
@@ -69,8 +68,7 @@ class FactRecorded:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What `party` may see of the fact at `fact_version` of the case's stream.
 
     `number` is the number under which it was told; 0 where nothing was sent (only the basis changed).
@@ -82,8 +80,7 @@ class Decision:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionsRecorded:
+class DecisionsRecorded(NamedTuple):
     """One settlement of a case: every decision that differs from the one before. `clock` is the time decided for."""
 
     originator_id: str
@@ -94,8 +91,7 @@ class DecisionsRecorded:
     decisions: tuple[Decision, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NumberAssigned:
+class NumberAssigned(NamedTuple):
     """Number `originator_version` of a party stands for decision `index` in version `decided_version` of a case."""
 
     originator_id: str

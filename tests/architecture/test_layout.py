@@ -49,3 +49,16 @@ def test_no_module_outgrows_its_reader() -> None:
         if (lines := len((ROOT / path).read_text(encoding="utf-8").splitlines())) > LINES_MAX
     }
     assert long == {}
+
+
+def test_every_decision_record_is_listed_has_the_form_and_is_short() -> None:
+    directory = ROOT / "contracts" / "decisions"
+    index = (directory / "README.md").read_text(encoding="utf-8")
+    records = {path: path.read_text(encoding="utf-8") for path in directory.glob("*.md") if path.name != "README.md"}
+    assert [
+        path.name for path, text in records.items() if f"[{text.splitlines()[0][2:]}]({path.name})" not in index
+    ] == []
+    parts = ("**Context.**", "**Decision.**", "**Cost.**", "**What would change it.**")
+    assert [path.name for path, text in records.items() if any(part not in text for part in parts)] == []
+    assert [path.name for path, text in records.items() if len(text.splitlines()) > 30] == []
+    assert len(records) > 10

@@ -15,6 +15,7 @@ from contracts.categories import Category
 from contracts.civil_time import moment_of
 from contracts.fact import Fact, outline_of
 from contracts.models import checked
+from deploy.scenario.examples import GOOD_RELEASE
 from deploy.scenario.expansion import Playbook, expand, symbol_id
 from deploy.scenario.grammar import read_scenarios
 from deploy.scenario.scenario import Scenario
@@ -29,7 +30,7 @@ View = Mapping[str, Mapping[str, int]]
 
 def all_scenarios() -> list[Scenario]:
     """Every scenario of the oracle files."""
-    return [scenario for path in sorted(SCENARIOS.glob("*.md")) for scenario in read_scenarios(path)]
+    return [scenario for path in [GOOD_RELEASE, *sorted(SCENARIOS.glob("*.md"))] for scenario in read_scenarios(path)]
 
 
 @dataclass(frozen=True)

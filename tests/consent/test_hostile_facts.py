@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -97,8 +96,7 @@ def test_a_consent_with_a_flaw_opens_nothing(flaw: dict[str, Any]) -> None:
 
 
 def test_an_unsound_amendment_leaves_nothing_open() -> None:
-    amended = replace(
-        fact("k1b", "ConsentAmended", "A.SOC", "2025-02-05T10:00"),
+    amended = fact("k1b", "ConsentAmended", "A.SOC", "2025-02-05T10:00")._replace(
         payload={**SOUND, "withdrawalExplained": False, "categories": ["SU", "MH", "CU"]},
     )
     assert shown([consent(), amended, TALK], TALK, "FAC") == ()
@@ -133,8 +131,8 @@ def test_parties_outside_the_registry_or_in_unknown_roles_see_nothing() -> None:
 
 
 def test_consent_records_go_to_those_they_name_and_their_end_to_all_ever_named() -> None:
-    amended = replace(
-        fact("k1b", "ConsentAmended", "A.SOC", "2025-02-05T10:00"), payload={**SOUND, "recipients": ["PSY"]}
+    amended = fact("k1b", "ConsentAmended", "A.SOC", "2025-02-05T10:00")._replace(
+        payload={**SOUND, "recipients": ["PSY"]}
     )
     ended = fact("w", "ConsentWithdrawn", "A.JOB", "2025-02-06T10:00", consentId="k1")
     facts = [consent(), amended, ended]
@@ -209,7 +207,7 @@ def test_standings_are_equal_when_they_mean_the_same() -> None:
     assert morning == evening
     assert hash(morning) == hash(evening)
     assert morning != standing_of([consent(), TALK], "2026-02-01T00:00")
-    restated = replace(consent(), event_id="A.SOC/k1-again")
+    restated = consent()._replace(event_id="A.SOC/k1-again")
     assert standing_of([restated, TALK], "2025-02-10T09:00") == morning
 
 

@@ -96,7 +96,7 @@ def test_a_consent_category_less_never_opens_more(jurisdiction: str, data: st.Da
     history, policy = data.draw(histories(jurisdiction)), POLICIES[jurisdiction]
     gone = data.draw(st.sampled_from(Category)).value
     narrowed = tuple(
-        replace(fact, payload={**fact.payload, "categories": [c for c in fact.payload["categories"] if c != gone]})
+        fact._replace(payload={**fact.payload, "categories": [c for c in fact.payload["categories"] if c != gone]})
         if fact.event_type in ("ConsentGiven", "ConsentAmended")
         else fact
         for fact in history.facts

@@ -103,7 +103,7 @@ def world_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     topic.disclose(KEYS[0], name("e"), "ImprisonmentStarted", {"occurredAt": AT, "institution": "PRI"})
     with PartyStore.create(store_path(tmp_path, "PRI"), "PRI") as store:
         drain(Subscription("PRI", topic, store))
-    monkeypatch.setenv("HUB_WORLD", str(tmp_path))
+    monkeypatch.setenv("HUB_WORLD_DIRECTORY", str(tmp_path))
     return tmp_path
 
 

@@ -73,7 +73,7 @@ def test_the_hub_never_names_the_publishers_system() -> None:
     assert dict(headers)["ce_source"] == b"urn:party:A.SOC"
 
 
-@pytest.mark.parametrize("name", ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"])
+@pytest.mark.parametrize("name", ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"])
 def test_a_missing_header_is_named(name: str) -> None:
     assert _refusal([(key, value) for key, value in GOOD.items() if key != name]).field == name
 
@@ -143,7 +143,7 @@ def test_other_headers_are_ignored_but_not_without_end() -> None:
         ("hub_decision", None),
         ("ce_source", SENT.source.encode()),
         ("ce_time", None),
-        ("content-type", None),
+        ("content-type", b"application/json"),
     ],
 )
 def test_a_receiver_refuses_what_is_not_the_hubs(name: str, value: bytes | None) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from deploy.scenario.examples import GOOD_RELEASE
 from deploy.scenario.grammar import parse_scenarios, read_scenarios
 from deploy.scenario.scenario import Scenario
 
 SCENARIO_DIRECTORY: Final = Path(__file__).parent.parent / "scenarios"
-GOOD_RELEASE: Final = SCENARIO_DIRECTORY / "sc1-good-release.md"
 
 HEADER: Final = "S V1 DK born=1990-05-05 health=[] | A vignette"
 CUSTODY: Final = (
@@ -28,7 +28,7 @@ def vignette(*lines: str) -> Scenario:
 
 def all_files() -> list[Path]:
     """Every scenario file of the project."""
-    return sorted(SCENARIO_DIRECTORY.glob("*.md"))
+    return [GOOD_RELEASE, *sorted(SCENARIO_DIRECTORY.glob("*.md"))]
 
 
 def good_release() -> Scenario:

@@ -14,6 +14,7 @@ from contracts.reasons import Reason
 from contracts.schema_ids import schema_ids
 from hub.arrival.gate import CLOCK_SKEW_MS_MAX, VALUE_BYTES_MAX
 from hub.broker.ports import InputRecord
+from hub.store.records import FactRecorded
 from tests.shard.harness import CASE, DAY_MS, ShardUnderTest, consent, imprisonment
 
 Spoil = Callable[[ShardUnderTest, InputRecord], InputRecord]
@@ -189,7 +190,7 @@ def test_a_retry_admits_at_the_clock_of_the_retry_with_its_own_occurred_time(hub
     ((_, resolved),) = hub.store.parked("A.SOC")
     assert resolved is not None
     assert resolved.outcome == "admitted"
-    (fact,) = [r for r in hub.store.case_records("5f0c7d1e-0000-4000-8000-00000000000b") if hasattr(r, "event_id")]
+    (fact,) = [r for r in hub.store.case_records("5f0c7d1e-0000-4000-8000-00000000000b") if isinstance(r, FactRecorded)]
     assert (fact.occurred_at, fact.recorded_at) == (occurred, hub.now)
 
 

@@ -82,7 +82,6 @@ def test_a_row_that_names_another_class_is_refused_before_it_is_decoded(stores: 
 
 
 def test_a_class_that_the_store_does_not_hold_is_not_written(stores: SQLiteStores) -> None:
-    @dataclasses.dataclass(frozen=True)
     class Imposter(CitizenEnrolled):
         pass
 

@@ -1,0 +1,122 @@
+"""`hub bench`: the hub against the raw limit of its own parts, in one run, and the cost of a long timeline.
+
+Rules:
+- Each measurement is a process of its own, in turn, on the same broker and the same events; medians of three.
+- Rates vary with the machine; the ratio within one run is what counts.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from kafka import KafkaProducer
+
+from deploy.benchmark.raw_limit import run_raw
+from deploy.benchmark.timeline_cost import timeline_costs
+from deploy.benchmark.whole_way import open_shard, run_hub, run_until
+from deploy.benchmark.workload import PUBLISHER, Workload, registry
+from deploy.hub_process import create_hub, hub_directory
+from deploy.local_kafka import LocalKafka
+from deploy.world import World, create_world
+from hub.broker.kafka_control import KafkaControl
+from producers.publisher import now_ms
+
+EVENTS = 40_000
+ROUNDS = 3
+
+
+@click.command("bench")
+@click.option("--events", default=EVENTS, show_default=True, help="How many events each measurement handles.")
+@click.option("--rounds", default=ROUNDS, show_default=True, help="How often each is measured; the median counts.")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+def bench(events: int, rounds: int, as_json: bool) -> None:
+    """Measure the hub against the raw limit of its own parts."""
+    with tempfile.TemporaryDirectory(prefix="hub-bench-") as directory:
+        with LocalKafka(Path(directory) / "kafka", tuned_for="benchmark") as kafka:
+            click.echo("setting up: broker, 200 citizens, events", err=True)
+            world, first_offset = _prepare(kafka, Path(directory) / "world", events)
+            raw: list[float] = []
+            hub: list[float] = []
+            for number in range(1, rounds + 1):
+                for name, rates in (("raw", raw), ("hub", hub)):
+                    rates.append(_measured(world.directory, name, first_offset, events))
+                    click.echo(f"round {number}: {name} {rates[-1]:.0f} events/s", err=True)
+        costs = timeline_costs()
+    _report(statistics.median(raw), statistics.median(hub), costs, as_json)
+
+
+def _report(raw: float, hub: float, costs: dict[str, float], as_json: bool) -> None:
+    ratio = hub / raw
+    if as_json:
+        click.echo(json.dumps({"raw_per_second": raw, "hub_per_second": hub, "ratio": ratio, **costs}))
+        return
+    click.echo(
+        f"event that leaves the standing as it was: {costs['plain_us_at_10']:.0f} us at timeline length 10, "
+        f"{costs['plain_us_at_10000']:.0f} us at 10,000, ratio {costs['plain_ratio']:.2f}"
+    )
+    click.echo(f"changed standing: {costs['changed_us_per_event_held']:.1f} us per event held, at 10,000 events")
+    click.echo(f"raw {raw:.0f} events/s, hub {hub:.0f} events/s, ratio {ratio:.2f}")
+
+
+def _prepare(kafka: LocalKafka, directory: Path, events: int) -> tuple[World, int]:
+    """Make the world, enrol everybody, settle that; then put the events on the log. Returns their first offset."""
+    world = create_world(directory, kafka.admin, registry(), partitions=1, played=False, world_name="bench")
+    create_hub(world)
+    workload = Workload(world.names, world.hub_secret, now_ms())
+    names = world.names
+    control = KafkaControl(world.connection(names.service("operator")), names, "bench", now_ms)
+    for event_type, payload in workload.enrolments():
+        control.publish(0, event_type, payload)
+    control.close()
+    producers = {
+        names.input(party.id): KafkaProducer(**world.connection(names.user(party.id)).producer_options(), linger_ms=5)
+        for party in world.registry
+    }
+    counts: dict[str, int] = {}
+    for record in workload.setting():
+        producers[record.topic].send(record.topic, record.value, record.key, record.headers, partition=0)
+        counts[record.topic] = counts.get(record.topic, 0) + 1
+    for producer in producers.values():
+        producer.flush()
+    shard = open_shard(world, hub_directory(world))
+    shard.start()
+    for topic, count in counts.items():
+        run_until(shard, topic, count)
+    shard.close()
+    topic = names.input(PUBLISHER)
+    for record in workload.events(events):
+        producers[topic].send(record.topic, record.value, record.key, record.headers, partition=0)
+    for producer in producers.values():
+        producer.flush()
+        producer.close()
+    return world, counts[topic]
+
+
+def _measured(world: Path, name: str, first_offset: int, events: int) -> float:
+    """Run one measurement in a process of its own; return its rate per second."""
+    words = [sys.executable, "-m", "deploy.benchmark.command", str(world), name, str(first_offset), str(events)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    return events / float(done.stdout)
+
+
+def _measure(world_directory: str, name: str, first_offset: str, events: str) -> None:
+    """One measurement, in its own process: print the seconds."""
+    world, first, count = World.open(Path(world_directory)), int(first_offset), int(events)
+    with tempfile.TemporaryDirectory(prefix="hub-bench-run-") as directory:
+        if name == "raw":
+            seconds = run_raw(world, Path(directory), first, count)
+        else:
+            seconds, told = run_hub(world, Path(directory), first + count)
+            if told != 2 * count:
+                raise SystemExit(f"expected {2 * count} disclosures, the hub made {told}")
+    sys.stdout.write(f"{seconds}\n")
+
+
+if __name__ == "__main__":
+    _measure(*sys.argv[1:])

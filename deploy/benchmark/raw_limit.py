@@ -1,0 +1,75 @@
+"""The raw limit: the least that any hub of this design must do per event, and nothing else.
+
+Rules:
+- Poll, decode, one row per event through the library's recorder in batches, one produced record per event with as
+  many headers as a disclosure has. No decision, no check, no encryption, no index.
+- One process, the same clients with the same options as the hub's, the same records.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from contracts.codec import codec
+from deploy.benchmark.workload import PUBLISHER
+from deploy.world import World
+from hub.broker.kafka_outputs import BATCH_BYTES, REQUEST_BYTES_MAX
+from hub.shard.worker import BATCH_RECORDS_MAX
+
+RECEIVER: Final = "A.SOC"
+
+
+def run_raw(world: World, directory: Path, first_offset: int, count: int) -> float:
+    """Handle `count` records of the publisher's topic from `first_offset`; return the seconds that it took."""
+    names = world.names
+    place = TopicPartition(names.input(PUBLISHER), 0)
+    consumer = KafkaConsumer(**world.connection(names.service("reader")).consumer_options())
+    consumer.assign([place])
+    consumer.seek(place, first_offset)
+    producer = KafkaProducer(
+        **world.connection(names.service("sender")).producer_options(),
+        batch_size=BATCH_BYTES,
+        max_request_size=REQUEST_BYTES_MAX,
+        compression_type="lz4",
+    )
+    recorder = _recorder(directory)
+    topic = names.output(RECEIVER)
+    producer.partitions_for(topic)
+    began = time.perf_counter()
+    handled = 0
+    while handled < count:
+        rows: list[StoredEvent] = []
+        futures: list[Any] = []
+        for records in consumer.poll(timeout_ms=1000, max_records=BATCH_RECORDS_MAX).values():
+            for record in records:
+                decoded = codec().decode_body(int.from_bytes(record.value[1:5], "big"), record.value[5:])
+                handled += 1
+                rows.append(StoredEvent("raw", handled, decoded["kind"], record.value))
+                futures.append(
+                    producer.send(topic, value=record.value, key=record.key, headers=_headers(record), partition=0)
+                )
+        if rows:
+            recorder.insert_events(rows)
+    producer.flush()
+    seconds = time.perf_counter() - began
+    producer.close()
+    consumer.close()
+    return seconds
+
+
+def _headers(record: Any) -> list[tuple[str, bytes]]:
+    """The record's own headers and three more: as many as the hub sends."""
+    return [*record.headers, ("hub_seq", b"1"), ("hub_effect", b"disclosed"), ("hub_decision", b"0" * 36)]
+
+
+def _recorder(directory: Path) -> SQLiteApplicationRecorder:
+    datastore = SQLiteDatastore(str(directory / "raw.db"))
+    recorder = SQLiteApplicationRecorder(datastore)
+    recorder.create_table()
+    return recorder

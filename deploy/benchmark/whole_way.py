@@ -1,0 +1,66 @@
+"""The hub on the same records: the whole way of every event, from the poll to the broker's confirmation.
+
+Rules:
+- The very shard that a worker runs, in one process, on a copy of a store in which everybody is enrolled.
+- The clock stops when every number given out is confirmed sent.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from deploy.benchmark.workload import PUBLISHER
+from deploy.hub_process import hub_directory, worker_settings
+from deploy.world import World
+from hub.broker.kafka_cluster import identify_cluster
+from hub.broker.kafka_inputs import KafkaInputs, input_topics
+from hub.broker.kafka_outputs import KafkaOutputs
+from hub.settings import keys_path, store_path
+from hub.shard.worker import Shard
+from hub.store.keys import KeyStore
+from hub.store.ports import StoreIdentity
+from hub.store.sqlite import open_store
+from hub.wiring import build_shard, spare_the_collector
+
+
+def open_shard(world: World, state_directory: Path) -> Shard:
+    """Open the one shard of `world` on the store below `state_directory`."""
+    settings = worker_settings(world, tick_seconds=0.0)
+    reader, sender = settings.connection("reader"), settings.connection("sender")
+    facts = identify_cluster(reader, input_topics(world.names, world.registry), 1)
+    identity = StoreIdentity(facts.cluster_id, world.name, 0, 1, facts.topic_ids)
+    keys = KeyStore(keys_path(state_directory), world.master_key)
+    return build_shard(
+        shard=0,
+        partitions=1,
+        registry=world.registry,
+        names=world.names,
+        secret=world.hub_secret,
+        store=open_store(store_path(state_directory, 0), identity, keys),
+        inputs=KafkaInputs(reader, world.names, world.registry, 0),
+        outputs=KafkaOutputs(sender, world.names, 0),
+    )
+
+
+def run_until(shard: Shard, topic: str, offset: int) -> None:
+    """Step `shard` until it has handled `topic` up to `offset` and everything told is confirmed sent."""
+    while shard.state.positions.get(topic, 0) < offset or shard.sending.unsent_total():
+        shard.step(0.05)
+
+
+def run_hub(world: World, directory: Path, until_offset: int) -> tuple[float, int]:
+    """Handle all records up to `until_offset` on a copy of the world's store; return seconds and disclosures."""
+    state = directory / "hub"
+    shutil.copytree(hub_directory(world), state)
+    shard = open_shard(world, state)
+    shard.start()
+    spare_the_collector()
+    before = sum(shard.state.numbers.values())
+    began = time.perf_counter()
+    run_until(shard, world.names.input(PUBLISHER), until_offset)
+    seconds = time.perf_counter() - began
+    told = sum(shard.state.numbers.values()) - before
+    shard.close()
+    return seconds, told

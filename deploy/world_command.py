@@ -1,0 +1,86 @@
+"""`hub world make`: everything that a hub needs on a cluster and on disk, made once, by command.
+
+    <directory>/hub/worker.env            the settings of `python -m hub`
+    <directory>/consumers/<party>.env     the settings of `python -m consumers`, its password among them
+
+Rules:
+- It works on the cluster that `HUB_KAFKA` names, as the deployer.
+- The directory must be new: nothing is ever made over a hub that is there.
+- Files with a secret are the owner's alone; no secret is printed.
+
+The files are `NAME=value` lines, for a shell, a service manager or a container.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from consumers.store import store_path
+from contracts.registry_file import read_registry
+from deploy.cluster import deployer_connection
+from deploy.hub_process import create_hub, environment_of, hub_directory, worker_settings
+from deploy.identity_command import create_vault
+from deploy.kafka.node_state import private_directory, write_private
+from deploy.options import world_option
+from deploy.world import PARTITIONS_MAX, World, create_world
+
+TICK_SECONDS = 5.0
+
+
+@click.group("world")
+def world_group() -> None:
+    """The hub of one registry on one cluster."""
+
+
+@world_group.command("make")
+@click.option(
+    "--registry",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Who takes part: one [[party]] table each.",
+)
+@click.option("--partitions", type=click.IntRange(1, PARTITIONS_MAX), default=8, show_default=True, help="Shards.")
+@click.option("--name", default="", help="Begins the names of topics, users and groups; empty in production.")
+@world_option
+def make(registry: Path, partitions: int, name: str, directory: Path) -> None:
+    """Make topics, users, rights, stores and settings for a new hub."""
+    parties = read_registry(registry)
+    world = create_world(
+        directory.resolve(), deployer_connection(), parties, partitions=partitions, played=False, world_name=name
+    )
+    create_hub(world)
+    create_vault(world)
+    click.echo(f"settings of the hub: {_write_worker_file(world)}")
+    for party in parties:
+        click.echo(f"settings of the subscription of {party.id}: {_write_consumer_file(world, party.id)}")
+
+
+def _write_worker_file(world: World) -> Path:
+    file = hub_directory(world) / "worker.env"
+    write_private(file, _lines(environment_of(worker_settings(world, tick_seconds=TICK_SECONDS))))
+    return file
+
+
+def _write_consumer_file(world: World, party: str) -> Path:
+    connection = world.connection(world.names.user(party))
+    store = store_path(world.directory, party)
+    private_directory(store.parent)
+    settings = {
+        "PARTY": party,
+        "STORE": str(store),
+        "BOOTSTRAP": connection.bootstrap,
+        "PASSWORD": connection.password,
+        "WORLD": world.name,
+        "SECURITY_PROTOCOL": connection.security_protocol,
+    }
+    if connection.ca_file:
+        settings["CA_FILE"] = connection.ca_file
+    file = store.with_suffix(".env")
+    write_private(file, _lines({f"HUB_CONSUMER_{name}": value for name, value in settings.items()}))
+    return file
+
+
+def _lines(settings: dict[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -1,0 +1,72 @@
+"""One case as a shard stored it, for replay and explanation: custody, consent, a correction, a child, a withdrawal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contracts.civil_time import day_date
+from hub.case_timeline.timeline import Reader
+from hub.consent.policy import Policy
+from hub.evidence.replay import Replay, replay
+from tests.shard.harness import CASE, DAY_MS, PARTIES, START, ShardUnderTest, consent, imprisonment
+
+CONSENTED, CORRECTED_AT, WITHDRAWN_AT = START + DAY_MS, START + 2 * DAY_MS, START + 3 * DAY_MS
+LATE_OCCURRED = START - 5 * DAY_MS
+
+
+@dataclass
+class Story:
+    """The shard, and the event ids of its facts by short names."""
+
+    hub: ShardUnderTest
+    events: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def reader(self) -> Reader:
+        """How the shard reads cases."""
+        return self.hub.shard.cases.reader
+
+    @property
+    def policies(self) -> dict[str, Policy]:
+        """The shard's rule sets."""
+        return dict(self.hub.shard.cases.policies)
+
+    def replay(self, known: int | None = None, valid: int | None = None) -> Replay:
+        """The case as known and as valid at these times."""
+        return replay(self.hub.store.case_records(CASE), CASE, self.reader, known, valid)
+
+
+def told_story(directory: Path) -> Story:
+    """Play the story: one step per day."""
+    hub = ShardUnderTest(directory, (*PARTIES, "A.CHI", "A.YTH"))
+    story = Story(hub)
+    hub.enrol()
+    custody = imprisonment(hub.now)
+    story.events["start"] = hub.state("PRI", "ImprisonmentStarted", custody, "start")
+    dated = {"custodyId": custody["custodyId"], "releaseDate": day_date(20_300), "kind": "PAROLE"}
+    story.events["date"] = hub.state("PRI", "ReleaseDateSet", dated, "date")
+    placed = {"childRef": "p-child", "at": hub.now, "placement": "FOSTER"}
+    story.events["child"] = hub.state("A.CHI", "ChildPlaced", placed, "child")
+    hub.settle()
+    hub.tick(DAY_MS)
+    scope = consent(hub.now, ["CU", "RE", "OF", "CF"], ["B.SOC", "A.YTH"])
+    scope |= {
+        "sources": ["PRI", "A.CHI"],
+        "purposes": ["SOCIAL_SUPPORT", "EDUCATION"],
+        "dataFrom": day_date(hub.now // DAY_MS - 30),
+    }
+    story.events["consent"] = hub.state("PRI", "ConsentGiven", scope, "given")
+    hub.settle()
+    hub.tick(DAY_MS)
+    story.events["new date"] = hub.state(
+        "PRI", "ReleaseDateSet", {**dated, "releaseDate": day_date(20_400)}, "date", revision=1
+    )
+    opened = {"caseNo": "1", "at": LATE_OCCURRED}
+    story.events["late"] = hub.state("A.JOB", "CaseOpened", opened, "late", occurred_at=LATE_OCCURRED)
+    hub.settle()
+    hub.tick(DAY_MS)
+    withdrawal = {"consentId": scope["consentId"], "at": hub.now, "by": "SUBJECT"}
+    story.events["withdrawal"] = hub.state("PRI", "ConsentWithdrawn", withdrawal, "withdrawn")
+    hub.settle()
+    return story

@@ -1,0 +1,100 @@
+"""An explanation is the decision made again: it agrees with what was stored and with what was sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.catalogue import catalogue
+from contracts.failures import NotFound
+from hub.disclosure.settlement import mask_of_shown
+from hub.evidence.explanation import Explanation, explain
+from tests.evidence.story import CONSENTED, CORRECTED_AT, WITHDRAWN_AT, Story
+
+TIMES = (CONSENTED - 1, CONSENTED, CORRECTED_AT, WITHDRAWN_AT)
+
+
+def explained(story: Story, name: str, party: str, at: int = WITHDRAWN_AT) -> Explanation:
+    return explain(story.replay(known=at), story.events[name], party, at, story.policies, story.reader)
+
+
+def shown_fields(explanation: Explanation) -> set[str]:
+    return {field.field for field in explanation.fields if field.shown}
+
+
+@pytest.mark.parametrize("at", TIMES)
+def test_it_agrees_with_the_stored_decision_for_every_fact_party_and_time(story: Story, at: int) -> None:
+    replayed = story.replay(known=at)
+    parties = story.hub.parties
+    compared = 0
+    for fact in replayed.facts:
+        for party in parties:
+            told = explain(replayed, fact.event_id, party, at, story.policies, story.reader)
+            assert told.agrees, (fact.event_type, party)
+            assert told.state == fact.state
+            compared += mask_of_shown(told.decided) > 0
+    assert compared > 5
+
+
+def test_the_fields_it_calls_shown_are_the_fields_that_were_sent(story: Story) -> None:
+    for party in story.hub.parties:
+        view = story.hub.view(party)
+        for name, event_id in story.events.items():
+            assert shown_fields(explained(story, name, party)) == set(view.get(event_id, {})), (name, party)
+
+
+def test_it_names_the_rule_its_law_and_the_events_that_it_rests_on(story: Story) -> None:
+    fields = {field.field: field for field in explained(story, "start", "A.SOC").fields}
+    assert fields["legalStatus"].basis == "S1"
+    assert "GDPR" in str(fields["legalStatus"].law)
+    assert story.events["start"] in fields["legalStatus"].events
+    assert (fields["offenceGroup"].shown, fields["offenceGroup"].basis) == (False, None)
+    assert len(fields["offenceGroup"].why) > 20
+
+
+def test_a_consent_opens_from_the_moment_it_is_given_until_it_is_withdrawn(story: Story) -> None:
+    seen = [shown_fields(explained(story, "start", "B.SOC", at)) for at in TIMES]
+    assert [bool(fields) for fields in seen] == [False, True, True, False]
+    assert "offenceGroup" in seen[1]
+    assert "planDuty" not in seen[1]
+    bases = {field.basis for field in explained(story, "start", "B.SOC", CONSENTED).fields if field.shown}
+    assert {str(basis)[:2] for basis in bases} == {"C:"}
+
+
+def test_a_withheld_field_says_by_which_rule_though_its_category_is_open(story: Story) -> None:
+    fields = {field.field: field for field in explained(story, "child", "A.YTH", CONSENTED).fields}
+    assert fields["placement"].shown
+    assert not fields["childRef"].shown
+    assert "N4" in fields["childRef"].why
+    to_social_services = {field.field: field for field in explained(story, "child", "B.SOC", CONSENTED).fields}
+    assert to_social_services["childRef"].shown
+    own = {field.field: field for field in explained(story, "child", "A.CHI", CONSENTED).fields}
+    assert own["childRef"].shown
+
+
+@pytest.mark.parametrize("party", ["PRI", "A.SOC", "B.SOC"])
+def test_a_corrected_fact_is_shown_to_nobody_and_says_so(story: Story, party: str) -> None:
+    told = explained(story, "date", party)
+    assert told.state == "corrected"
+    assert shown_fields(told) == set()
+    assert all("corrected" in field.why for field in told.fields)
+
+
+def test_only_what_the_fact_states_is_explained(story: Story) -> None:
+    stated = {field.field for field in explained(story, "start", "A.SOC").fields}
+    assert "earliestParole" not in stated
+    assert stated <= set(catalogue().event_types["ImprisonmentStarted"].field)
+
+
+def test_a_stored_decision_that_differs_is_not_hidden(story: Story) -> None:
+    replayed = story.replay(known=CONSENTED)
+    told = explain(
+        replayed, story.events["start"], "B.SOC", WITHDRAWN_AT + 400 * 86_400_000, story.policies, story.reader
+    )
+    assert not told.agrees
+    assert told.recorded
+    assert told.decided == ()
+
+
+def test_a_fact_of_another_case_or_from_later_is_not_found(story: Story) -> None:
+    with pytest.raises(NotFound):
+        explained(story, "withdrawal", "PRI", CONSENTED)

@@ -1,0 +1,371 @@
+"""Many citizens who all live through one scenario, in one world on the real broker with the real hub process.
+
+Rules:
+- Each event is stated of every citizen under a source reference of its own, by the real publishers, instant by instant.
+- Publishers have fixed secrets: two crowds give the same event the same id, so their views can be compared.
+- What the broker could not confirm is published again; a repeat has no effect.
+- Every wait ends: with what was waited for, or with a failure that says what the hub said last.
+
+`Crowd` is the world; `tests.kafka.test_drills` plays and disturbs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from consumers.examine import Step
+from consumers.kafka_source import KafkaSource
+from consumers.store import Move, PartyStore, store_path
+from consumers.subscription import Subscription
+from contracts.catalogue import catalogue
+from contracts.civil_time import day_number, moment_of
+from contracts.connection import KafkaConnection
+from contracts.fact import event_id_of
+from contracts.failures import TransportFailure
+from deploy.hub_process import HubProcess, create_hub, hub_directory, shard_path
+from deploy.scenario import expansion
+from deploy.scenario.comparison import Terms, compared
+from deploy.scenario.expansion import Playbook
+from deploy.scenario.world import newest_decisions
+from deploy.world import create_world, remove_world
+from hub.broker.control_records import control_record
+from hub.identity.pseudonyms import pseudonym
+from hub.settings import keys_path
+from hub.store.keys import KeyStore
+from hub.store.records import CaseRecord, FactRecorded, Shown
+from hub.store.sqlite import open_for_reading
+from producers.kafka_transport import KafkaTransport
+from producers.publisher import Publisher
+from producers.statement import Statement
+from producers.transport import OutgoingRecord
+
+WAIT_SECONDS_MAX: Final = 60.0
+TRANSPORT_SECONDS: Final = 10.0
+RECORDS_PER_POLL: Final = 2_000
+
+Place = tuple[str, int]
+"""A topic and a partition of it."""
+
+Snapshot = Mapping[tuple[int, str], frozenset[tuple[str, int, str]]]
+"""What each (citizen, party) sees: event of the scenario, its categories, its payload as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Citizen:
+    """One of the crowd. `number` counts from 0."""
+
+    number: int
+    case_id: str
+    shard: int
+
+
+class CountingStore(PartyStore):
+    """A party's store that counts how often each (partition, number) was applied."""
+
+    applied: Counter[tuple[int, int]]
+
+    def apply(self, steps: Sequence[Step], moves: Sequence[Move]) -> None:
+        super().apply(steps, moves)
+        self.applied = getattr(self, "applied", Counter())
+        self.applied.update((step.partition, step.attributes.number) for step in steps)
+
+
+class Crowd:
+    """The world of `count` citizens. `hub` is its process."""
+
+    def __init__(
+        self, admin: KafkaConnection, playbook: Playbook, directory: Path, count: int, partitions: int
+    ) -> None:
+        self.playbook = playbook
+        self.citizens = [
+            Citizen(number, str(uuid.uuid5(expansion.SYMBOL_NAMESPACE, f"crowd/{number}")), number % partitions)
+            for number in range(count)
+        ]
+        self._closing = ExitStack()
+        try:
+            self.world = create_world(
+                directory, admin, playbook.registry, partitions=partitions, played=True, world_name=directory.name
+            )
+            self._closing.callback(remove_world, self.world, admin)
+            self._open_hub()
+            self._open_parties()
+        except BaseException:
+            self._closing.close()
+            raise
+
+    def _open_hub(self) -> None:
+        create_hub(self.world)
+        self.hub = HubProcess(self.world, tick_seconds=0.0)
+        self._closing.callback(self.hub.stop)
+        self.hub.start()
+        self._keys = KeyStore(keys_path(hub_directory(self.world)), self.world.master_key, read_only=True)
+        self._closing.callback(self._keys.close)
+        self.shards = [open_for_reading(shard_path(self.world, k), self._keys) for k in range(self.world.partitions)]
+        for shard in self.shards:
+            self._closing.callback(shard.close)
+        reader = self.world.connection(self.world.names.service("reader"))
+        self._ends = KafkaConsumer(**reader.consumer_options())
+        self._closing.callback(self._ends.close)
+        self._operator: KafkaProducer | None = None
+        self._closing.callback(self._drop_operator)
+
+    def _open_parties(self) -> None:
+        names = self.world.names
+        self.stores: dict[str, CountingStore] = {}
+        self.subscriptions: dict[str, Subscription] = {}
+        self._publishers: dict[str, Publisher] = {}
+        for party in (party.id for party in self.world.registry):
+            connection = self.world.connection(names.user(party))
+            transport = KafkaTransport(connection, timeout_seconds=TRANSPORT_SECONDS)
+            self._closing.callback(transport.close)
+            secret = hashlib.sha256(f"crowd {party}".encode()).digest()
+            self._publishers[party] = Publisher(party, transport, secret, system="crowd", names=names)
+            store = CountingStore.create(store_path(self.world.directory, party), party)
+            self._closing.callback(store.close)
+            self.stores[party] = store
+            self.subscriptions[party] = Subscription(party, KafkaSource(connection, names, party), store)
+            self._closing.callback(self.subscriptions[party].close)
+        self._events = {
+            hub_id: (citizen.number, event_id)
+            for citizen in self.citizens
+            for hub_id, event_id in self._terms(citizen).event_ids.items()
+        }
+
+    def close(self) -> None:
+        """Stop the hub, release every client, take the world off the cluster."""
+        self._closing.close()
+
+    def key(self, citizen: Citizen, party: str) -> str:
+        """The party's own pseudonym of the citizen."""
+        return pseudonym(self.world.hub_secret, citizen.case_id, party, citizen.shard, self.world.partitions)
+
+    def enrol(self, at: int) -> None:
+        """Enrol everybody and issue each party's key, as the identity service does it one by one."""
+        scenario = self.playbook.scenario
+        records: list[tuple[int, str, Mapping[str, Any]]] = []
+        for one in self.citizens:
+            born = {"birthDate": day_number(scenario.born), "jurisdiction": scenario.jurisdiction}
+            records.append((one.shard, "CitizenEnrolled", {"caseId": one.case_id} | born))
+            for party in self.stores:
+                issued = {"caseId": one.case_id, "party": party, "key": self.key(one, party)}
+                records.append((one.shard, "KeyIssued", issued))
+        self._control(records, at)
+
+    def tick(self, at: int) -> None:
+        """Tell every shard that it is `at`."""
+        self._control([(shard, "ShardTicked", {}) for shard in range(self.world.partitions)], at)
+
+    def stated_at(self, instant: int) -> list[OutgoingRecord]:
+        """Every record of every citizen that is recorded at `instant`, in the scenario's order."""
+        return [
+            self._record(statement, citizen)
+            for statement in self.playbook.statements
+            if statement.event.recorded_at == instant
+            for citizen in self.citizens
+        ]
+
+    def _record(self, statement: expansion.Statement, citizen: Citizen) -> OutgoingRecord:
+        event = statement.event
+        assert not statement.targets, "the crowd plays scenarios whose events name no other event in their payload"
+        return self._publishers[event.party].prepare(
+            Statement(event.type, statement.values, moment_of(event.occurred_at)),
+            key=self.key(citizen, event.party),
+            source_ref=_source_ref(statement, citizen),
+            revision=statement.revision,
+            published_at=event.recorded_at,
+            timestamp_ms=event.recorded_at,
+        )
+
+    def publish(self, records: Sequence[OutgoingRecord]) -> int:
+        """Publish `records`, again and again until the broker has them all; return how often it failed to say so."""
+        failures = 0
+        by_topic: dict[str, list[OutgoingRecord]] = {}
+        for record in records:
+            by_topic.setdefault(record.topic, []).append(record)
+        for party, publisher in self._publishers.items():
+            if of_party := by_topic.pop(self.world.names.input(party), []):
+                failures += _again_until_done(lambda sent=of_party, by=publisher: by.publish_many(sent))
+        assert not by_topic, "every record goes to the topic of a party of this world"
+        return failures
+
+    def _control(self, records: Sequence[tuple[int, str, Mapping[str, Any]]], at: int) -> None:
+        _again_until_done(lambda: self._send_control(records, at))
+
+    def _send_control(self, records: Sequence[tuple[int, str, Mapping[str, Any]]], at: int) -> None:
+        limits = dict.fromkeys(("delivery_timeout_ms", "max_block_ms", "bootstrap_timeout_ms"), 10_000)
+        names = self.world.names
+        try:
+            if self._operator is None:
+                options = self.world.connection(names.service("operator")).producer_options() | limits
+                self._operator = KafkaProducer(**options, request_timeout_ms=5_000)
+            futures = []
+            for shard, event_type, payload in records:
+                value, headers = control_record("crowd", event_type, payload, at)
+                futures.append(
+                    self._operator.send(names.hub_input, value=value, headers=headers, partition=shard, timestamp_ms=at)
+                )
+            for future in futures:
+                future.get(timeout=TRANSPORT_SECONDS)
+        except KafkaError as error:
+            self._drop_operator()
+            raise TransportFailure(f"control records: `{type(error).__name__}`") from error
+
+    def _drop_operator(self) -> None:
+        producer, self._operator = self._operator, None
+        if producer is not None:
+            producer.close(timeout=2.0)
+
+    def unprocessed(self) -> int:
+        """How many records lie on the input topics behind the positions that the stores hold."""
+        names = self.world.names
+        topics = [names.hub_input, *(names.input(party) for party in self.stores)]
+        ends = _ends_of(self._ends, topics, self.world.partitions)
+        heads = [shard.head() for shard in self.shards]
+        return sum(end - heads[shard].positions.get(topic, 0) for (topic, shard), end in ends.items())
+
+    def settle(self) -> None:
+        """Wait until everything published is stored and nothing is due."""
+        deadline = time.monotonic() + WAIT_SECONDS_MAX
+        while self.unprocessed() or self._is_anything_due():
+            self._give_up_after(deadline, "be stored")
+            time.sleep(0.01)
+
+    def _is_anything_due(self) -> bool:
+        due = [(shard.next_due(), shard.head().clock) for shard in self.shards]
+        return any(instant is not None and instant <= clock for instant, clock in due)
+
+    def receive(self) -> None:
+        """Wait until every party has applied the last number given out to it."""
+        deadline = time.monotonic() + WAIT_SECONDS_MAX
+        for shard, store in enumerate(self.shards):
+            for party, number in store.head().numbers.items():
+                while self.subscriptions[party].numbers().get(shard, 0) < number:
+                    self._give_up_after(deadline, f"reach `{party}`")
+                    try:
+                        self.subscriptions[party].advance(0.2)
+                    except TransportFailure:
+                        time.sleep(0.1)
+
+    def _give_up_after(self, deadline: float, what: str) -> None:
+        assert self.hub.is_running, f"the hub ended: {self._last_words()}"
+        assert time.monotonic() < deadline, f"it took too long to {what}; the hub said: {self._last_words()}"
+
+    def _last_words(self) -> str:
+        return "\n".join(self.hub.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+
+    def snapshot(self) -> Snapshot:
+        """What every party's own store shows of every citizen."""
+        seen: dict[tuple[int, str], set[tuple[str, int, str]]] = {
+            (citizen.number, party): set() for citizen in self.citizens for party in self.stores
+        }
+        keys = {(party, self.key(citizen, party)): citizen.number for citizen in self.citizens for party in self.stores}
+        for party, store in self.stores.items():
+            for event in store.visible():
+                number, symbol = self._events[event_id_of(event.party, event.event_id)]
+                assert keys[party, event.key] == number, "an event of one citizen under the key of another"
+                categories = catalogue().event_types[event.event_type].categories_in(event.payload)
+                payload = repr(sorted(event.payload.items()))
+                seen[number, party].add((symbol, categories, payload))
+        return {place: frozenset(events) for place, events in seen.items()}
+
+    def differences_at(self, instant: int) -> list[str]:
+        """Every difference between the scenario's `X` lines at `instant` and what a party sees of a citizen."""
+        found: list[str] = []
+        visible = {party: _by_key(store) for party, store in self.stores.items()}
+        for citizen in self.citizens:
+            records = list(self.shards[citizen.shard].case_records(citizen.case_id))
+            terms = self._terms(citizen)
+            for expectation in self.playbook.scenario.expectations:
+                if expectation.at == instant:
+                    for party, expected in expectation.views.items():
+                        decided = terms.decided(_decisions(records, party), party)
+                        seen = terms.seen(visible[party].get(self.key(citizen, party), []), party)
+                        _, differences = compared(expected, decided, seen)
+                        found += [f"citizen {citizen.number}, {party}: {one}" for one in differences]
+        return found
+
+    def facts(self) -> Counter[str]:
+        """How often each event, by the hub's id, is on a case timeline."""
+        return Counter(
+            record.event_id
+            for citizen in self.citizens
+            for record in self.shards[citizen.shard].case_records(citizen.case_id)
+            if isinstance(record, FactRecorded)
+        )
+
+    def expected_facts(self) -> Counter[str]:
+        """Each event of the scenario once for every citizen."""
+        return Counter(dict.fromkeys(self._events, 1))
+
+    def sent_to(self, party: str) -> Iterator[Any]:
+        """Every record of the party's output topic as the broker holds it, by partition and offset."""
+        names = self.world.names
+        consumer = KafkaConsumer(**self.world.connection(names.user(party)).consumer_options())
+        try:
+            ends = _ends_of(consumer, [names.output(party)], self.world.partitions)
+            for (topic, partition), end in ends.items():
+                place = TopicPartition(topic, partition)
+                consumer.assign([place])
+                consumer.seek(place, 0)
+                deadline = time.monotonic() + WAIT_SECONDS_MAX
+                while consumer.position(place) < end:
+                    assert time.monotonic() < deadline, f"`{topic}` could not be read to its end"
+                    for records in consumer.poll(timeout_ms=500, max_records=RECORDS_PER_POLL).values():
+                        yield from records
+        finally:
+            consumer.close()
+
+    def _terms(self, citizen: Citizen) -> Terms:
+        ids: dict[str, str] = {}
+        for statement in self.playbook.statements:
+            event, publisher = statement.event, self._publishers[statement.event.party]
+            ce_id = publisher.event_id(event.type, _source_ref(statement, citizen), statement.revision)
+            ids[event_id_of(event.party, ce_id)] = event.id
+        return Terms(self.playbook, ids)
+
+
+def _source_ref(statement: expansion.Statement, citizen: Citizen) -> str:
+    return f"{statement.source_ref}/{citizen.number}"
+
+
+def _decisions(records: Sequence[CaseRecord], party: str) -> Mapping[str, Shown]:
+    return newest_decisions(records, party)
+
+
+def _by_key(store: PartyStore) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for event in store.visible():
+        found.setdefault(event.key, []).append(event)
+    return found
+
+
+def _ends_of(consumer: KafkaConsumer, topics: Sequence[str], partitions: int) -> dict[Place, int]:
+    places = [TopicPartition(topic, partition) for topic in topics for partition in range(partitions)]
+    return {(place.topic, place.partition): end for place, end in consumer.end_offsets(places).items()}
+
+
+def _again_until_done(send: Callable[[], object]) -> int:
+    """Call `send` until it does not fail for want of a broker; return how often it failed."""
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    failures = 0
+    while True:
+        try:
+            send()
+        except TransportFailure:
+            failures += 1
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return failures

@@ -1,0 +1,234 @@
+"""200 citizens live through SC1 while the hub is killed 20 times, or the broker three times, on the real Kafka.
+
+Rules:
+- Afterwards everything is as in an undisturbed run: every view at every `X` date and at the end, event by event and
+  field by field; every number given out is on the party's topic, and was applied once.
+- A kill counts as one among unprocessed records only where the stores' own positions say so afterwards.
+- The moments come from a seed. `HUB_DRILL_ROUNDS` plays as many more with other seeds.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from contracts.cloudevents import parse_disclosed
+from deploy.local_kafka import LocalKafka
+from deploy.scenario.expansion import expand
+from deploy.scenario.player import DAY_MS
+from tests.kafka.crowd import Crowd, Snapshot
+from tests.scenario.vignettes import good_release
+
+pytestmark = pytest.mark.kafka
+
+CITIZENS: Final = 200
+PARTITIONS: Final = 2
+HUB_KILLS: Final = 20
+HUB_KILLS_AMONG_UNPROCESSED_MIN: Final = 15
+BROKER_KILLS: Final = 3
+SEED: Final = 20260
+SEEDS: Final = range(SEED, SEED + max(1, int(os.environ.get("HUB_DRILL_ROUNDS", "1"))))
+
+Disturb = Callable[[int, Crowd], None]
+"""Publishes what is stated at an instant, doing on the way whatever the drill does."""
+
+
+@dataclass
+class Played:
+    """What a whole play of the scenario came to: the views at each `X` date and at the end."""
+
+    views: list[Snapshot] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def crowd_on(kafka: LocalKafka, directory: Path) -> Iterator[Crowd]:
+    """A crowd in a new world."""
+    crowd = Crowd(
+        kafka.admin, expand(good_release()), directory / f"crowd-{uuid.uuid4().hex[:8]}", CITIZENS, PARTITIONS
+    )
+    try:
+        yield crowd
+    finally:
+        crowd.close()
+
+
+def instants_of(crowd: Crowd) -> tuple[list[int], set[int]]:
+    """Every instant of the scenario in order, and those among them at which something is stated."""
+    stated = {statement.event.recorded_at for statement in crowd.playbook.statements}
+    return sorted(stated | {each.at for each in crowd.playbook.scenario.expectations}), stated
+
+
+def play(crowd: Crowd, publish: Disturb) -> Played:
+    """Play the scenario for everybody; look around at each `X` date and at the end."""
+    played = Played()
+    instants, stated = instants_of(crowd)
+    looked_at = {each.at for each in crowd.playbook.scenario.expectations} | {instants[-1]}
+    crowd.tick(instants[0] - DAY_MS)
+    crowd.enrol(instants[0] - DAY_MS)
+    crowd.settle()
+    for instant in instants:
+        crowd.tick(instant)
+        if instant in stated:
+            publish(instant, crowd)
+        if instant in looked_at:
+            crowd.settle()
+            crowd.receive()
+            played.views.append(crowd.snapshot())
+            played.differences += crowd.differences_at(instant)
+    return played
+
+
+def undisturbed(instant: int, crowd: Crowd) -> None:
+    crowd.publish(crowd.stated_at(instant))
+    crowd.settle()
+
+
+@pytest.fixture(scope="module")
+def reference(local_kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> list[Snapshot]:
+    """The views of a run that nobody disturbed."""
+    with crowd_on(local_kafka, tmp_path_factory.mktemp("reference")) as crowd:
+        played = play(crowd, undisturbed)
+        assert played.differences == []
+        assert_all_arrived_once(crowd)
+    return played.views
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_hub_killed_twenty_times_loses_and_doubles_nothing(
+    local_kafka: LocalKafka, tmp_path: Path, reference: list[Snapshot], seed: int
+) -> None:
+    with crowd_on(local_kafka, tmp_path) as crowd:
+        drill = HubKills(random.Random(seed), instants_of(crowd)[1])
+        played = play(crowd, drill.publish)
+        assert len(drill.unprocessed) == HUB_KILLS
+        assert sum(count > 0 for count in drill.unprocessed) >= HUB_KILLS_AMONG_UNPROCESSED_MIN
+        assert_as_undisturbed(crowd, played, reference)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_broker_killed_three_times_loses_and_doubles_nothing_and_the_hub_recovers_by_itself(
+    local_kafka: LocalKafka, tmp_path: Path, reference: list[Snapshot], seed: int
+) -> None:
+    with crowd_on(local_kafka, tmp_path) as crowd:
+        drill = BrokerKills(random.Random(seed), instants_of(crowd)[1], local_kafka)
+        process = crowd.hub.process_id
+        played = play(crowd, drill.publish)
+        assert drill.kills == BROKER_KILLS
+        assert crowd.hub.is_running
+        assert crowd.hub.process_id == process
+        assert_as_undisturbed(crowd, played, reference)
+
+
+class HubKills:
+    """Kills the hub at drawn moments after half of an instant's records, and starts it again."""
+
+    def __init__(self, draw: random.Random, stated: set[int]) -> None:
+        self._draw = draw
+        self._at = dict.fromkeys(draw.sample(sorted(stated), min(HUB_KILLS, len(stated))), 1)
+        for instant in draw.sample(sorted(stated), HUB_KILLS - len(self._at)):
+            self._at[instant] += 1
+        self.unprocessed: list[int] = []
+
+    def publish(self, instant: int, crowd: Crowd) -> None:
+        """Publish what is stated at `instant`; a part of it, and a kill, as often as was drawn."""
+        left = crowd.stated_at(instant)
+        for _ in range(self._at.get(instant, 0)):
+            part = self._draw.randrange(1, len(left))
+            crowd.publish(left[:part])
+            left = left[part:]
+            # From at once to about as long as a batch takes: before, in and after its commit, and while it is sent.
+            time.sleep(self._draw.uniform(0.0, BATCH_SECONDS))
+            crowd.hub.kill()
+            self.unprocessed.append(crowd.unprocessed())
+            crowd.hub.start()
+        crowd.publish(left)
+
+
+BATCH_SECONDS: Final = 0.06
+
+
+class BrokerKills:
+    """Kills the broker in the middle of an instant's records and starts it again while the rest is published."""
+
+    def __init__(self, draw: random.Random, stated: set[int], kafka: LocalKafka) -> None:
+        self._draw = draw
+        self._at = set(draw.sample(sorted(stated), BROKER_KILLS))
+        self._kafka = kafka
+        self.kills = 0
+
+    def publish(self, instant: int, crowd: Crowd) -> None:
+        """Publish what is stated at `instant`, the broker dying on the way where that was drawn."""
+        records = crowd.stated_at(instant)
+        if instant not in self._at:
+            crowd.publish(records)
+            return
+        part = self._draw.randrange(1, len(records))
+        crowd.publish(records[:part])
+        time.sleep(self._draw.uniform(0.0, BATCH_SECONDS))
+        self._kafka.kill()
+        self.kills += 1
+        back = threading.Thread(target=self._kafka.start)
+        back.start()
+        try:
+            crowd.publish(records[part:])
+        finally:
+            back.join()
+
+
+def assert_as_undisturbed(crowd: Crowd, played: Played, reference: list[Snapshot]) -> None:
+    """Nothing that anybody can see tells the disturbed run from the undisturbed one."""
+    assert played.differences == []
+    assert len(played.views) == len(reference)
+    for got, wanted in zip(played.views, reference, strict=True):
+        assert got.keys() == wanted.keys()
+        assert [place for place in wanted if got[place] != wanted[place]] == []
+    assert_all_arrived_once(crowd)
+
+
+def assert_all_arrived_once(crowd: Crowd) -> None:
+    """Each fact is on one timeline once; each number is on its topic, in order, and was applied once."""
+    assert crowd.facts() == crowd.expected_facts()
+    assert [record for shard in crowd.shards for record in shard.parked()] == []
+    given_out = [shard.head().numbers for shard in crowd.shards]
+    for party, store in crowd.stores.items():
+        last = {shard: numbers[party] for shard, numbers in enumerate(given_out) if numbers.get(party)}
+        assert_dense(crowd, party, last)
+        assert crowd.subscriptions[party].numbers() == last
+        once = {(shard, number): 1 for shard, count in last.items() for number in range(1, count + 1)}
+        assert store.applied == once
+
+
+def assert_dense(crowd: Crowd, party: str, last: dict[int, int]) -> None:
+    """Every number is on the topic, first seen in order; a repeat says the same, or nothing more of an overtaken one."""
+    first: dict[tuple[int, int], tuple[object, ...]] = {}
+    newest: dict[tuple[object, ...], int] = {}
+    emptied: list[tuple[tuple[object, ...], int]] = []
+    reached = dict.fromkeys(range(len(crowd.shards)), 0)
+    for record in crowd.sent_to(party):
+        told = parse_disclosed(record.headers)
+        event = (record.partition, record.key, told.party, told.id)
+        newest[event] = max(told.number, newest.get(event, 0))
+        content = (event, told.decision, told.effect, record.value)
+        if told.number == reached[record.partition] + 1:
+            reached[record.partition] = told.number
+            first[record.partition, told.number] = content
+            continue
+        assert told.number <= reached[record.partition], f"number {told.number} of {party} came before its turn"
+        before = first[record.partition, told.number]
+        if content != before:
+            assert content[:2] == before[:2]
+            assert (told.effect, record.value) == ("retracted", None)
+            emptied.append((event, told.number))
+    assert {shard: number for shard, number in reached.items() if number} == last
+    assert [place for place in emptied if newest[place[0]] == place[1]] == []

@@ -1,0 +1,482 @@
+"""Kills, faults, rivals, outages and small caches: nothing is lost, told twice, out of order, or told too late."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from eventsourcing.sqlite import SQLiteConnection
+
+from contracts.failures import FencedOff, ForeignStore, StoreUnavailable
+from contracts.parties import Party, PartyRegistry
+from deploy.scenario.simulated_broker import SimulatedBroker
+from hub.case_timeline.cache_row import case_from_row
+from hub.shard import worker
+from hub.store.ports import BatchWrites
+from hub.store.records import FactRecorded
+from hub.store.sqlite import open_store
+from tests.shard.harness import CASE, DAY_MS, HOUR_MS, IDENTITY, OTHER_CASE, PARTIES, ShardUnderTest, imprisonment
+from tests.shard.test_disclosing import given, release_date, sent, withdrawn
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> ShardUnderTest:
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.enrol(OTHER_CASE)
+    hub.settle()
+    return hub
+
+
+def cut_off(hub: ShardUnderTest, *parties: str) -> None:
+    """From now on the output topics of `parties` refuse every record."""
+    hub.broker.unreachable.update(hub.names.output(party) for party in parties)
+
+
+def reachable_again(hub: ShardUnderTest) -> None:
+    hub.broker.unreachable.clear()
+    hub.shard.sending._paused_until.clear()
+
+
+def numbers(hub: ShardUnderTest, party: str) -> list[int]:
+    return [number for number, *_ in hub.told(party)]
+
+
+def assert_everything_was_sent_once_in_order(hub: ShardUnderTest) -> None:
+    given_out = hub.store.head().numbers
+    for party in PARTIES:
+        assert numbers(hub, party) == list(range(1, 1 + given_out.get(party, 0))), party
+    assert hub.store.send_positions() == given_out
+
+
+def some_history(hub: ShardUnderTest) -> str:
+    """A custody with its release date; return the event id of the start."""
+    start = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    hub.state("PRI", "ReleaseDateSet", release_date(hub), "date")
+    return start
+
+
+# --- killed, and started again
+
+
+def test_killed_between_commit_and_send_everything_is_sent_once_and_in_order_after_the_restart(
+    hub: ShardUnderTest,
+) -> None:
+    cut_off(hub, *PARTIES)
+    some_history(hub)
+    hub.settle()
+    hub.tick(HOUR_MS)
+    hub.state("A.JOB", "CaseOpened", {"caseNo": "1", "at": hub.now}, "opened")
+    hub.settle()
+    assert hub.store.head().numbers["A.SOC"] >= 2
+    assert all(sent(hub, party) == [] for party in PARTIES)
+    hub.restart()
+    reachable_again(hub)
+    hub.settle()
+    assert_everything_was_sent_once_in_order(hub)
+    assert len(hub.view("A.SOC")) == len(numbers(hub, "A.SOC"))
+
+
+def test_a_restart_without_anything_left_over_sends_nothing_again(hub: ShardUnderTest) -> None:
+    some_history(hub)
+    hub.settle()
+    before = {party: sent(hub, party)[:] for party in PARTIES}
+    hub.restart()
+    hub.tick(HOUR_MS)
+    hub.settle()
+    assert {party: sent(hub, party) for party in PARTIES} == before
+
+
+def test_what_is_built_again_after_a_restart_is_byte_for_byte_what_would_have_been_sent(tmp_path: Path) -> None:
+    def play(name: str, *, killed: bool) -> ShardUnderTest:
+        (tmp_path / name).mkdir()
+        hub = ShardUnderTest(tmp_path / name)
+        hub.enrol()
+        hub.settle()
+        some_history(hub)
+        hub.settle()
+        if killed:
+            cut_off(hub, *PARTIES)
+        given(hub, ["CU", "OF"], ["B.SOC"])
+        hub.tick(1000)
+        hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_400), "date", revision=1)
+        hub.settle()
+        if killed:
+            hub.restart()
+            reachable_again(hub)
+            hub.settle()
+        return hub
+
+    straight, restarted = play("straight", killed=False), play("restarted", killed=True)
+    for party in PARTIES:
+        assert [(r.key, r.value, r.headers) for r in sent(straight, party)] == [
+            (r.key, r.value, r.headers) for r in sent(restarted, party)
+        ]
+    assert len(sent(straight, "B.SOC")) == 2
+
+
+def test_a_number_that_a_withdrawal_overtook_goes_out_as_an_empty_retraction(hub: ShardUnderTest) -> None:
+    cut_off(hub, "B.SOC")
+    start = some_history(hub)
+    given(hub, ["CU"], ["B.SOC"])
+    hub.settle()
+    hub.tick(HOUR_MS)
+    withdrawn(hub)
+    hub.settle()
+    hub.restart()
+    reachable_again(hub)
+    hub.settle()
+    of_start = [(effect, payload) for _, effect, event_id, payload in hub.told("B.SOC") if event_id == start]
+    assert of_start == [("retracted", {}), ("retracted", {})]
+    assert all(b"VIOLENCE" not in (record.value or b"") for record in sent(hub, "B.SOC"))
+    assert_everything_was_sent_once_in_order(hub)
+
+
+def test_what_was_withdrawn_while_the_hub_was_down_is_taken_in_before_anything_is_sent(hub: ShardUnderTest) -> None:
+    cut_off(hub, "B.SOC")
+    start = some_history(hub)
+    given(hub, ["CU"], ["B.SOC"])
+    hub.settle()
+    reachable_again(hub)
+    hub.now += HOUR_MS
+    withdrawn(hub)
+    hub.tick()
+    hub.restart()
+    hub.settle()
+    assert [payload for _, _, event_id, payload in hub.told("B.SOC") if event_id == start] == [{}, {}]
+
+
+def test_one_party_that_cannot_be_reached_waits_alone_and_gets_everything_later_in_order(hub: ShardUnderTest) -> None:
+    cut_off(hub, "A.SOC")
+    some_history(hub)
+    hub.settle()
+    hub.tick(HOUR_MS)
+    hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_400), "other date")
+    hub.settle()
+    assert numbers(hub, "A.SOC") == []
+    assert len(hub.view("PRI")) == 3
+    assert len(hub.view("A.JOB")) == 1
+    positions = hub.store.send_positions()
+    assert positions.get("A.SOC", 0) == 0
+    assert positions["PRI"] == hub.store.head().numbers["PRI"]
+    assert hub.shard.sending.unsent()["A.SOC"][0] == hub.store.head().numbers["A.SOC"] == 3
+    reachable_again(hub)
+    hub.settle()
+    assert_everything_was_sent_once_in_order(hub)
+    assert len(hub.view("A.SOC")) == 3
+
+
+# --- a commit that fails
+
+
+@contextmanager
+def failing_commit(monkeypatch: pytest.MonkeyPatch, *, kept: bool) -> Iterator[None]:
+    """COMMIT of the store raises once; `kept` says whether the rows are stored nevertheless."""
+    commit = SQLiteConnection.commit
+    failed = []
+
+    def fail_once(connection: SQLiteConnection) -> None:
+        monkeypatch.setattr(SQLiteConnection, "commit", commit)
+        failed.append(connection)
+        if kept:
+            commit(connection)
+        raise sqlite3.OperationalError("connection cut at COMMIT")
+
+    monkeypatch.setattr(SQLiteConnection, "commit", fail_once)
+    yield
+    assert failed
+
+
+def test_a_commit_that_failed_and_was_lost_leaves_everything_as_it_was_and_drops_the_cases(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_history(hub)
+    hub.settle()
+    state, head = hub.shard.state.copy(), hub.store.head()
+    before = {party: sent(hub, party)[:] for party in PARTIES}
+    hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_400), "other date")
+    with failing_commit(monkeypatch, kept=False), pytest.raises(StoreUnavailable):
+        hub.settle()
+    assert hub.shard.state == state
+    assert hub.store.head() == head
+    assert {party: sent(hub, party) for party in PARTIES} == before
+    assert not hub.shard.cases._held
+    hub.restart()
+    hub.settle()
+    assert len(hub.view("A.SOC")) == 3
+    assert_everything_was_sent_once_in_order(hub)
+
+
+def test_a_commit_that_failed_but_was_kept_is_a_batch_like_any_other(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_history(hub)
+    with failing_commit(monkeypatch, kept=True):
+        hub.settle()
+    assert len(hub.view("A.SOC")) == 2
+    hub.restart()
+    hub.settle()
+    assert_everything_was_sent_once_in_order(hub)
+
+
+def test_a_stop_right_after_a_commit_that_was_kept_sends_everything_once_after_the_restart(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = hub.store.commit
+
+    def stop_after(writes: BatchWrites) -> None:
+        commit(writes)
+        raise KeyboardInterrupt
+
+    some_history(hub)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.store, "commit", stop_after)
+        with pytest.raises(KeyboardInterrupt):
+            hub.settle()
+    assert all(sent(hub, party) == [] for party in PARTIES)
+    hub.restart()
+    hub.settle()
+    assert len(hub.view("A.SOC")) == 2
+    assert_everything_was_sent_once_in_order(hub)
+
+
+# --- two owners, and a foreign log
+
+
+def test_a_second_owner_fences_the_first_off_which_stores_nothing_and_sends_nothing_of_its_batch(
+    hub: ShardUnderTest,
+) -> None:
+    first, first_store = hub.shard, hub.store
+    hub.store = open_store(hub.directory / "shard-0.db", IDENTITY, hub.keys)
+    hub.shard = hub._build()
+    some_history(hub)
+    hub.settle()
+    head = hub.store.head()
+    before = {party: sent(hub, party)[:] for party in PARTIES}
+    with pytest.raises(FencedOff):
+        first.step(0.0)
+    assert hub.store.head() == head
+    assert {party: sent(hub, party) for party in PARTIES} == before
+    assert not first.cases._held
+    first_store.close()
+    hub.state("A.JOB", "CaseOpened", {"caseNo": "1", "at": hub.now}, "opened")
+    hub.settle()
+    assert_everything_was_sent_once_in_order(hub)
+
+
+def test_a_position_outside_the_log_refuses_to_start(hub: ShardUnderTest) -> None:
+    some_history(hub)
+    hub.settle()
+    head = hub.store.head()
+    hub.broker = SimulatedBroker(1)
+    hub.broker.create_topics(hub.names, hub.registry)
+    with pytest.raises(ForeignStore, match="outside its log"):
+        hub.restart()
+    assert hub.store.head() == head
+
+
+# --- cases that leave the memory
+
+
+def evicted(hub: ShardUnderTest) -> None:
+    """Let the first case go, by work on the other, and keep the rest from now on."""
+    hub.shard.cases.facts_max = 1
+    hub.state("A.JOB", "CaseOpened", {"caseNo": "9", "at": hub.now}, f"push {hub.now}", case_id=OTHER_CASE)
+    hub.settle()
+    hub.shard.cases.facts_max = 200_000
+    assert CASE not in hub.shard.cases._held
+
+
+def test_a_case_comes_back_from_its_row_without_its_history_while_rights_stay_as_they_were(
+    hub: ShardUnderTest,
+) -> None:
+    some_history(hub)
+    hub.settle()
+    evicted(hub)
+    assert set(hub.store.cache_rows([CASE])) == {CASE}
+    hub.tick(HOUR_MS)
+    hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_400), "other date")
+    hub.settle()
+    assert hub.shard.cases.get(CASE).timeline.history_held is False
+    assert len(hub.view("A.SOC")) == 3
+
+
+def test_a_case_from_its_row_sees_what_changed_by_time_since_its_last_settlement(hub: ShardUnderTest) -> None:
+    start = some_history(hub)
+    given(hub, ["CU"], ["B.SOC"], validUntil=hub.now + HOUR_MS)
+    hub.settle()
+    assert start in hub.view("B.SOC")
+    evicted(hub)
+    hub.tick(HOUR_MS)
+    hub.settle()
+    assert start not in hub.view("B.SOC")
+
+
+@pytest.mark.parametrize("event_type", ["correction", "retraction"])
+def test_a_row_behind_which_a_fact_died_is_not_used(hub: ShardUnderTest, event_type: str) -> None:
+    some_history(hub)
+    hub.settle()
+    evicted(hub)
+    if event_type == "correction":
+        values = imprisonment(hub.now, municipality="B")
+        hub.state("PRI", "ImprisonmentStarted", values, "start", revision=1)
+    else:
+        target = hub.publisher("PRI").event_id("ImprisonmentStarted", "start")
+        values = {"targetEventId": target, "at": hub.now, "reason": "NOT_OCCURRED"}
+        hub.state("PRI", "EventRetracted", values, target)
+    hub.settle()
+    assert hub.view("A.SOC") == {}
+    hub.restart()
+    row = hub.store.cache_rows([CASE])[CASE]
+    assert case_from_row(CASE, row, hub.shard.cases.reader) is not None
+    held = hub.shard.cases.get(CASE)
+    assert held.timeline.history_held is True
+    assert held.rights is None
+    hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_400), "other date")
+    hub.settle()
+    assert hub.view("A.SOC") == {}
+    assert len(hub.view("B.SOC")) == (3 if event_type == "correction" else 0)
+
+
+def test_a_row_that_other_code_wrote_is_thrown_away(hub: ShardUnderTest) -> None:
+    some_history(hub)
+    hub.settle()
+    evicted(hub)
+    cases = hub.shard.cases
+    cases.reader = replace(cases.reader, code="other code")
+    assert cases.get(CASE).timeline.history_held is True
+    assert cases.get(CASE).rights is None
+    hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_400), "other date")
+    hub.settle()
+    assert len(hub.view("A.SOC")) == 3
+
+
+def test_a_row_from_before_a_change_of_the_registry_is_thrown_away(hub: ShardUnderTest) -> None:
+    some_history(hub)
+    hub.settle()
+    evicted(hub)
+    hub.registry = PartyRegistry.of([*hub.registry, Party("A.CHI")])
+    hub.broker.create_topics(hub.names, hub.registry)
+    hub.restart()
+    assert hub.shard.cases.get(CASE).timeline.history_held is True
+
+
+def test_a_correction_of_a_case_that_came_from_its_row_finds_what_it_corrects(hub: ShardUnderTest) -> None:
+    start = some_history(hub)
+    hub.settle()
+    evicted(hub)
+    hub.tick(HOUR_MS)
+    new = hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_400), "date", revision=1)
+    hub.settle()
+    assert hub.parked() == []
+    assert set(hub.view("A.SOC")) == {start, new}
+
+
+# --- clocks
+
+
+def test_records_far_ahead_of_the_newest_tick_wait_for_it_with_what_follows_on_their_topic(
+    hub: ShardUnderTest,
+) -> None:
+    now = hub.now
+    hub.now = now + worker.AHEAD_OF_TICK_MS_MAX + 1
+    ahead = hub.state("A.JOB", "CaseOpened", {"caseNo": "1", "at": now}, "ahead", occurred_at=now)
+    hub.now = now
+    behind_it = hub.state("A.JOB", "CaseClosed", {"caseNo": "1", "at": now}, "behind it")
+    elsewhere = some_history(hub)
+    hub.settle()
+    assert elsewhere in hub.view("PRI")
+    assert hub.view("A.JOB").keys() == {elsewhere}
+    position = hub.store.head().positions
+    assert position.get(hub.names.input("A.JOB"), 0) == 0
+    assert hub.shard.state.clock == now
+    hub.tick(1)
+    hub.settle()
+    assert {ahead, behind_it} <= hub.view("A.JOB").keys()
+    assert [
+        fact.event_id
+        for fact in hub.store.case_records(CASE)
+        if isinstance(fact, FactRecorded) and fact.party == "A.JOB"
+    ] == [
+        ahead,
+        behind_it,
+    ]
+
+
+def test_a_record_as_far_ahead_of_the_newest_tick_as_may_be_is_taken(hub: ShardUnderTest) -> None:
+    hub.now += worker.AHEAD_OF_TICK_MS_MAX
+    opened = hub.state("A.JOB", "CaseOpened", {"caseNo": "1", "at": hub.now}, "ahead")
+    hub.settle()
+    assert opened in hub.view("A.JOB")
+
+
+def test_a_consent_that_was_given_and_withdrawn_during_an_outage_never_shows_anything(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "BATCH_RECORDS_MAX", 1)
+    start = some_history(hub)
+    hub.tick()
+    hub.settle()
+    hub.now += 1000
+    given(hub, ["CU"], ["B.SOC"])
+    hub.now += 1000
+    withdrawn(hub)
+    hub.tick(DAY_MS)
+    hub.restart()
+    hub.settle()
+    assert start in hub.view("A.SOC")
+    assert start not in {event_id for _, _, event_id, _ in hub.told("B.SOC")}
+    assert len(hub.view("B.SOC")) == 2
+
+
+def test_a_shard_that_caught_up_settles_everything_that_it_had_put_off(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "BATCH_RECORDS_MAX", 2)
+    monkeypatch.setattr("hub.shard.settling.DUE_CASES_MAX", 1)
+    for case_id in (CASE, OTHER_CASE):
+        hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), f"start {case_id}", case_id=case_id)
+        hub.state("PRI", "ReleaseDateSet", release_date(hub), f"date {case_id}", case_id=case_id)
+    hub.tick(DAY_MS)
+    hub.settle()
+    assert len(hub.view("A.SOC")) == 4
+
+
+def without_idle_writes(hub: ShardUnderTest, idle_write_ms: int) -> Callable[[int], int]:
+    hub.shard.idle_write_ms = idle_write_ms
+    hub.settle()
+
+    def batches_after(forward_ms: int) -> int:
+        hub.tick(forward_ms)
+        hub.settle()
+        return hub.store.head().batch
+
+    return batches_after
+
+
+def test_idle_ticks_are_not_written_until_their_positions_are_old_enough(hub: ShardUnderTest) -> None:
+    batches_after = without_idle_writes(hub, 60_000)
+    before = hub.store.head()
+    for _ in range(11):
+        assert batches_after(5_000) == before.batch
+    assert hub.shard.state.clock == hub.now
+    assert hub.store.head() == before
+    assert batches_after(5_000) == before.batch + 1
+    assert hub.store.head().clock == hub.now
+    assert hub.store.head().positions[hub.names.hub_input] == len(hub.broker.log(hub.names.hub_input, 0))
+    assert batches_after(5_000) == before.batch + 1
+
+
+def test_ticks_that_were_not_written_are_read_again_after_a_restart(hub: ShardUnderTest) -> None:
+    batches_after = without_idle_writes(hub, 60_000)
+    batches_after(5_000)
+    hub.restart()
+    hub.settle()
+    assert hub.shard.state.clock == hub.now
+    some_history(hub)
+    hub.settle()
+    assert_everything_was_sent_once_in_order(hub)
