@@ -3,8 +3,8 @@
 Rules:
 - It opens stores, it never makes one.
 - On SIGTERM or SIGINT it finishes its batch, confirms what was sent, and ends with 0.
-- A failure that the next start can get over (Kafka away) is retried here; any other ends the worker with 1 and one
-  line on standard error. A stale owner ends so, too: another worker has the shard.
+- A failure that a new beginning can get over (Kafka or the disk away) is retried here, from what is stored; any
+  other ends the worker with 1 and one line on standard error. A stale owner ends so, too: another worker has the shard.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import logging
 import signal
 import sys
 import threading
-import time
 
-from contracts.failures import Failure, TransportFailure
+from contracts.failures import Failure
 from hub.settings import load_settings
 from hub.wiring import Worker, open_worker, spare_the_collector
 
@@ -49,10 +48,12 @@ def run(worker: Worker, stop: threading.Event) -> None:
             try:
                 worker.start()
                 _step_until(worker, stop)
-            except TransportFailure as failure:
-                log.warning("kafka: %s", failure)
+            except Failure as failure:
+                if not failure.retriable:
+                    raise
+                log.warning("trying again in a moment: %s", failure)
                 worker.rest()
-                time.sleep(RETRY_SECONDS)
+                stop.wait(RETRY_SECONDS)
     finally:
         worker.close()
 

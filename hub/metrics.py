@@ -24,6 +24,7 @@ class BatchCounts:
     admitted: Mapping[str, int]
     parked: Mapping[tuple[str, str], int]
     repeats: int
+    undecided: int
     decisions: int
     disclosed: Mapping[str, int]
     retracted: Mapping[str, int]
@@ -38,6 +39,9 @@ class Metrics:
         self.repeats = self._counter("hub_repeats_total", "records that were stored already and changed nothing")
         self.parked = self._counter("hub_parked_total", "records refused: see `hub parked list`", "party", "reason")
         self.decisions = self._counter("hub_decisions_total", "decisions recorded: a party's view of a fact changed")
+        self.undecided = self._counter(
+            "hub_undecided_total", "settlements that failed: nothing of those cases leaves, see the log"
+        )
         self.disclosed = self._counter("hub_disclosed_total", "numbers given out that show something", "party")
         self.retracted = self._counter("hub_retracted_total", "numbers given out that take something back", "party")
         self.lag_seconds = self._gauge("hub_lag_seconds", "how far the shard clock is behind the newest tick", "shard")
@@ -60,6 +64,7 @@ class Metrics:
         """Add what one batch did."""
         self.repeats.inc(counts.repeats)
         self.decisions.inc(counts.decisions)
+        self.undecided.inc(counts.undecided)
         for party, count in counts.admitted.items():
             self.ingested.labels(party).inc(count)
         for (party, reason), count in counts.parked.items():

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from contracts.catalogue import catalogue
 from contracts.civil_time import ZONE_OF_JURISDICTION
 from contracts.codec import codec
+from contracts.failures import BadSetting
 from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry
 from contracts.schema_ids import schema_ids
@@ -134,8 +135,13 @@ class Worker:
 
     def serve_metrics(self) -> None:
         """Serve `/metrics` and say where, in the state directory, for whoever started this worker."""
-        server = self._metrics.serve(self._settings.metrics_address, self._settings.metrics_port)
-        where = f"{self._settings.metrics_address}:{server.server_port}"
+        address, port = self._settings.metrics_address, self._settings.metrics_port
+        try:
+            server = self._metrics.serve(address, port)
+        except OSError as error:
+            what = f"`HUB_METRICS_ADDRESS`, `HUB_METRICS_PORT`: cannot listen on `{address}:{port}` ({error.strerror})"
+            raise BadSetting(f"{what}; choose a free one") from error
+        where = f"{address}:{server.server_port}"
         file = self._settings.state_directory / "metrics-address"
         # Whoever waits for the file must never read half of it.
         unfinished = file.with_suffix(".unfinished")

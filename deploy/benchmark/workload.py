@@ -73,23 +73,35 @@ class Workload:
             )
 
     def events(self, count: int) -> Iterator[WorkRecord]:
-        """`count` release dates, in turn over the citizens."""
-        cases = list(self._case_ids())
-        first = self.now - 30 * DAY_MS
+        """`count` changes of a release date, in turn over the citizens."""
+        return (self.event(number % self.citizens, number) for number in range(count))
+
+    def event(self, citizen: int, number: int) -> WorkRecord:
+        """Change of a release date `number`, of citizen `citizen`."""
+        case_id = self._case_id(citizen)
         day = day_number(moment_of(self.now).date()) + 90
-        for number in range(count):
-            case_id = cases[number % len(cases)]
-            payload = {
-                "custodyId": _id("custody", case_id),
-                "releaseDate": day + number % 60,
-                "kind": "PAROLE",
-                "previousDate": day,
-                "reason": "RECALCULATED",
-            }
-            yield self._record(case_id, PUBLISHER, "ReleaseDateChanged", first + number, payload, f"event-{number}")
+        payload = {
+            "custodyId": _id("custody", case_id),
+            "releaseDate": day + number % 60,
+            "kind": "PAROLE",
+            "previousDate": day,
+            "reason": "RECALCULATED",
+        }
+        at = self.now - 30 * DAY_MS + number
+        return self._record(case_id, PUBLISHER, "ReleaseDateChanged", at, payload, f"event-{number}")
+
+    def changed_standing(self, citizen: int) -> WorkRecord:
+        """A risk cooperation of prison and social services about one citizen: it changes who may see what."""
+        at = self.now - DAY_MS
+        ends_on = day_number(moment_of(self.now).date()) + 30
+        payload = {"at": at, "ground": "OTHER", "necessity": "x", "radicalisation": False, "endsOn": ends_on}
+        return self._record(self._case_id(citizen), PUBLISHER, "KspActivated", at, payload)
 
     def _case_ids(self) -> Iterator[str]:
-        return (_id("case", str(number)) for number in range(self.citizens))
+        return map(self._case_id, range(self.citizens))
+
+    def _case_id(self, citizen: int) -> str:
+        return _id("case", str(citizen))
 
     def _key(self, case_id: str, party: str) -> str:
         return pseudonym(self.secret, case_id, party, 0, 1)

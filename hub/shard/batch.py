@@ -57,6 +57,8 @@ class Batch:
     payloads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """The payloads of the facts that this batch admitted, by event id: decoded once."""
     duplicates: int = 0
+    undecided: int = 0
+    """Cases that could not be decided."""
     admitted: dict[str, int] = field(default_factory=dict)
     """Admitted facts per publishing party, for the metrics."""
     parked: dict[tuple[str, str], int] = field(default_factory=dict)

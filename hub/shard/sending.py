@@ -140,7 +140,7 @@ class Sending:
         key = pseudonym(self.secret, case_id, party, self.shard, self.partitions)
         rebuilt: list[OutputRecord] = []
         for assigned in numbers:
-            decision = decided.get((assigned.decided_version, assigned.index))
+            decision = decided.get((assigned.decided_version, assigned.decision_index))
             number = assigned.originator_version
             if decision is None or decision.number != number:
                 raise DamagedStore(f"stream `{case_stream(case_id)}` has no decision for number `{number}`")

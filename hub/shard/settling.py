@@ -4,23 +4,29 @@ Rules:
 - Each case once, at the end of the batch, for the batch's clock.
 - A shard that is far behind its ticks does not settle: the cases are made due, and settled once it has caught up.
   So an outage never sends what was withdrawn meanwhile.
+- An error while deciding one case: nothing of that case leaves, it is counted and tried again, the others go on.
 - What is told is recorded before it is sent; the records to send are built from what was recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from contracts.failures import StoreFailure
 from hub.broker.ports import OutputRecord
 from hub.disclosure.envelope import Envelopes
-from hub.disclosure.settlement import Change, differences, mask_of_shown, renewed
+from hub.disclosure.settlement import Change, Rights, differences, mask_of_shown, renewed
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.store.ports import ShardStore
 from hub.store.records import Decision, DecisionsRecorded, case_stream
 
+log = logging.getLogger(__name__)
+
+UNDECIDED_RETRY_MS: Final = 60_000
+"""When a case that could not be decided is tried again, if nothing else touches it before."""
 DUE_CASES_MAX: Final = 500
 """How many due cases one batch settles: a mass change goes through so many per turn."""
 
@@ -53,24 +59,39 @@ class Settling:
             told.extend(self._settle_case(held, batch))
         return told
 
+    def _settle_case(self, held: HeldCase, batch: Batch) -> list[Told]:
+        try:
+            rights, changes = self._decide(held, batch.after.clock)
+        except StoreFailure:
+            raise
+        except Exception as error:  # whatever went wrong while deciding: nothing of this case leaves, others go on
+            log.error("a case could not be decided (%s): nothing of it leaves until it can", type(error).__name__)
+            self._put_off(held, batch)
+            return []
+        told = self._record(held, changes, batch) if changes else []
+        held.rights = rights
+        if held.due != rights.until:
+            held.due = batch.writes.due[held.timeline.case_id] = rights.until
+        self.cases.settled(held)
+        return told
+
+    def _put_off(self, held: HeldCase, batch: Batch) -> None:
+        """Have a case that could not be decided tried again as a whole, with its next event or a little later."""
+        batch.undecided += 1
+        held.rights = None
+        held.due = batch.writes.due[held.timeline.case_id] = batch.after.clock + UNDECIDED_RETRY_MS
+
     def postpone(self, batch: Batch) -> None:
         """Make the touched cases due at once, for the time when the shard has caught up."""
         for case_id, held in batch.touched.items():
             held.due = batch.writes.due[case_id] = batch.after.clock
 
-    def _settle_case(self, held: HeldCase, batch: Batch) -> Iterator[Told]:
-        case, clock = held.timeline, batch.after.clock
-        policy = self.cases.policy_of(case)
-        rights, changed = renewed(case, held.rights, clock, policy)
+    def _decide(self, held: HeldCase, clock: int) -> tuple[Rights, list[Change]]:
+        case = held.timeline
+        rights, changed = renewed(case, held.rights, clock, self.cases.policy_of(case))
         if changed:
             self.cases.hold_history(held)
-        changes = differences(case, rights.decider, self._to_decide(held, changed))
-        if changes:
-            yield from self._record(held, changes, policy.digest, batch)
-        held.rights = rights
-        if held.due != rights.until:
-            held.due = batch.writes.due[case.case_id] = rights.until
-        self.cases.settled(held)
+        return rights, differences(case, rights.decider, self._to_decide(held, changed))
 
     def _to_decide(self, held: HeldCase, changed: bool) -> list[str]:
         case = held.timeline
@@ -83,20 +104,27 @@ class Settling:
                 touched[victim] = None
         return list(touched)
 
-    def _record(self, held: HeldCase, changes: list[Change], rule_set: str, batch: Batch) -> Iterator[Told]:
+    def _record(self, held: HeldCase, changes: list[Change], batch: Batch) -> list[Told]:
         case = held.timeline
+        told: list[Told] = []
         version = case.version + 1
         decisions: list[Decision] = []
         for index, change in enumerate(changes):
             number = batch.next_number(change.party, case.case_id, version, index) if change.is_sent else 0
             decisions.append(Decision(case.facts[change.event_id].version, change.party, change.shown, number))
             if number:
-                yield Told(held, change, number)
+                told.append(Told(held, change, number))
         record = DecisionsRecorded(
-            case_stream(case.case_id), version, batch.after.clock, rule_set, self.registry_digest, tuple(decisions)
+            case_stream(case.case_id),
+            version,
+            batch.after.clock,
+            self.cases.policy_of(case).digest,
+            self.registry_digest,
+            tuple(decisions),
         )
         batch.writes.records.append(record)
         case.decided(record)
+        return told
 
     def records(self, told: list[Told], batch: Batch) -> list[OutputRecord]:
         """Build the records to send. A key used for the first time goes into the batch, so its party may use it."""

@@ -152,4 +152,4 @@ def _counts(batch: Batch, outputs: Sequence[OutputRecord]) -> BatchCounts:
     for record in outputs:
         (retracted if record.value is None else disclosed)[record.party] += 1
     decisions = sum(len(record.decisions) for record in batch.writes.records if isinstance(record, DecisionsRecorded))
-    return BatchCounts(batch.admitted, batch.parked, batch.duplicates, decisions, disclosed, retracted)
+    return BatchCounts(batch.admitted, batch.parked, batch.duplicates, batch.undecided, decisions, disclosed, retracted)

@@ -92,13 +92,13 @@ class DecisionsRecorded(NamedTuple):
 
 
 class NumberAssigned(NamedTuple):
-    """Number `originator_version` of a party stands for decision `index` in version `decided_version` of a case."""
+    """Number `originator_version` of a party: decision `decision_index` in version `decided_version` of a case."""
 
     originator_id: str
     originator_version: int
     case_id: str
     decided_version: int
-    index: int
+    decision_index: int
 
 
 @dataclass(frozen=True, slots=True)

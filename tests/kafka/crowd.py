@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,11 +74,12 @@ class Citizen:
 class CountingStore(PartyStore):
     """A party's store that counts how often each (partition, number) was applied."""
 
-    applied: Counter[tuple[int, int]]
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.applied: Counter[tuple[int, int]] = Counter()
 
     def apply(self, steps: Sequence[Step], moves: Sequence[Move]) -> None:
         super().apply(steps, moves)
-        self.applied = getattr(self, "applied", Counter())
         self.applied.update((step.partition, step.attributes.number) for step in steps)
 
 
@@ -195,7 +197,7 @@ class Crowd:
             by_topic.setdefault(record.topic, []).append(record)
         for party, publisher in self._publishers.items():
             if of_party := by_topic.pop(self.world.names.input(party), []):
-                failures += _again_until_done(lambda sent=of_party, by=publisher: by.publish_many(sent))
+                failures += _again_until_done(partial(publisher.publish_many, of_party))
         assert not by_topic, "every record goes to the topic of a party of this world"
         return failures
 

@@ -210,7 +210,7 @@ def assert_all_arrived_once(crowd: Crowd) -> None:
 
 
 def assert_dense(crowd: Crowd, party: str, last: dict[int, int]) -> None:
-    """Every number is on the topic, first seen in order; a repeat says the same, or nothing more of an overtaken one."""
+    """Every number is on the topic, first seen in order; a repeat says the same, or empties an overtaken one."""
     first: dict[tuple[int, int], tuple[object, ...]] = {}
     newest: dict[tuple[object, ...], int] = {}
     emptied: list[tuple[tuple[object, ...], int]] = []

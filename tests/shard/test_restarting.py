@@ -150,6 +150,22 @@ def test_what_was_withdrawn_while_the_hub_was_down_is_taken_in_before_anything_i
     assert [payload for _, _, event_id, payload in hub.told("B.SOC") if event_id == start] == [{}, {}]
 
 
+def test_after_a_restart_nothing_is_sent_before_all_that_waited_is_taken_in(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = some_history(hub)
+    hub.settle()
+    monkeypatch.setattr(worker, "BATCH_RECORDS_MAX", 1)
+    hub.restart()
+    given(hub, ["CU"], ["B.SOC"])
+    hub.now += 1000
+    withdrawn(hub)
+    hub.tick()
+    hub.settle()
+    assert [payload for _, _, event_id, payload in hub.told("B.SOC") if event_id == start] == [{}, {}]
+    assert_everything_was_sent_once_in_order(hub)
+
+
 def test_one_party_that_cannot_be_reached_waits_alone_and_gets_everything_later_in_order(hub: ShardUnderTest) -> None:
     cut_off(hub, "A.SOC")
     some_history(hub)

@@ -6,11 +6,14 @@ import dataclasses
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.failures import DamagedStore, NotFound, StoreUnavailable
 from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
-from hub.store.records import CitizenEnrolled, FactRecorded, RecordParked, case_stream
+from hub.store.record_schemas import WRITTEN_AS
+from hub.store.records import CitizenEnrolled, FactRecorded, NumberAssigned, RecordParked, case_stream, sent_stream
 from tests.store.builders import batch, committed, decided, enrolled, fact, full_batch, number, parked
 from tests.store.stores import SQLiteStores
 
@@ -221,3 +224,14 @@ def test_a_reader_works_beside_the_worker_and_cannot_write(stores: SQLiteStores)
     assert len(list(reader.case_records("case-1"))) == 4
     reader.close()
     assert len(list(stores.read().cases())) == 1
+
+
+@given(
+    case_id=st.text(max_size=40),
+    version=st.integers(-(2**63), 2**63 - 1),
+    index=st.integers(0, 2**40),
+)
+def test_a_number_is_written_as_its_schema_says(case_id: str, version: int, index: int) -> None:
+    number = NumberAssigned(sent_stream("PRI"), 1, case_id, version, index)
+    schema = WRITTEN_AS[NumberAssigned]
+    assert schema.decode(sent_stream("PRI"), 1, schema.encode(number)) == number
