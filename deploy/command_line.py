@@ -3,35 +3,58 @@
 Rules:
 - A failure of ours is one line on standard error, with what to do, and exit code 1. A wrong call is exit code 2.
 - Commands that change a shard publish to its input and wait for the outcome; none writes a store.
+- A command is imported when it is called: `hub contracts list` need not wait for a Kafka client to load.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Final
 
 import click
 
 from contracts.failures import Failure
-from deploy.benchmark.command import bench
-from deploy.case_command import case, explain
-from deploy.contracts_command import contracts
-from deploy.demonstration import demo
-from deploy.dev import dev
-from deploy.identity_wiring import identity
-from deploy.parked_command import parked
-from deploy.scenario.command import scenario
-from deploy.view_command import view
-from deploy.world_command import world_group
+
+COMMANDS: Final = {
+    "bench": "deploy.benchmark.command:bench",
+    "case": "deploy.case_command:case",
+    "contracts": "deploy.contracts_command:contracts",
+    "demo": "deploy.demonstration:demo",
+    "dev": "deploy.dev:dev",
+    "explain": "deploy.case_command:explain",
+    "identity": "deploy.identity_wiring:identity",
+    "parked": "deploy.parked_command:parked",
+    "scenario": "deploy.scenario.command:scenario",
+    "view": "deploy.view_command:view",
+    "world": "deploy.world_command:world_group",
+}
+"""Command -> `module:name`."""
 
 
-@click.group()
+class Commands(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click hands it in)
+        """Every command by name."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (as above)
+        """The command of that name, imported now."""
+        where = COMMANDS.get(cmd_name)
+        if where is None:
+            return None
+        module, _, name = where.partition(":")
+        command = getattr(importlib.import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"`{where}` is no command")
+        return command
+
+
+@click.command(cls=Commands)
 @click.version_option(package_name="inter-agency-hub")
 def hub() -> None:
     """The inter-agency data exchange hub: who may see what of a case, sent, taken back, and proved."""
-
-
-for command in (bench, case, contracts, demo, dev, explain, identity, parked, scenario, view, world_group):
-    hub.add_command(command)
 
 
 def main() -> None:

@@ -165,7 +165,7 @@ class Demonstration:
     def _suggested(self) -> list[str]:
         event_id, party, _ = EXPLAINED
         case_id = self._playing.case_id
-        hub = Path(sys.argv[0])
+        hub = _from_here(Path(sys.argv[0]).absolute())
         suggestions = [
             ("what a caseworker of social services sees", f"{hub} view show {party}"),
             ("every event that they may see of this citizen", f"{hub} view show {party} {self._playing.key(party)}"),
@@ -187,6 +187,7 @@ class Demonstration:
 
 
 def _from_here(path: Path) -> Path:
+    """`path` as it is written from the working directory, where it lies below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 

@@ -99,7 +99,7 @@ class HubProcess:
         return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
-        """Start the worker and wait until it serves metrics; raise `SetupFailure` with its last words if it ends."""
+        """Start the worker and wait until its shards are at work; raise `SetupFailure` if it ends instead."""
         self._address_file.unlink(missing_ok=True)
         self._log = self._log_file.open("ab")
         self._process = subprocess.Popen(

@@ -47,6 +47,7 @@ def run(worker: Worker, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
                 worker.start()
+                worker.announce()
                 _step_until(worker, stop)
             except Failure as failure:
                 if not failure.retriable:

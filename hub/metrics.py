@@ -46,10 +46,13 @@ class Metrics:
         self.retracted = self._counter("hub_retracted_total", "numbers given out that take something back", "party")
         self.lag_seconds = self._gauge("hub_lag_seconds", "how far the shard clock is behind the newest tick", "shard")
         self.lag_records = self._gauge("hub_lag_records", "input records not handled yet", "shard")
-        self.unsent_records = self._gauge("hub_unsent_records", "numbers given out, not confirmed sent", "party")
+        self.unsent_records = self._gauge(
+            "hub_unsent_records", "numbers given out, not confirmed sent", "shard", "party"
+        )
         self.oldest_unsent_seconds = self._gauge(
             "hub_oldest_unsent_seconds",
             "age of the oldest number not confirmed sent: a party cannot be reached",
+            "shard",
             "party",
         )
         self.clock_seconds = self._gauge("hub_shard_clock_seconds", "the shard clock, as Unix time", "shard")
@@ -80,11 +83,11 @@ class Metrics:
         self.lag_seconds.labels(shard).set(max(0, newest_tick - clock) / 1000)
         self.lag_records.labels(shard).set(lag_records)
 
-    def observe_unsent(self, unsent: Mapping[str, tuple[int, float]]) -> None:
-        """Set, per party, how many numbers are unsent and how old the oldest is (seconds)."""
+    def observe_unsent(self, shard: int, unsent: Mapping[str, tuple[int, float]]) -> None:
+        """Set, per party of one shard, how many numbers are unsent and how old the oldest is (seconds)."""
         for party, (count, age_seconds) in unsent.items():
-            self.unsent_records.labels(party).set(count)
-            self.oldest_unsent_seconds.labels(party).set(age_seconds)
+            self.unsent_records.labels(shard, party).set(count)
+            self.oldest_unsent_seconds.labels(shard, party).set(age_seconds)
 
     def serve(self, address: str, port: int) -> HTTPServer:
         """Serve `/metrics`; port 0 takes a free one. Returns the server (`server_port` tells the port)."""

@@ -131,23 +131,27 @@ class Worker:
         self._metrics = Metrics()
         self._shards: list[Shard] = []
         self._ticker: Ticker | None = None
+        self._metrics_at = ""
         self._control: KafkaControl | None = None
 
     def serve_metrics(self) -> None:
-        """Serve `/metrics` and say where, in the state directory, for whoever started this worker."""
+        """Serve `/metrics`, from the beginning: a worker that waits for Kafka can be watched waiting."""
         address, port = self._settings.metrics_address, self._settings.metrics_port
         try:
             server = self._metrics.serve(address, port)
         except OSError as error:
             what = f"`HUB_METRICS_ADDRESS`, `HUB_METRICS_PORT`: cannot listen on `{address}:{port}` ({error.strerror})"
             raise BadSetting(f"{what}; choose a free one") from error
-        where = f"{address}:{server.server_port}"
+        self._metrics_at = f"{address}:{server.server_port}"
+        log.info("metrics on http://%s/metrics", self._metrics_at)
+
+    def announce(self) -> None:
+        """Say in the state directory that the shards are at work, and where `/metrics` is."""
         file = self._settings.state_directory / "metrics-address"
         # Whoever waits for the file must never read half of it.
         unfinished = file.with_suffix(".unfinished")
-        unfinished.write_text(where, encoding="ascii")
+        unfinished.write_text(self._metrics_at, encoding="ascii")
         unfinished.replace(file)
-        log.info("metrics on http://%s/metrics", where)
 
     def start(self) -> None:
         """Open every shard at the position that its store holds."""
@@ -174,7 +178,7 @@ class Worker:
             self._control = self._ticking_channel()
             self._ticker = Ticker(self._control, range(settings.partitions), settings.tick_seconds)
             self._ticker.start()
-        log.info("working on %d shards of world `%s`", len(self._shards), settings.world)
+        log.info("at work: %d of %d shards", len(self._shards), settings.partitions)
 
     def _ticking_channel(self) -> KafkaControl:
         return KafkaControl(

@@ -24,13 +24,13 @@ from contracts.codec import Codec
 from contracts.event_types import EventType
 from contracts.fact import Fact, event_id_of
 from contracts.failures import Refused
+from contracts.limits import VALUE_BYTES_MAX
 from contracts.models import fault_in
 from contracts.parties import Party
 from contracts.partitioning import partition_of
 from contracts.reasons import Reason
 from hub.broker.ports import InputRecord
 
-VALUE_BYTES_MAX: Final = 64 * 1024
 KEY_BYTES_MAX: Final = 64
 CLOCK_SKEW_MS_MAX: Final = 60_000
 """How far an agency's clock may be ahead of the broker's before its fact counts as in the future."""

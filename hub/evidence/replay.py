@@ -76,7 +76,7 @@ def replay(
     held = list(records if known is None else known_at(records, known))
     case = timeline_of(case_id, held, reader)
     if case.enrolled is None:
-        raise NotFound("no such case was known then: give the case id that `hub identity case` prints")
+        raise NotFound("no such case was known then: give the case id that `hub case find` prints")
     tellings = _tellings(held)
     facts = [
         _replayed(case, entry, reader, tellings.get(entry.version, ()))

@@ -77,7 +77,7 @@ class Batch:
     def is_empty(self) -> bool:
         """Whether nothing but positions and clock would move."""
         writes = self.writes
-        return not (writes.records or writes.keys or writes.due or writes.digests)
+        return not (writes.records or writes.keys or writes.due or writes.digests or self.duplicates)
 
     def touch(self, held: HeldCase) -> None:
         """Settle this case at the end of the batch."""

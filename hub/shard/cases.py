@@ -55,7 +55,7 @@ class Cases:
         held = self._held.get(case_id)
         if held is None:
             held = self._held[case_id] = self._load(case_id)
-            self._weigh(held)
+            self.weigh(held)
         else:
             self._held.move_to_end(case_id)
         return held
@@ -83,7 +83,7 @@ class Cases:
             whole.facts.setdefault(event_id, entry)
         case.facts, case.told, case.event_at = whole.facts, whole.told, whole.event_at | case.event_at
         case.history_held = True
-        self._weigh(held)
+        self.weigh(held)
 
     def policy_of(self, case: CaseTimeline) -> Policy:
         """The policy of the case's jurisdiction."""
@@ -91,21 +91,25 @@ class Cases:
             raise DamagedStore("a case is settled before its enrolment")
         return self.policies[case.enrolled.jurisdiction]
 
+    def derived_key(self, case_id: str, party: str) -> str:
+        """The party's own pseudonym for a case of this shard."""
+        return pseudonym(self.secret, case_id, party, self.shard, self.partitions)
+
     def key_for(self, held: HeldCase, party: str) -> tuple[str, bool]:
         """Return the party's own pseudonym for the case, and whether it is used for the first time in memory."""
         key = held.keys.get(party)
         if key is not None:
             return key, False
-        key = pseudonym(self.secret, held.timeline.case_id, party, self.shard, self.partitions)
-        held.keys[party] = key
+        key = held.keys[party] = self.derived_key(held.timeline.case_id, party)
         return key, True
 
     def settled(self, held: HeldCase) -> None:
         """Note that the batch is done with this case."""
         held.touched.clear()
-        self._weigh(held)
+        self.weigh(held)
 
-    def _weigh(self, held: HeldCase) -> None:
+    def weigh(self, held: HeldCase) -> None:
+        """Count what this case holds by now."""
         weight = held.timeline.weight()
         self._weight += weight - held.weight
         held.weight = weight

@@ -85,6 +85,7 @@ class Settling:
         """Make the touched cases due at once, for the time when the shard has caught up."""
         for case_id, held in batch.touched.items():
             held.due = batch.writes.due[case_id] = batch.after.clock
+            self.cases.weigh(held)
 
     def _decide(self, held: HeldCase, clock: int) -> tuple[Rights, list[Change]]:
         case = held.timeline

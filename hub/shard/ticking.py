@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from contracts.failures import TransportFailure
+from contracts.failures import Failure
 from hub.broker.ports import ControlChannel
 
 TICK = "ShardTicked"
@@ -43,7 +43,7 @@ class Ticker:
             for shard in self._shards:
                 try:
                     self._control.publish(shard, TICK, {})
-                except TransportFailure as failure:
+                except Failure as failure:
                     log.warning("tick of shard %d: %s", shard, failure)
             if self._stopped.wait(self._every_seconds):
                 return

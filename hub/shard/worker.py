@@ -54,6 +54,7 @@ class Shard:
     _held_back: list[InputRecord] = field(default_factory=list)
     _written_clock: int = 0
     _caught_up: bool = False
+    _must_read_again: bool = False
 
     def start(self) -> None:
         """Begin to read from where the store stands."""
@@ -63,15 +64,20 @@ class Shard:
 
     def step(self, wait_seconds: float) -> bool:
         """Handle one batch and whatever can be sent; return whether anything was done."""
+        if self._must_read_again:
+            self.inputs.start(self.state.positions)
+            self._held_back, self._must_read_again = [], False
         self.sending.collect(0.05 if self.sending.in_flight() > IN_FLIGHT_MAX else 0.0)
         worked = False
         if self.sending.in_flight() <= IN_FLIGHT_MAX:
             records = self._take(wait_seconds)
             worked = self._run(records) if records or self._is_anything_due() else False
-            # A portion that is not full has emptied what there was: only now is anything sent after a restart.
-            if len(records) < BATCH_RECORDS_MAX and not self._is_behind(self.state.clock):
+            if self._is_behind(self.state.clock):
+                self._caught_up = False
+            # A portion that is not full has emptied what there was: only now is anything sent after an outage.
+            elif len(records) + len(self._held_back) < BATCH_RECORDS_MAX and not self._is_anything_due():
                 self._caught_up = True
-        if self._caught_up and self.sending.send_left_over():
+        if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX and self.sending.send_left_over():
             worked = True
         self.sending.collect()
         self.sending.save_positions()
@@ -81,7 +87,7 @@ class Shard:
     def _observe(self) -> None:
         newest = max(self.admission.newest_tick, self.inputs.newest_tick())
         self.metrics.observe(self.shard, self.state.clock, newest, self.inputs.lag_records())
-        self.metrics.observe_unsent(self.sending.unsent())
+        self.metrics.observe_unsent(self.shard, self.sending.unsent())
 
     def _take(self, wait_seconds: float) -> Sequence[InputRecord]:
         taken = [*self._held_back, *self.inputs.take(BATCH_RECORDS_MAX, 0.0 if self._held_back else wait_seconds)]
@@ -112,6 +118,7 @@ class Shard:
             return self._run_batch(records)
         except StoreFailure:
             self.cases.drop_all()
+            self._must_read_again = True
             raise
 
     def _run_batch(self, records: Sequence[InputRecord]) -> bool:

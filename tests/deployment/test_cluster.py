@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.failures import BadSetting
-from deploy.cluster import opened_cluster
+from deploy.cluster import deployer_connection, opened_cluster
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +49,12 @@ def test_cluster_without_authentication_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HUB_KAFKA_SECURITY", "PLAINTEXT")
     with pytest.raises(BadSetting, match="HUB_KAFKA_SECURITY"), opened_cluster():
         pass
+
+
+def test_a_hub_is_made_on_a_named_cluster_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="`HUB_KAFKA` is not set"):
+        deployer_connection()
+    (tmp_path / "password").write_text("secret\n")
+    monkeypatch.setenv("HUB_KAFKA", "a:1")
+    monkeypatch.setenv("HUB_DEPLOYER_PASSWORD_FILE", str(tmp_path / "password"))
+    assert (deployer_connection().bootstrap, deployer_connection().password) == ("a:1", "secret")

@@ -188,7 +188,10 @@ def test_the_generated_schemas_are_those_in_the_repository(tmp_path: Path) -> No
 
 
 def every_command(group: click.Group, path: Sequence[str] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, name
         yield (*path, name), command
         if isinstance(command, click.Group):
             yield from every_command(command, (*path, name))

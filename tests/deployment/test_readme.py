@@ -161,8 +161,9 @@ def readme_as_script(logs: Path) -> str:
 
 def service(text: str, log: Path) -> list[str]:
     """Run `text` in the background and wait until it says that it is ready."""
-    (ready,) = (words for name, words in READY.items() if text.strip().endswith(name))
-    body = textwrap.indent(text.strip() if "exec " in text else f"exec {text.strip()}", "  ")
+    text = text.strip().removeprefix("(").removesuffix(")")
+    (ready,) = (words for name, words in READY.items() if text.endswith(name))
+    body = textwrap.indent(text if "exec " in text else f"exec {text}", "  ")
     return [
         f"(\n{body}\n) >{log} 2>&1 &",
         "services+=($!)",

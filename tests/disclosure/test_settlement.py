@@ -77,12 +77,12 @@ def test_what_is_taken_back_comes_before_what_is_disclosed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("death", "receivers"), [(None, {"A.SOC"}), (Death(RETRACTED, 1), {"A.SOC"}), (Death(CORRECTED, 1), set())]
+    ("death", "receivers"), [(None, {"A.SOC", "A.JOB"}), (Death(RETRACTED, 1), {"A.SOC"}), (Death(CORRECTED, 1), set())]
 )
 def test_a_corrected_fact_is_shown_to_nobody_and_a_retracted_one_to_its_publisher(
     death: Death | None, receivers: set[str]
 ) -> None:
-    case = folded([fact(1)])
+    case = folded([fact(1), fact(2, "A.JOB")])
     outline = case.facts[event_id("A.SOC", 1)].outline
     assert set(decisions_on(outline, death, rights_in(case, NOW, POLICY).decider)) == receivers
 
@@ -90,7 +90,9 @@ def test_a_corrected_fact_is_shown_to_nobody_and_a_retracted_one_to_its_publishe
 def test_the_hub_is_told_nothing_of_its_own_facts() -> None:
     case = folded([fact(1, "HUB", "ConsentWithdrawn")])
     outline = case.facts[event_id("HUB", 1)].outline
-    assert "HUB" not in decisions_on(outline, None, rights_in(case, NOW, POLICY).decider)
+    decider = rights_in(case, NOW, POLICY).decider
+    assert "HUB" not in decisions_on(outline, None, decider)
+    assert decisions_on(outline, Death(RETRACTED, 1), decider) == {}
 
 
 def test_rights_hold_until_an_input_changes_or_their_time_has_come() -> None:

@@ -29,6 +29,7 @@ from consumers.examine import Step
 from consumers.kafka_source import KafkaSource
 from consumers.store import Move, PartyStore, store_path
 from consumers.subscription import Subscription
+from consumers.visible import VisibleEvent
 from contracts.catalogue import catalogue
 from contracts.civil_time import day_number, moment_of
 from contracts.connection import KafkaConnection
@@ -44,7 +45,7 @@ from hub.broker.control_records import control_record
 from hub.identity.pseudonyms import pseudonym
 from hub.settings import keys_path
 from hub.store.keys import KeyStore
-from hub.store.records import CaseRecord, FactRecorded, Shown
+from hub.store.records import CaseRecord, FactRecorded
 from hub.store.sqlite import open_for_reading
 from producers.kafka_transport import KafkaTransport
 from producers.publisher import Publisher
@@ -94,6 +95,8 @@ class Crowd:
             Citizen(number, str(uuid.uuid5(expansion.SYMBOL_NAMESPACE, f"crowd/{number}")), number % partitions)
             for number in range(count)
         ]
+        self._records: dict[int, list[CaseRecord]] = {}
+        self._keys_of: dict[tuple[int, str], str] = {}
         self._closing = ExitStack()
         try:
             self.world = create_world(
@@ -138,10 +141,11 @@ class Crowd:
             self.stores[party] = store
             self.subscriptions[party] = Subscription(party, KafkaSource(connection, names, party), store)
             self._closing.callback(self.subscriptions[party].close)
+        self._terms = [self._terms_of(citizen) for citizen in self.citizens]
         self._events = {
-            hub_id: (citizen.number, event_id)
-            for citizen in self.citizens
-            for hub_id, event_id in self._terms(citizen).event_ids.items()
+            hub_id: (number, symbol)
+            for number, terms in enumerate(self._terms)
+            for hub_id, symbol in terms.event_ids.items()
         }
 
     def close(self) -> None:
@@ -150,7 +154,12 @@ class Crowd:
 
     def key(self, citizen: Citizen, party: str) -> str:
         """The party's own pseudonym of the citizen."""
-        return pseudonym(self.world.hub_secret, citizen.case_id, party, citizen.shard, self.world.partitions)
+        place = (citizen.number, party)
+        if place not in self._keys_of:
+            self._keys_of[place] = pseudonym(
+                self.world.hub_secret, citizen.case_id, party, citizen.shard, self.world.partitions
+            )
+        return self._keys_of[place]
 
     def enrol(self, at: int) -> None:
         """Enrol everybody and issue each party's key, as the identity service does it one by one."""
@@ -266,43 +275,46 @@ class Crowd:
     def _last_words(self) -> str:
         return "\n".join(self.hub.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
 
-    def snapshot(self) -> Snapshot:
-        """What every party's own store shows of every citizen."""
-        seen: dict[tuple[int, str], set[tuple[str, int, str]]] = {
-            (citizen.number, party): set() for citizen in self.citizens for party in self.stores
-        }
-        keys = {(party, self.key(citizen, party)): citizen.number for citizen in self.citizens for party in self.stores}
-        for party, store in self.stores.items():
-            for event in store.visible():
-                number, symbol = self._events[event_id_of(event.party, event.event_id)]
-                assert keys[party, event.key] == number, "an event of one citizen under the key of another"
-                categories = catalogue().event_types[event.event_type].categories_in(event.payload)
-                payload = repr(sorted(event.payload.items()))
-                seen[number, party].add((symbol, categories, payload))
-        return {place: frozenset(events) for place, events in seen.items()}
-
-    def differences_at(self, instant: int) -> list[str]:
-        """Every difference between the scenario's `X` lines at `instant` and what a party sees of a citizen."""
-        found: list[str] = []
+    def look_around(self, instant: int) -> tuple[Snapshot, list[str]]:
+        """What every party's own store shows of every citizen, and how it differs from the `X` lines at `instant`."""
         visible = {party: _by_key(store) for party, store in self.stores.items()}
+        snapshot: dict[tuple[int, str], frozenset[tuple[str, int, str]]] = {}
+        differences: list[str] = []
         for citizen in self.citizens:
-            records = list(self.shards[citizen.shard].case_records(citizen.case_id))
-            terms = self._terms(citizen)
-            for expectation in self.playbook.scenario.expectations:
-                if expectation.at == instant:
-                    for party, expected in expectation.views.items():
-                        decided = terms.decided(_decisions(records, party), party)
-                        seen = terms.seen(visible[party].get(self.key(citizen, party), []), party)
-                        _, differences = compared(expected, decided, seen)
-                        found += [f"citizen {citizen.number}, {party}: {one}" for one in differences]
-        return found
+            seen = {party: visible[party].pop(self.key(citizen, party), []) for party in self.stores}
+            for party, events in seen.items():
+                snapshot[citizen.number, party] = frozenset(self._told(citizen, event) for event in events)
+            differences += [f"citizen {citizen.number}, {one}" for one in self._differences(citizen, instant, seen)]
+        assert not any(visible.values()), "a party holds events under a key that is nobody's"
+        return snapshot, differences
+
+    def _told(self, citizen: Citizen, event: VisibleEvent) -> tuple[str, int, str]:
+        number, symbol = self._events[event_id_of(event.party, event.event_id)]
+        assert number == citizen.number, "an event of one citizen under the key of another"
+        categories = catalogue().event_types[event.event_type].categories_in(event.payload)
+        return symbol, categories, repr(sorted(event.payload.items()))
+
+    def _differences(self, citizen: Citizen, instant: int, seen: Mapping[str, list[VisibleEvent]]) -> Iterator[str]:
+        terms, records = self._terms[citizen.number], self._records_of(citizen)
+        for expectation in self.playbook.scenario.expectations:
+            if expectation.at == instant:
+                for party, expected in expectation.views.items():
+                    decided = terms.decided(newest_decisions(records, party), party)
+                    _, found = compared(expected, decided, terms.seen(seen[party], party))
+                    yield from (f"{party}: {one}" for one in found)
+
+    def _records_of(self, citizen: Citizen) -> list[CaseRecord]:
+        """The records of a citizen's case; those that were read before are not read again."""
+        known = self._records.setdefault(citizen.number, [])
+        known += self.shards[citizen.shard].case_records(citizen.case_id, after_version=len(known))
+        return known
 
     def facts(self) -> Counter[str]:
         """How often each event, by the hub's id, is on a case timeline."""
         return Counter(
             record.event_id
             for citizen in self.citizens
-            for record in self.shards[citizen.shard].case_records(citizen.case_id)
+            for record in self._records_of(citizen)
             if isinstance(record, FactRecorded)
         )
 
@@ -328,7 +340,7 @@ class Crowd:
         finally:
             consumer.close()
 
-    def _terms(self, citizen: Citizen) -> Terms:
+    def _terms_of(self, citizen: Citizen) -> Terms:
         ids: dict[str, str] = {}
         for statement in self.playbook.statements:
             event, publisher = statement.event, self._publishers[statement.event.party]
@@ -341,12 +353,8 @@ def _source_ref(statement: expansion.Statement, citizen: Citizen) -> str:
     return f"{statement.source_ref}/{citizen.number}"
 
 
-def _decisions(records: Sequence[CaseRecord], party: str) -> Mapping[str, Shown]:
-    return newest_decisions(records, party)
-
-
-def _by_key(store: PartyStore) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+def _by_key(store: PartyStore) -> dict[str, list[VisibleEvent]]:
+    found: dict[str, list[VisibleEvent]] = {}
     for event in store.visible():
         found.setdefault(event.key, []).append(event)
     return found

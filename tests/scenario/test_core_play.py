@@ -9,10 +9,11 @@ import pytest
 
 from contracts.fact import Fact
 from deploy.scenario import shuffles
+from deploy.scenario.comparison import ViewComparison
 from deploy.scenario.core_world import CoreWorld
 from deploy.scenario.expansion import Playbook, expand
 from deploy.scenario.grammar import read_scenarios
-from deploy.scenario.player import Outcome, play, terms_in
+from deploy.scenario.player import Outcome, outcome_of, play, steps, terms_in
 from deploy.scenario.scenario import Scenario
 from deploy.scenario.shuffles import Deck, play_shuffled
 from hub.case_timeline.timeline import Reader, fact_recorded
@@ -145,3 +146,22 @@ def test_orders_differ_by_number_and_are_drawn_by_seed_and_number_alone(
     assert first != order(2, seed=7)
     assert first != order(1, seed=8)
     assert sorted(first) == sorted(order(2, seed=7))
+
+
+def test_a_play_can_be_looked_at_on_its_way() -> None:
+    playbook = expand(good_release())
+    narrowed_at = playbook.scenario.event["k1b"].recorded_at
+    world = CoreWorld(playbook.registry)
+    held: dict[int, set[str]] = {}
+    views: list[ViewComparison] = []
+    try:
+        for step in steps(playbook, world, [narrowed_at - 1]):
+            held[step.at] = {event.event_type for event in world.view("A.SOC")}
+            views += step.views
+        outcome = outcome_of(playbook, world, views)
+    finally:
+        world.close()
+    assert step.done == step.total == len(held)
+    assert held[narrowed_at - 1] - held[narrowed_at] == {"TreatmentStarted"}
+    assert [view.line for view in outcome.views] == sorted(view.line for view in views)
+    assert all(view.is_equal for view in outcome.views)

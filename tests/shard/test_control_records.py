@@ -35,13 +35,8 @@ def outcomes(hub: ShardUnderTest, party: str) -> list[str | None]:
     return [resolved.outcome if resolved else None for _, resolved in hub.store.parked(party)]
 
 
-@pytest.mark.parametrize("same_batch", [True, False])
-def test_a_key_that_belongs_to_another_case_is_refused_and_goes_on_leading_where_it_led(
-    hub: ShardUnderTest, same_batch: bool
-) -> None:
-    pair = ("A.SOC", hub.key("A.SOC") if not same_batch else hub.key("A.SOC", UNKNOWN_CASE))
-    if same_batch:
-        hub.control.publish(0, "KeyIssued", {"caseId": CASE, "party": "A.SOC", "key": pair[1]})
+def test_a_key_that_belongs_to_another_case_is_refused_and_goes_on_leading_where_it_led(hub: ShardUnderTest) -> None:
+    pair = ("A.SOC", hub.key("A.SOC"))
     hub.control.publish(0, "KeyIssued", {"caseId": OTHER_CASE, "party": "A.SOC", "key": pair[1]})
     hub.settle()
     assert [(parked.reason, parked.field) for parked in hub.parked()] == [(Reason.VALUE_OUTSIDE_MODEL, "key")]

@@ -10,9 +10,10 @@ import pytest
 
 from contracts.catalogue import catalogue
 from contracts.codec import codec
+from contracts.limits import VALUE_BYTES_MAX
 from contracts.reasons import Reason
 from contracts.schema_ids import schema_ids
-from hub.arrival.gate import CLOCK_SKEW_MS_MAX, VALUE_BYTES_MAX
+from hub.arrival.gate import CLOCK_SKEW_MS_MAX
 from hub.broker.ports import InputRecord
 from hub.store.records import FactRecorded
 from tests.shard.harness import CASE, DAY_MS, ShardUnderTest, consent, imprisonment

@@ -1,0 +1,18 @@
+"""The hub at work that the tests of this room share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import MakeWorld
+from tests.kafka.live_world import PARTITIONS, REGISTRY, LiveWorld
+
+
+@pytest.fixture(scope="package")
+def live(make_world: MakeWorld) -> Iterator[LiveWorld]:
+    """One hub that is never restarted: whatever a test does to it, the next one finds it at work."""
+    world = LiveWorld(make_world(REGISTRY, partitions=PARTITIONS, played=False))
+    yield world
+    world.close()
