@@ -48,6 +48,7 @@ from hub.store.sqlite import create_store, open_store
 IDLE_WRITE_MS = 60_000
 STEP_WAIT_SECONDS = 0.1
 COLLECT_AFTER_OBJECTS = 200_000
+COLLECT_IDLE_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -188,8 +189,19 @@ class Worker:
     def step(self) -> None:
         """Step every shard once; only where nothing is to do anywhere does it wait, briefly."""
         wait_seconds = STEP_WAIT_SECONDS / max(1, len(self._shards))
-        for shard in self._shards:
-            shard.step(wait_seconds)
+        if not any([shard.step(wait_seconds) for shard in self._shards]):
+            self._collect_when_idle()
+
+    def _collect_when_idle(self) -> None:
+        """Let the collector look at what is young, once in a while.
+
+        While a broker is down, the client library leaves the socket of every attempt to reach it in a cycle, and
+        nothing else is made that would bring the collector on: the process would run out of files.
+        """
+        now = time.monotonic()
+        if now - self._collected_at >= COLLECT_IDLE_SECONDS:
+            gc.collect(1)
+            self._collected_at = now
 
     def rest(self) -> None:
         """Close every shard; `start` opens them again from what is stored."""

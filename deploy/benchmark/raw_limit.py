@@ -9,8 +9,9 @@ Rules:
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
@@ -22,11 +23,12 @@ from deploy.world import World
 from hub.broker.kafka_outputs import BATCH_BYTES, REQUEST_BYTES_MAX
 from hub.shard.worker import BATCH_RECORDS_MAX
 
-RECEIVER: Final = "A.SOC"
 
+def run_raw(world: World, directory: Path, first_offset: int, count: int, topics: Sequence[str]) -> float:
+    """Handle `count` records of the publisher's topic from `first_offset`, one produced record to each of `topics`.
 
-def run_raw(world: World, directory: Path, first_offset: int, count: int) -> float:
-    """Handle `count` records of the publisher's topic from `first_offset`; return the seconds that it took."""
+    Returns the seconds that it took.
+    """
     names = world.names
     place = TopicPartition(names.input(PUBLISHER), 0)
     consumer = KafkaConsumer(**world.connection(names.service("reader")).consumer_options())
@@ -39,8 +41,8 @@ def run_raw(world: World, directory: Path, first_offset: int, count: int) -> flo
         compression_type="lz4",
     )
     recorder = _recorder(directory)
-    topic = names.output(RECEIVER)
-    producer.partitions_for(topic)
+    for topic in topics:
+        producer.partitions_for(topic)
     began = time.perf_counter()
     handled = 0
     while handled < count:
@@ -51,9 +53,10 @@ def run_raw(world: World, directory: Path, first_offset: int, count: int) -> flo
                 decoded = codec().decode_body(int.from_bytes(record.value[1:5], "big"), record.value[5:])
                 handled += 1
                 rows.append(StoredEvent("raw", handled, decoded["kind"], record.value))
-                futures.append(
+                futures += [
                     producer.send(topic, value=record.value, key=record.key, headers=_headers(record), partition=0)
-                )
+                    for topic in topics
+                ]
         if rows:
             recorder.insert_events(rows)
     producer.flush()
