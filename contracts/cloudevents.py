@@ -41,6 +41,7 @@ RETRACTED: Final = "retracted"
 
 _REQUIRED: Final = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
 _OPTIONAL: Final = ("ce_corrects", "ce_correlationid", "ce_causationid")
+_REQUIRED_NAMES: Final = frozenset(_REQUIRED)
 _PUBLISHED: Final = frozenset((*_REQUIRED, *_OPTIONAL))
 _UUID: Final = re.compile(UUID_TEXT.replace(r"\z", r"\Z"))
 _PARTY: Final = PARTY_ID.pattern
@@ -105,7 +106,7 @@ def parse_attributes(headers: Headers) -> Attributes:
     return Attributes(
         _uuid(found, "ce_id"),
         found["ce_source"],
-        _type(found),
+        _checked_type(found["ce_type"]),
         parse_time(found["ce_time"]),
         _optional_uuid(found, "ce_corrects"),
         _optional_uuid(found, "ce_correlationid"),
@@ -148,7 +149,7 @@ def parse_disclosed(headers: Headers) -> DisclosureAttributes:
     return DisclosureAttributes(
         _uuid(found, "ce_id"),
         match[1],
-        _type(found),
+        _checked_type(found["ce_type"]),
         parse_time(found["ce_time"]),
         int(found[HUB_SEQ]),
         DISCLOSED if effect == DISCLOSED else RETRACTED,
@@ -248,9 +249,9 @@ _HEADER_NAME: Final = re.compile(r"ce_[A-Za-z0-9_]{1,40}")
 
 
 def _check_common(found: Mapping[str, str], *, has_content: bool = True) -> None:
-    for name in _REQUIRED:
-        if name not in found:
-            raise _bad(name, "send it: nothing is filled in")
+    if not found.keys() >= _REQUIRED_NAMES:
+        missing = next(name for name in _REQUIRED if name not in found)
+        raise _bad(missing, "send it: nothing is filled in")
     if found["ce_specversion"] != SPEC_VERSION:
         raise _bad("ce_specversion", f"expected `{SPEC_VERSION}`")
     if has_content and "avro" not in found.get(CONTENT_TYPE, AVRO):
@@ -268,10 +269,11 @@ def _optional_uuid(found: Mapping[str, str], name: str) -> str | None:
     return _uuid(found, name) if name in found else None
 
 
-def _type(found: Mapping[str, str]) -> str:
-    if not _TYPE.fullmatch(found["ce_type"]):
+@lru_cache(maxsize=4_096)
+def _checked_type(text: str) -> str:
+    if not _TYPE.fullmatch(text):
         raise _bad("ce_type", "expected a type of the contracts, `org.casehub.<area>.<event>.v<n>`")
-    return found["ce_type"]
+    return text
 
 
 def _bad(name: str, fix: str) -> Refused:
