@@ -131,6 +131,7 @@ class Worker:
         self._registry = registry
         self._metrics = Metrics()
         self._shards: list[Shard] = []
+        self._collected_at = 0.0
         self._ticker: Ticker | None = None
         self._metrics_at = ""
         self._control: KafkaControl | None = None
@@ -189,7 +190,8 @@ class Worker:
     def step(self) -> None:
         """Step every shard once; only where nothing is to do anywhere does it wait, briefly."""
         wait_seconds = STEP_WAIT_SECONDS / max(1, len(self._shards))
-        if not any([shard.step(wait_seconds) for shard in self._shards]):
+        worked = [shard.step(wait_seconds) for shard in self._shards]
+        if not any(worked):
             self._collect_when_idle()
 
     def _collect_when_idle(self) -> None:

@@ -1,0 +1,60 @@
+"""A worker that waits for a broker holds on to nothing that the client library has thrown away."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from contracts.parties import PartyRegistry
+from hub.settings import WorkerSettings
+from hub.shard.worker import Shard
+from hub.store.keys import KeyStore
+from hub.wiring import Worker
+
+
+class Connection:
+    """Like a connection of the client library: part of a cycle, so that only the collector ends it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+class WaitingShard:
+    """A shard that finds nothing to do, its client having tried once more to reach the broker."""
+
+    def __init__(self) -> None:
+        self.attempts: list[weakref.ref[Connection]] = []
+
+    def step(self, wait_seconds: float) -> bool:
+        self.attempts.append(weakref.ref(Connection()))
+        return False
+
+
+@pytest.fixture
+def collector_that_rests() -> Iterator[None]:
+    """No collection but those that are asked for, as good as in a worker between two batches."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("collector_that_rests")
+def test_an_idle_worker_lets_go_of_dead_connections(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("00" * 32, encoding="ascii")
+    settings = WorkerSettings(
+        kafka="127.0.0.1:1", reader_password_file=secret, sender_password_file=secret, registry_file=secret,
+        state_directory=tmp_path, master_key_file=secret, secret_file=secret, partitions=1,
+    )  # fmt: skip
+    keys = KeyStore.create(tmp_path / "keys.db", bytes(32))
+    worker, shard = Worker(settings, keys, PartyRegistry.of([])), WaitingShard()
+    worker._shards.append(cast(Shard, shard))
+    worker.step()
+    assert [attempt() for attempt in shard.attempts] == [None]
+    worker._shards.clear()
+    worker.close()
