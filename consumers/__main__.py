@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
     """Run, or make the store; return the exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("kafka").setLevel(logging.WARNING)  # it tells every connection at INFO
+    logging.getLogger("kafka.net.sasl").setLevel(logging.ERROR)  # and every authentication without TLS at WARNING
     if arguments not in ([], ["make-store"]):
         _log.error("expected no argument, or `make-store`")
         return FAILED

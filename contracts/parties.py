@@ -14,7 +14,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from contracts.failures import BadRegistry
@@ -32,18 +32,29 @@ class Party:
     @property
     def role(self) -> str:
         """The last part of the id, `SOC` of `A.SOC`."""
-        return self.id.rpartition(".")[2]
+        return _role(self.id)
 
     @property
     def municipality(self) -> str | None:
         """The first part of a two-part id, `A` of `A.SOC`; `None` for a party without one."""
-        head, dot, tail = self.id.partition(".")
-        return head if dot and "." not in tail else None
+        return _municipality(self.id)
 
     @property
     def name_in_topics(self) -> str:
         """The id as topic, user and file names carry it: lower case, `-` for `.`."""
         return self.id.lower().replace(".", "-")
+
+
+@lru_cache(maxsize=65_536)
+def _role(party_id: str) -> str:
+    # Asked for every pair of publisher and receiver of every case: worth remembering.
+    return party_id.rpartition(".")[2]
+
+
+@lru_cache(maxsize=65_536)
+def _municipality(party_id: str) -> str | None:
+    head, dot, tail = party_id.partition(".")
+    return head if dot and "." not in tail else None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ def main() -> int:
     """Run until told to stop; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("kafka").setLevel(logging.WARNING)  # it tells every connection at INFO
+    logging.getLogger("kafka.net.sasl").setLevel(logging.ERROR)  # and every authentication without TLS at WARNING
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

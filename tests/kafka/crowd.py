@@ -245,6 +245,10 @@ class Crowd:
         heads = [shard.head() for shard in self.shards]
         return sum(end - heads[shard].positions.get(topic, 0) for (topic, shard), end in ends.items())
 
+    def batches(self) -> int:
+        """How many batches the stores hold."""
+        return sum(shard.head().batch for shard in self.shards)
+
     def settle(self) -> None:
         """Wait until everything published is stored and nothing is due."""
         deadline = time.monotonic() + WAIT_SECONDS_MAX

@@ -41,6 +41,10 @@ CITIZENS: Final = 200
 PARTITIONS: Final = 2
 HUB_KILLS: Final = 20
 HUB_KILLS_AMONG_UNPROCESSED_MIN: Final = 15
+HUB_KILLS_AT_WORK_MIN: Final = 10
+HUB_KILLS_AT_ONCE: Final = 6
+"""At most so many kills meet a hub that has only begun to start; the others meet one that stores and sends."""
+START_SECONDS_MAX: Final = 30.0
 BROKER_KILLS: Final = 3
 BATCH_SECONDS: Final = 0.06
 """About what the hub needs for the records of one instant."""
@@ -136,6 +140,7 @@ def test_hub_killed_twenty_times_loses_and_doubles_nothing(
         played = play(crowd, drill.publish)
         assert len(drill.unprocessed) == HUB_KILLS
         assert sum(count > 0 for count in drill.unprocessed) >= HUB_KILLS_AMONG_UNPROCESSED_MIN
+        assert sum(count > 0 for count in drill.batches) >= HUB_KILLS_AT_WORK_MIN
         assert_as_undisturbed(crowd, played, reference)
 
 
@@ -154,28 +159,46 @@ def test_broker_killed_three_times_loses_and_doubles_nothing_and_the_hub_recover
 
 
 class HubKills:
-    """Kills the hub at drawn moments after half of an instant's records, and starts it again."""
+    """Kills the hub at drawn moments after a part of an instant's records, and starts it again.
+
+    `unprocessed` has, for each kill, how many records it left behind; `batches` how many batches the hub had stored
+    since it was started.
+    """
 
     def __init__(self, draw: random.Random, stated: set[int]) -> None:
         self._draw = draw
         self._at = dict.fromkeys(draw.sample(sorted(stated), min(HUB_KILLS, len(stated))), 1)
         for instant in draw.sample(sorted(stated), HUB_KILLS - len(self._at)):
             self._at[instant] += 1
+        self._at_once = draw.sample([True] * HUB_KILLS_AT_ONCE + [False] * HUB_KILLS, HUB_KILLS)
+        self._batches_before = 0
         self.unprocessed: list[int] = []
+        self.batches: list[int] = []
 
     def publish(self, instant: int, crowd: Crowd) -> None:
         """Publish what is stated at `instant`; a part of it, and a kill, as often as was drawn."""
         left = crowd.stated_at(instant)
         for _ in range(self._at.get(instant, 0)):
             part = self._draw.randrange(1, len(left))
+            if not self._at_once.pop():
+                self._wait_until_at_work(crowd)
             crowd.publish(left[:part])
             left = left[part:]
             # From at once to about as long as a batch takes: before, in and after its commit, and while it is sent.
             time.sleep(self._draw.uniform(0.0, BATCH_SECONDS))
             crowd.hub.kill()
             self.unprocessed.append(crowd.unprocessed())
+            self.batches.append(crowd.batches() - self._batches_before)
+            self._batches_before = crowd.batches()
             crowd.hub.start()
         crowd.publish(left)
+
+    def _wait_until_at_work(self, crowd: Crowd) -> None:
+        """Wait until the hub has stored a batch since it was started, or has nothing to store."""
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while crowd.batches() == self._batches_before and crowd.unprocessed():
+            assert time.monotonic() < deadline, "the hub did not come to work again"
+            time.sleep(0.01)
 
 
 class BrokerKills:
