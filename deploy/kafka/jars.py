@@ -3,15 +3,19 @@
 Rules:
 - `kafka-4.3.0.lock` names every jar with its version and SHA-256; a jar with another hash is refused.
 - `HUB_MAVEN` names a mirror of Maven Central; the hashes stay the same.
+- One process downloads at a time; others wait for it and find everything there.
 - A progress bar is drawn only on a terminal; with all jars cached nothing is printed and no network is used.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -48,10 +52,25 @@ def fetch_jars(lock_file: Path = LOCK_FILE) -> list[Path]:
         retry_if_failed=TRIES_MORE,
     )
     pooch.get_logger().setLevel(logging.WARNING)
-    missing = [path for path, digest in store.registry.items() if not _holds(Path(store.abspath) / path, digest)]
-    if missing:
-        _download(store, missing, maven)
+    if _missing(store):
+        with _alone_in(Path(store.abspath)):
+            # Somebody else may have fetched them while this process waited for its turn.
+            if missing := _missing(store):
+                _download(store, missing, maven)
     return [Path(store.abspath) / path for path in store.registry]
+
+
+def _missing(store: pooch.Pooch) -> list[str]:
+    return [path for path, digest in store.registry.items() if not _holds(Path(store.abspath) / path, digest)]
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let one process at a time fill `folder`: two that make the same directories trip over each other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "downloading.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _holds(file: Path, digest: str) -> bool:
@@ -59,6 +78,9 @@ def _holds(file: Path, digest: str) -> bool:
 
 
 def _download(store: pooch.Pooch, missing: list[str], maven: str) -> None:
+    for path in missing:
+        # The library makes a missing directory without asking whether another thread just did.
+        (Path(store.abspath) / path).parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         downloads = [pool.submit(store.fetch, path) for path in missing]
         try:
