@@ -23,7 +23,7 @@ from tests.deployment.conftest import ROOT, DemoRun
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUN_ELSEWHERE = ("deploy/demo", "deploy/test", "deploy/bench")
-"""The demo is run by its fixture, the tests are running, and the benchmark takes minutes."""
+"""The demo is run by its fixture, the tests are running, and the benchmark has a small run of its own."""
 READY = {
     "hub dev kafka": "Ctrl-C stops it",
     "python -m hub": "at work: 1 of 1 shards",

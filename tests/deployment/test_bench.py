@@ -1,0 +1,31 @@
+"""`deploy/bench` on a small load: it runs to its end and says what it promises. Its figures prove nothing here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.deployment.conftest import ROOT
+
+
+@pytest.mark.kafka
+def test_benchmark_measures_both_rates_and_the_cost_of_a_long_timeline() -> None:
+    words = [str(ROOT / ".venv/bin/hub"), "bench", "--events", "2000", "--rounds", "1", "--json"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr[-2000:]
+    figures = json.loads(done.stdout)
+    assert set(figures) == {
+        "raw_per_second",
+        "raw_twice_per_second",
+        "hub_per_second",
+        "ratio",
+        "ratio_to_raw_twice",
+        "plain_us_at_10",
+        "plain_us_at_10000",
+        "plain_ratio",
+        "changed_us_per_event_held",
+    }
+    assert figures["ratio"] == pytest.approx(figures["hub_per_second"] / figures["raw_per_second"])
+    assert all(figure > 0 for figure in figures.values())
