@@ -71,6 +71,15 @@ class View:
 
 MISSING: Final = Column("missing", Shape.CODES)
 """What this agency does not know and would need; the codes are those of `texts`, section `missing`."""
+CUSTODY_COLUMNS: Final = (
+    Column("custody", Shape.CODE),
+    Column("since", Shape.INSTANT),
+    Column("institution", Shape.TEXT),
+    Column("planned_release", Shape.DAY),
+    Column("released_at", Shape.INSTANT),
+    Column("release_kind", Shape.CODE),
+)
+"""What the views that follow a citizen through custody say first: `reading.custody_line` and the planned release."""
 
 
 def missing(line: Mapping[str, object], needs: Mapping[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from consumers.views import reading
-from consumers.views.base import MISSING, Column, Line, Shape, View, missing
+from consumers.views.base import CUSTODY_COLUMNS, MISSING, Column, Line, Shape, View, missing
 
 _NEEDS: Final = {"PLAN": "plan", "COORDINATOR": "coordinator", "HOUSING": "housing", "INCOME": "income"}
 
@@ -45,12 +45,7 @@ def _fold(events: reading.Events) -> Line | None:
 VIEW: Final = View(
     "probation",
     (
-        Column("custody", Shape.CODE),
-        Column("since", Shape.INSTANT),
-        Column("institution", Shape.TEXT),
-        Column("planned_release", Shape.DAY),
-        Column("released_at", Shape.INSTANT),
-        Column("release_kind", Shape.CODE),
+        *CUSTODY_COLUMNS,
         Column("supervised_since", Shape.INSTANT),
         Column("supervised_until", Shape.DAY),
         Column("conditions", Shape.CODES),

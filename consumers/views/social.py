@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from consumers.views import reading
-from consumers.views.base import MISSING, Column, Line, Shape, View, missing
+from consumers.views.base import CUSTODY_COLUMNS, MISSING, Column, Line, Shape, View, missing
 
 _NEEDS: Final = {"CASE": "case", "COORDINATOR": "coordinator", "PLAN": "plan", "HOUSING": "housing", "INCOME": "income"}
 
@@ -37,12 +37,7 @@ def _fold(events: reading.Events) -> Line | None:
 VIEW: Final = View(
     "social",
     (
-        Column("custody", Shape.CODE),
-        Column("since", Shape.INSTANT),
-        Column("institution", Shape.TEXT),
-        Column("planned_release", Shape.DAY),
-        Column("released_at", Shape.INSTANT),
-        Column("release_kind", Shape.CODE),
+        *CUSTODY_COLUMNS,
         Column("case", Shape.CODE),
         Column("kept_open_until", Shape.DAY),
         Column("coordinator", Shape.TEXT),

@@ -21,7 +21,7 @@ from contracts.reasons import Reason
 from contracts.topics import HUB_PARTY, Names
 from hub.arrival.gate import Statement, digest_of, fact_of, is_repeat, key_of, place, read, unknown_key
 from hub.broker.ports import InputRecord
-from hub.case_timeline.timeline import RETRACTION, Reader
+from hub.case_timeline.timeline import RETRACTION
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases
 from hub.store.ports import ShardStore
@@ -61,10 +61,6 @@ class Admission:
     cases: Cases
     registry: PartyRegistry
     names: Names
-    reader: Reader
-    shard: int
-    partitions: int
-    newest_tick: int = 0
     _party_of_topic: dict[str, Party] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,7 +94,7 @@ class Admission:
 
     def _examine(self, record: InputRecord, party: Party, recorded_at: int) -> Arrived:
         try:
-            statement = read(record, party, recorded_at, self.reader.codec)
+            statement = read(record, party, recorded_at, self.cases.reader.codec)
             key = "" if statement.event_type.control else key_of(record)
         except Refused as refused:
             return Arrived(record, party, recorded_at, None, "", refused)
@@ -113,7 +109,7 @@ class Admission:
             return
         case_id = lookups.cases.get((one.party.id, one.key))
         if case_id is None:
-            raise unknown_key(one.key, one.record.partition, self.partitions)
+            raise unknown_key(one.key, one.record.partition, self.cases.partitions)
         digest = digest_of(statement, case_id, self.cases.secret)
         if is_repeat(digest, lookups.digests.get(statement.event_id)):
             batch.duplicates += 1
@@ -143,7 +139,7 @@ class Admission:
             statement.attributes.causation,
             statement.body,
         )
-        held.timeline.admit(record, fact, self.reader)
+        held.timeline.admit(record, fact, self.cases.reader)
         held.touched[fact.event_id] = None
         batch.writes.records.append(record)
         batch.payloads[fact.event_id] = fact.payload
@@ -154,7 +150,7 @@ class Admission:
         payload = statement.payload
         match statement.event_type.name:
             case "ShardTicked":
-                self.newest_tick = max(self.newest_tick, recorded_at)
+                return  # its time is all it says, and the clock has that
             case "CitizenEnrolled":
                 self._enrol(payload, recorded_at, lookups, batch)
             case "KeyIssued":
@@ -173,7 +169,7 @@ class Admission:
         if payload["jurisdiction"] not in self.cases.policies:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "jurisdiction", "name a jurisdiction with a rule set")
         record = CitizenEnrolled(case_stream(case_id), 1, recorded_at, payload["birthDate"], payload["jurisdiction"])
-        held.timeline.fold(record, self.reader)
+        held.timeline.fold(record, self.cases.reader)
         batch.writes.records.append(record)
         self._issue(case_id, HUB_PARTY, self.cases.derived_key(case_id, HUB_PARTY), lookups, batch)
 

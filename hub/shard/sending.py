@@ -22,7 +22,7 @@ from hub.broker.ports import OutputRecord, Outputs
 from hub.case_timeline.timeline import timeline_of
 from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import mask_of_shown
-from hub.identity.pseudonyms import pseudonym
+from hub.shard.cases import Cases
 from hub.store.ports import ShardStore
 from hub.store.records import Decision, DecisionsRecorded, NumberAssigned, case_stream
 
@@ -41,9 +41,7 @@ class Sending:
     store: ShardStore
     outputs: Outputs
     envelopes: Envelopes
-    secret: bytes
-    shard: int
-    partitions: int
+    cases: Cases
     assigned: dict[str, int]
     confirmed: dict[str, int] = field(default_factory=dict)
     handed: dict[str, int] = field(default_factory=dict)
@@ -137,7 +135,7 @@ class Sending:
                     if one.party == party and one.number:
                         decided[record.originator_version, index] = one
                         newest[one.fact_version] = one.number
-        key = pseudonym(self.secret, case_id, party, self.shard, self.partitions)
+        key = self.cases.derived_key(case_id, party)
         rebuilt: list[OutputRecord] = []
         for assigned in numbers:
             decision = decided.get((assigned.decided_version, assigned.decision_index))

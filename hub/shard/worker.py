@@ -59,7 +59,6 @@ class Shard:
     def start(self) -> None:
         """Begin to read from where the store stands."""
         self.inputs.start(self.state.positions)
-        self.admission.newest_tick = self.inputs.newest_tick()
         self._written_clock = self.state.clock
 
     def step(self, wait_seconds: float) -> bool:
@@ -85,13 +84,12 @@ class Shard:
         return worked
 
     def _observe(self) -> None:
-        newest = max(self.admission.newest_tick, self.inputs.newest_tick())
-        self.metrics.observe(self.shard, self.state.clock, newest, self.inputs.lag_records())
+        self.metrics.observe(self.shard, self.state.clock, self.inputs.newest_tick(), self.inputs.lag_records())
         self.metrics.observe_unsent(self.shard, self.sending.unsent())
 
     def _take(self, wait_seconds: float) -> Sequence[InputRecord]:
         taken = [*self._held_back, *self.inputs.take(BATCH_RECORDS_MAX, 0.0 if self._held_back else wait_seconds)]
-        limit = max(self.admission.newest_tick, self.inputs.newest_tick()) + AHEAD_OF_TICK_MS_MAX
+        limit = self.inputs.newest_tick() + AHEAD_OF_TICK_MS_MAX
         held_topics: set[str] = set()
         ready: list[InputRecord] = []
         self._held_back = []

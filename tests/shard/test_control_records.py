@@ -9,6 +9,7 @@ import pytest
 
 from contracts.civil_time import day_number
 from contracts.reasons import Reason
+from hub.shard.worker import AHEAD_OF_TICK_MS_MAX
 from hub.store.records import CitizenEnrolled
 from tests.shard.harness import CASE, OTHER_CASE, ShardUnderTest, consent, imprisonment
 from tests.shard.test_disclosing import given
@@ -114,3 +115,15 @@ def test_whoever_an_amendment_names_may_amend_again_and_a_stranger_may_not(hub: 
         ("parked:A.SOC", Reason.UNKNOWN_CONSENT)
     ]
     assert again in hub.view("PRI")
+
+
+def test_a_record_ahead_of_its_time_does_not_carry_the_newest_tick_forward_with_it(hub: ShardUnderTest) -> None:
+    start = hub.now
+    for step in (1, 2):
+        hub.now = start + step * AHEAD_OF_TICK_MS_MAX
+        hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": start}, f"ahead-{step}", occurred_at=start)
+        hub.now = hub.broker.clock = start + step
+        hub.control.publish(0, "ShardTicked", {})
+        hub.settle()
+    assert hub.shard.state.clock == start + AHEAD_OF_TICK_MS_MAX
+    assert len(hub.view("A.SOC")) == 1
