@@ -45,25 +45,6 @@ class Decoded(NamedTuple):
     body: bytes
 
 
-@lru_cache(maxsize=65_536)
-def encoded_long(number: int) -> bytes:
-    """Return `number` as an Avro long (zigzag, seven bits a byte): for rows so small that the library is the cost."""
-    rest = (number << 1) ^ (number >> 63)
-    out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
-
-
-@lru_cache(maxsize=65_536)
-def encoded_string(text: str) -> bytes:
-    """Return `text` as an Avro string."""
-    data = text.encode()
-    return encoded_long(len(data)) + data
-
-
 class RecordCodec:
     """Avro bytes of one record schema, without a frame: the form in which the hub's own rows are stored."""
 

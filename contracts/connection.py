@@ -6,6 +6,9 @@ Rules (each the answer to a trap that was reproduced with kafka-python 3.0.12):
 - `receive_message_max_bytes` bounds what one answer may make us allocate; `fetch_max_bytes` asks for less.
 - The client's loggers are capped before a client can be made (`contracts.kafka_logging`).
 
+- Two client libraries, one meaning: `native_producer_options` says for librdkafka what `producer_options` says for
+  kafka-python.
+
 This module imports no Kafka client: it only names options.
 """
 
@@ -15,6 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.kafka_logging import cap_kafka_logging
+
+_ERROR = 3
+"""The level of syslog that librdkafka takes for errors and worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +67,22 @@ class KafkaConnection:
             "enable_idempotence": True,
             "allow_auto_create_topics": False,
         }
+
+    def native_producer_options(self) -> dict[str, Any]:
+        """The options of a librdkafka producer: idempotent, waits for all replicas, keeps order."""
+        cap_kafka_logging()
+        options: dict[str, Any] = {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": self.security_protocol,
+            "sasl.mechanism": self.sasl_mechanism,
+            "sasl.username": self.user,
+            "sasl.password": self.password,
+            "reconnect.backoff.max.ms": 500,
+            "acks": "all",
+            "enable.idempotence": True,
+            "allow.auto.create.topics": False,
+            "log_level": _ERROR,
+        }
+        if self.ca_file:
+            options["ssl.ca.location"] = self.ca_file
+        return options

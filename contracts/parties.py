@@ -32,7 +32,7 @@ class Party:
     @property
     def role(self) -> str:
         """The last part of the id, `SOC` of `A.SOC`."""
-        return _role(self.id)
+        return role_of_id(self.id)
 
     @property
     def municipality(self) -> str | None:
@@ -46,7 +46,8 @@ class Party:
 
 
 @lru_cache(maxsize=65_536)
-def _role(party_id: str) -> str:
+def role_of_id(party_id: str) -> str:
+    """Return the role that a party id names, registered or not."""
     # Asked for every pair of publisher and receiver of every case: worth remembering.
     return party_id.rpartition(".")[2]
 

@@ -257,7 +257,11 @@ def input_topics(names: Names, registry: PartyRegistry) -> list[str]:
 
 
 def _input_record(record: Any) -> InputRecord:
-    headers = tuple((name, value if value is not None else b"") for name, value in record.headers)
+    headers = record.headers
+    for _, value in headers:
+        if value is None:
+            headers = [(name, value or b"") for name, value in headers]
+            break
     return InputRecord(
         record.topic, record.partition, record.offset, record.timestamp, record.key, record.value, headers
     )

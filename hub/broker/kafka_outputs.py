@@ -1,12 +1,14 @@
-"""Kafka as a shard's outputs: partition k of every party's output topic.
+"""Kafka as a shard's outputs: partition k of every party's output topic, sent through librdkafka.
 
 Rules:
-- Idempotent producer, never a transaction. A number counts as sent only when its own future returned the broker's
-  record of it; an earlier failure of the same party holds back all later numbers.
-- A party whose sending failed is stalled: what is handed over for it is dropped until the shard begins again at (or
-  before) the number that failed. It is tried again after a pause that doubles; nobody else waits for that pause.
-- After an error that the client does not itself retry, the producer may fail on every topic with that first error:
-  it is thrown away, and every party with unconfirmed numbers is handed over again.
+- Idempotent producer, never a transaction. A number counts as sent only when the broker's report for that very
+  record says so; reports of one party come in the order of its numbers.
+- A receiver refuses what comes after a gap. So nothing that follows an unsent number may reach its topic: the
+  client stops as a whole at the first record that fails (`enable.gapless.guarantee`), and it never lets a record
+  expire by itself. What makes no progress for a while is given up here, together with all that follows it.
+- A client that stopped is thrown away, and every party with unconfirmed numbers is handed over again. The party
+  whose record failed is tried again after a pause that doubles; nobody else waits for that pause.
+- A party is handed to the client only once its topic is there: waiting for one topic is no reason to stop.
 - A record may so reach its party twice; the dense number tells it.
 
 Records come from the shard's committed disclosures and go to the parties' subscriptions.
@@ -18,13 +20,11 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
-from kafka.producer.future import RecordMetadata
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.connection import KafkaConnection
 from contracts.failures import TransportFailure
@@ -34,13 +34,20 @@ from hub.broker.ports import OutputRecord
 _log: Final = logging.getLogger(__name__)
 BATCH_BYTES: Final = 512 * 1024
 REQUEST_BYTES_MAX: Final = 2 * 1024 * 1024
-BLOCK_MS_MAX: Final = 2_000
-DELIVERY_MS_MAX: Final = 30_000
-REQUEST_MS_MAX: Final = 10_000
+QUEUE_RECORDS_MAX: Final = 200_000
+QUEUE_KIBIBYTES_MAX: Final = 256 * 1024
+TOPICS_SECONDS_MAX: Final = 2.0
+PROGRESS_SECONDS_MAX: Final = 30.0
 FIRST_PAUSE_SECONDS: Final = 0.5
 PAUSE_SECONDS_MAX: Final = 30.0
 CLOSE_SECONDS_MAX: Final = 5.0
-ABANDON_SECONDS_MAX: Final = 1.0
+_SERVE_EVERY: Final = 2_000
+"""How many records are handed over before reports are taken in."""
+
+_ANOTHERS_FAULT: Final = frozenset(
+    {KafkaError._FATAL, KafkaError._GAPLESS_GUARANTEE, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
+)
+"""Reports for records that were sound, in a client that stopped over another record."""
 
 
 @dataclass(slots=True)
@@ -48,7 +55,8 @@ class _Party:
     """The sending to one party: its unconfirmed numbers in order, and the first number that failed."""
 
     topic: str
-    unconfirmed: deque[tuple[int, Any]] = field(default_factory=deque)
+    unconfirmed: deque[int] = field(default_factory=deque)
+    progressed_at: float = 0.0
     failed_number: int | None = None
     tried_again_at: float = 0.0
     pause_seconds: float = 0.0
@@ -62,8 +70,12 @@ class KafkaOutputs:
         self._names = names
         self._partition = partition
         self._parties: dict[str, _Party] = {}
-        self._producer: KafkaProducer | None = None
-        self._producer_tried_again_at = 0.0
+        self._producer: Producer | None = None
+        self._producers_made = 0
+        self._failures: dict[str, KafkaError] = {}
+        self._has_stopped = False
+        self._topics: frozenset[str] = frozenset()
+        self._topics_asked_again_at = 0.0
         self._confirmed: dict[str, int] = {}
 
     def send(self, records: Sequence[OutputRecord]) -> None:
@@ -71,13 +83,14 @@ class KafkaOutputs:
 
         Records of a stalled party are dropped unless they begin again at the number that failed.
         """
-        for record in records:
-            party = self._parties.get(record.party)
-            if party is None:
-                party = self._parties[record.party] = _Party(self._names.output(record.party))
-            if party.failed_number is not None and not _begins_again(party, record.number):
-                continue
-            self._hand_over(record.party, party, record)
+        for start in range(0, len(records), _SERVE_EVERY):
+            for record in records[start : start + _SERVE_EVERY]:
+                party = self._parties.get(record.party)
+                if party is None:
+                    party = self._parties[record.party] = _Party(self._names.output(record.party))
+                if party.failed_number is None or _begins_again(party, record.number):
+                    self._hand_over(record.party, party, record)
+            self._serve(0.0)
 
     def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
         """Return, per party, the highest number up to which all is confirmed since the last call.
@@ -85,10 +98,9 @@ class KafkaOutputs:
         With `wait_seconds`, wait at most so long for everything handed over to be confirmed.
         """
         deadline = time.monotonic() + wait_seconds
-        self._collect()
+        self._serve(0.0)
         while any(party.unconfirmed for party in self._parties.values()) and time.monotonic() < deadline:
-            self._await_oldest(deadline)
-            self._collect()
+            self._serve(max(0.0, deadline - time.monotonic()))
         confirmed, self._confirmed = self._confirmed, {}
         return confirmed
 
@@ -99,107 +111,137 @@ class KafkaOutputs:
     def close(self) -> None:
         """Flush what can be flushed within a few seconds and release the connection."""
         if self._producer is not None:
-            producer, self._producer = self._producer, None
-            try:
-                producer.close(timeout=CLOSE_SECONDS_MAX)
-            except KafkaError:
-                _abandon(producer)
+            self._producer.flush(CLOSE_SECONDS_MAX)
+            self._abandon_producer()
 
     def _hand_over(self, name: str, party: _Party, record: OutputRecord) -> None:
         try:
-            future = self._open_producer().send(
+            producer = self._open_producer()
+            self._require_topic(producer, party.topic)
+            producer.produce(
                 party.topic,
                 value=record.value,
                 key=record.key,
-                headers=list(record.headers),
+                headers=[*record.headers],
                 partition=self._partition,
+                on_delivery=partial(self._reported, self._producers_made, name, record.number),
             )
-        except (KafkaError, AssertionError, ValueError) as error:
+        except KafkaException as failure:
+            error = failure.args[0]
             _stall(name, party, record.number, error)
+            if error.fatal() or error.code() in _ANOTHERS_FAULT:
+                self._throw_producer_away()
             return
-        if future.failed():  # refused before it was under way: the producer is sound
-            _stall(name, party, record.number, future.exception)
+        except BufferError:  # the client's queue is full: this party waits until some of it has left
+            _stall(name, party, record.number, KafkaError(KafkaError._QUEUE_FULL))
             return
-        party.unconfirmed.append((record.number, future))
+        if not party.unconfirmed:
+            party.progressed_at = time.monotonic()
+        party.unconfirmed.append(record.number)
 
-    def _open_producer(self) -> KafkaProducer:
-        """Return the producer, making one if need be; an unreachable cluster is not asked once per party."""
+    def _reported(self, producer_number: int, name: str, number: int, error: KafkaError | None, _: Any) -> None:
+        """Take in the broker's report for one record; called by the client while it is served, in this thread."""
+        if producer_number != self._producers_made or name in self._failures:
+            return
+        party = self._parties[name]
+        if error is not None:
+            self._failures[name] = error
+        elif party.unconfirmed and party.unconfirmed[0] == number:
+            self._confirmed[name] = party.unconfirmed.popleft()
+            party.progressed_at = time.monotonic()
+            party.pause_seconds = 0.0
+        else:
+            raise TransportFailure(
+                f"number `{number}` was reported as sent, expected the oldest that is under way: "
+                "the client library has changed"
+            )
+
+    def _serve(self, wait_seconds: float) -> None:
+        """Take in the reports that are there, wait for one at most `wait_seconds`, and deal with what failed."""
         if self._producer is None:
-            if time.monotonic() < self._producer_tried_again_at:
-                raise KafkaTimeoutError("the cluster was out of reach a moment ago")
-            try:
-                self._producer = KafkaProducer(
-                    **self._connection.producer_options(),
-                    batch_size=BATCH_BYTES,
-                    max_request_size=REQUEST_BYTES_MAX,
-                    compression_type="lz4",
-                    max_block_ms=BLOCK_MS_MAX,
-                    request_timeout_ms=REQUEST_MS_MAX,
-                    delivery_timeout_ms=DELIVERY_MS_MAX,
-                    bootstrap_timeout_ms=BLOCK_MS_MAX,
-                )
-            except KafkaError:
-                self._producer_tried_again_at = time.monotonic() + FIRST_PAUSE_SECONDS
-                raise
+            return
+        self._poll(self._producer, wait_seconds)
+        now = time.monotonic()
+        for name, party in self._parties.items():
+            if party.unconfirmed and now - party.progressed_at > PROGRESS_SECONDS_MAX:
+                self._failures.setdefault(name, KafkaError(KafkaError._MSG_TIMED_OUT))
+        if self._failures or self._has_stopped:
+            self._throw_producer_away()
+
+    def _poll(self, producer: Producer, wait_seconds: float) -> None:
+        """Let the client call `_reported`; it raises only where it has stopped for good."""
+        try:
+            producer.poll(wait_seconds)
+        except KafkaException:
+            self._has_stopped = True
+
+    def _open_producer(self) -> Producer:
+        if self._producer is None:
+            self._producers_made += 1
+            self._producer = Producer(
+                {
+                    **self._connection.native_producer_options(),
+                    "enable.gapless.guarantee": True,
+                    "message.timeout.ms": 0,
+                    "batch.size": BATCH_BYTES,
+                    "message.max.bytes": REQUEST_BYTES_MAX,
+                    "compression.type": "lz4",
+                    "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
+                    "queue.buffering.max.kbytes": QUEUE_KIBIBYTES_MAX,
+                },
+                logger=_log,
+            )
         return self._producer
 
-    def _collect(self) -> None:
-        broken: set[str] = set()
-        for name, party in self._parties.items():
-            while party.unconfirmed and party.unconfirmed[0][1].is_done:
-                number, future = party.unconfirmed.popleft()
-                if future.failed():
-                    _stall(name, party, number, future.exception)
-                    broken.add(name)
-                    break
-                if not isinstance(future.value, RecordMetadata):
-                    raise TransportFailure(
-                        f"number `{number}` was answered with `{type(future.value).__name__}`: expected the broker's "
-                        "record of it; the client library has changed"
-                    )
-                self._confirmed[name] = number
-                party.pause_seconds = 0.0
-        if broken:
-            self._throw_producer_away(broken)
-
-    def _throw_producer_away(self, broken: set[str]) -> None:
-        """Close the producer; what others have under way and is not confirmed by now is handed over again."""
-        if self._producer is not None:
-            producer, self._producer = self._producer, None
-            _abandon(producer)
-        for name, party in self._parties.items():
-            if name not in broken and party.unconfirmed:
-                while party.unconfirmed and party.unconfirmed[0][1].succeeded():
-                    self._confirmed[name] = party.unconfirmed.popleft()[0]
-                if party.unconfirmed:
-                    party.failed_number = party.unconfirmed[0][0]
-                    party.tried_again_at = 0.0
-                    party.unconfirmed.clear()
-
-    def _await_oldest(self, deadline: float) -> None:
-        oldest = next(party.unconfirmed[0][1] for party in self._parties.values() if party.unconfirmed)
-        try:
-            oldest.get(timeout=max(0.0, deadline - time.monotonic()))
-        except KafkaError:
+    def _require_topic(self, producer: Producer, topic: str) -> None:
+        """Raise `KafkaException` where `topic` is not there; the cluster is not asked once per party."""
+        if topic in self._topics:
             return
+        now = time.monotonic()
+        if now >= self._topics_asked_again_at:
+            self._topics_asked_again_at = now + TOPICS_SECONDS_MAX + FIRST_PAUSE_SECONDS
+            found = producer.list_topics(timeout=TOPICS_SECONDS_MAX).topics
+            self._topics_asked_again_at = time.monotonic() + FIRST_PAUSE_SECONDS
+            self._topics = frozenset(
+                name for name, one in found.items() if one.error is None and self._partition in one.partitions
+            )
+        if topic not in self._topics:
+            raise KafkaException(KafkaError(KafkaError._UNKNOWN_TOPIC))
+
+    def _throw_producer_away(self) -> None:
+        """End the client; what is under way and not confirmed by now is handed over again."""
+        self._abandon_producer()
+        failures, self._failures = self._failures, {}
+        at_fault = {name: error for name, error in failures.items() if error.code() not in _ANOTHERS_FAULT}
+        for name, party in self._parties.items():
+            if not party.unconfirmed:
+                continue
+            if name in at_fault or not at_fault:
+                _stall(name, party, party.unconfirmed[0], failures.get(name, KafkaError(KafkaError._FATAL)))
+            else:
+                party.failed_number = party.unconfirmed[0]
+                party.tried_again_at = 0.0
+                party.unconfirmed.clear()
+
+    def _abandon_producer(self) -> None:
+        """End the client at once and take in its last reports; one that comes later is nobody's."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._poll(self._producer, 0.0)
+        self._producer = None
+        self._producers_made += 1
+        self._has_stopped = False
 
 
-def _abandon(producer: KafkaProducer) -> None:
-    """End a producer at once. `close` alone first waits for what is under way, and fails where that never ends."""
-    producer._sender.force_close()
-    with suppress(KafkaError):
-        producer.close(timeout=ABANDON_SECONDS_MAX)
-
-
-def _stall(name: str, party: _Party, number: int, error: BaseException) -> None:
+def _stall(name: str, party: _Party, number: int, error: KafkaError) -> None:
     """Hold back all that follows `number` until it is handed over again."""
-    party.failed_number = min([number, *(waiting for waiting, _ in party.unconfirmed)])
+    party.failed_number = min([number, *party.unconfirmed])
     party.unconfirmed.clear()
     party.pause_seconds = min(max(FIRST_PAUSE_SECONDS, party.pause_seconds * 2), PAUSE_SECONDS_MAX)
     party.tried_again_at = time.monotonic() + party.pause_seconds
     _log.warning(
         "sending to party `%s` stalled at number `%d`: `%s`; tried again in `%.1f` s",
-        name, party.failed_number, type(error).__name__, party.pause_seconds,
+        name, party.failed_number, error.name(), party.pause_seconds,
     )  # fmt: skip
 
 

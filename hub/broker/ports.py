@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
@@ -20,8 +19,7 @@ Positions = Mapping[str, int]
 """Next offset to read, by topic, of one partition."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputRecord:
+class InputRecord(NamedTuple):
     """One record as the broker holds it. `timestamp` is milliseconds and becomes the recorded time."""
 
     topic: str

@@ -21,7 +21,7 @@ from typing import Final
 
 from contracts.categories import ALL_CATEGORIES, BIT, NO_CATEGORY, Category
 from contracts.fact import Outline
-from contracts.parties import Party
+from contracts.parties import role_of_id
 from hub.consent.conditions import CONDITIONS, FACT_CONDITIONS, SINCE
 from hub.consent.explanation import Reasoning, explained
 from hub.consent.policy import Policy
@@ -63,14 +63,7 @@ class Decider:
         self._alike: dict[tuple[str, str, int, int], tuple[int, Mapping[str, Shown]]] = {}
         self._candidates: dict[tuple[str, str], frozenset[str]] = {}
         self._closed: dict[str, int] = {}
-        self._grants = tuple(
-            (rule, grant)
-            for rule_id in policy.rules.order
-            for rule in policy.rules.rules
-            if rule.id == rule_id
-            for grant in rule.grants
-            if self.holds(grant.conditions)
-        )
+        self._held: dict[str, bool] = {}
 
     def decided(self, outline: Outline) -> Mapping[str, Shown]:
         """Return who may see what of the fact behind `outline`; nobody with nothing.
@@ -90,7 +83,7 @@ class Decider:
 
     def _alike_since(self, outline: Outline, candidates: frozenset[str]) -> int | None:
         """Return from when on facts of this kind are all decided alike; `None` where each is judged on its own."""
-        if outline.anchor == _CO or self._named_in(outline.event_type):
+        if outline.anchor == _CO or self._naming(outline):
             return None
         since = 0
         for receiver in candidates:
@@ -100,9 +93,13 @@ class Decider:
                 since = max(since, opening.not_before or 0)
         return since
 
-    def _named_in(self, event_type: str) -> bool:
-        """Whether a rule asks whom events of this type name."""
-        return any(grant.named_by is not None and _about(grant, event_type) for _, grant in self._grants)
+    def _naming(self, outline: Outline) -> list[str]:
+        """How the lines on facts of this kind say whom such a fact names, as far as there are such lines."""
+        return [
+            grant.named_by
+            for _, grant in self.policy.lines_from(outline.event_type, outline.party)
+            if grant.named_by is not None and self.holds(grant.conditions)
+        ]
 
     def shown(self, outline: Outline, receiver: str) -> Shown:
         """Return what `receiver` may see of the fact behind `outline`, by basis."""
@@ -153,9 +150,8 @@ class Decider:
                 standing_ones = self._registered(self._candidates_of(*key) | {outline.party})
                 self._candidates[key] = standing_ones
             found = standing_ones
-            for _, grant in self._grants:
-                if grant.named_by is not None and _about(grant, outline.event_type):
-                    found |= NAMED_BY[grant.named_by](self.policy, self.standing, outline)
+            for name in self._naming(outline):
+                found |= NAMED_BY[name](self.policy, self.standing, outline)
             if found is standing_ones:
                 return found
         return self._registered(found | {outline.party})
@@ -185,8 +181,8 @@ class Decider:
             return ()
         lines = [
             self._opening(rule, grant, open_to_it)
-            for rule, grant in self._grants
-            if _about(grant, event_type) and self.grant_joins(rule, grant, stated_by, receiver)
+            for rule, grant in self.policy.lines_between(event_type, stated_by, receiver)
+            if self.holds(grant.conditions) and self.grant_joins(rule, grant, stated_by, receiver)
         ]
         lines += self._consent_openings(stated_by, receiver, open_to_it)
         for glass in self.standing.open_glass:
@@ -214,7 +210,7 @@ class Decider:
 
     def _consent_openings(self, stated_by: str, receiver: str, open_to_it: int) -> list[Opening]:
         terms = self.policy.terms_of(receiver)
-        implied = self.policy.rules.consent.implied.get(Party(stated_by).role, NO_CATEGORY)
+        implied = self.policy.rules.consent.implied.get(role_of_id(stated_by), NO_CATEGORY)
         return [
             Opening(f"C:{consent.consent_id}", consent.opens & open_to_it, consent.data_from)
             for consent in self.standing.consents
@@ -229,7 +225,13 @@ class Decider:
 
     def holds(self, conditions: tuple[str, ...]) -> bool:
         """Return whether every named condition holds of the case now."""
-        return all(CONDITIONS[name](self.standing) for name in conditions)
+        return all(self._holds(name) for name in conditions)
+
+    def _holds(self, name: str) -> bool:
+        held = self._held.get(name)
+        if held is None:
+            held = self._held[name] = CONDITIONS[name](self.standing)
+        return held
 
     def parties_in(self, who: str) -> frozenset[str]:
         """Return the parties that stand in the named relation to the case."""
@@ -240,7 +242,7 @@ class Decider:
 
     def on_side(self, side: Side, party: str) -> bool:
         """Return whether `party` is on one side of a grant."""
-        return side.has_role(Party(party).role) and (side.who is None or party in self.parties_in(side.who))
+        return side.has_role(role_of_id(party)) and (side.who is None or party in self.parties_in(side.who))
 
     def grant_joins(self, rule: Rule, grant: Grant, stated_by: str, receiver: str) -> bool:
         """Return whether a grant leads from `stated_by` to `receiver`, gates included."""
@@ -253,7 +255,7 @@ class Decider:
 
     def closed_gate(self, receiver: str, rule_id: str | None) -> Gate | None:
         """Return a gate that closes `rule_id` (`None`: everything) to `receiver`, if one does."""
-        role = Party(receiver).role
+        role = role_of_id(receiver)
         for gate in self.policy.rules.gates:
             holds_for_it = gate.rules is None or (rule_id is not None and rule_id in gate.rules)
             if role in gate.roles and holds_for_it:
@@ -270,7 +272,7 @@ class Decider:
         terms = self.policy.terms_of(receiver)
         if terms is None:
             return ALL_CATEGORIES
-        mask, role = terms.never, Party(receiver).role
+        mask, role = terms.never, role_of_id(receiver)
         for never in self.policy.rules.never:
             if (never.roles is None or role in never.roles) and self.holds(never.conditions):
                 exempt = any(
@@ -283,8 +285,8 @@ class Decider:
 
     def _candidates_of(self, stated_by: str, event_type: str) -> frozenset[str]:
         found: set[str] = set()
-        for _, grant in self._grants:
-            if grant.named_by is None and _about(grant, event_type) and self.on_side(grant.stated_by, stated_by):
+        for _, grant in self.policy.lines_from(event_type, stated_by):
+            if grant.named_by is None and self.holds(grant.conditions) and self.on_side(grant.stated_by, stated_by):
                 found |= self._members(grant.to)
         for consent in self.standing.consents:
             if stated_by in consent.sources:
@@ -295,7 +297,7 @@ class Decider:
     def _members(self, side: Side) -> frozenset[str]:
         by_role = self.policy.by_role
         if side.who is not None:
-            return frozenset(party for party in self.parties_in(side.who) if side.has_role(Party(party).role))
+            return frozenset(party for party in self.parties_in(side.who) if side.has_role(role_of_id(party)))
         roles = by_role if side.roles is None else side.roles
         return frozenset[str]().union(*(by_role.get(role, frozenset()) for role in roles if side.has_role(role)))
 
@@ -310,7 +312,3 @@ class Decider:
         if self.policy.terms_of(receiver) is None or receiver not in self.record_parties(outline):
             return NOTHING
         return ((CONSENT_RECORD, outline.categories & _CO),)
-
-
-def _about(grant: Grant, event_type: str) -> bool:
-    return grant.events is None or event_type in grant.events

@@ -14,16 +14,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from contracts.civil_time import zone_of
 from contracts.failures import BadRuleSet
-from contracts.parties import PartyRegistry
+from contracts.parties import PartyRegistry, role_of_id
 from hub.consent import consents, coordination, custody, emergency, health, placements, protection, responsibility
 from hub.consent.conditions import CONDITIONS, FACT_CONDITIONS, SINCE
 from hub.consent.relations import BETWEEN, NAMED_BY, WHO, WITHIN
 from hub.consent.rule_reader import RULES_FOLDER, read_rule_set
 from hub.consent.rule_set import Grant, Role, Rule, RuleSet, WithheldField
+
+Line = tuple[Rule, Grant]
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,43 @@ class Policy:
         """The event types from whose facts a standing is derived."""
         reads = (custody, responsibility, coordination, protection, placements, consents, emergency)
         return frozenset[str]().union(*(module.READS for module in reads), health.reads(self.rules.health))
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """Every grant with its rule, in the rule set's order."""
+        rules = {rule.id: rule for rule in self.rules.rules}
+        return tuple((rules[rule_id], grant) for rule_id in self.rules.order for grant in rules[rule_id].grants)
+
+    def lines_between(self, event_type: str, stated_by: str, receiver: str) -> tuple[Line, ...]:
+        """The lines on events of this type whose roles fit publisher and receiver; what else they ask is open."""
+        receiver_role = role_of_id(receiver)
+        key = (event_type, role_of_id(stated_by), receiver_role)
+        found = self._lines_between.get(key)
+        if found is None:
+            found = self._lines_between[key] = tuple(
+                line for line in self.lines_from(event_type, stated_by) if line[1].to.has_role(receiver_role)
+            )
+        return found
+
+    def lines_from(self, event_type: str, stated_by: str) -> tuple[Line, ...]:
+        """The lines on events of this type whose roles fit the publisher."""
+        key = (event_type, role_of_id(stated_by))
+        found = self._lines_from.get(key)
+        if found is None:
+            found = self._lines_from[key] = tuple(
+                (rule, grant)
+                for rule, grant in self.lines
+                if (grant.events is None or event_type in grant.events) and grant.stated_by.has_role(key[1])
+            )
+        return found
+
+    @cached_property
+    def _lines_between(self) -> dict[tuple[str, str, str], tuple[Line, ...]]:
+        return {}
+
+    @cached_property
+    def _lines_from(self) -> dict[tuple[str, str], tuple[Line, ...]]:
+        return {}
 
     @cached_property
     def health_parties(self) -> frozenset[str]:
@@ -109,10 +150,11 @@ class Policy:
 
         Disclosure cuts them like a closed field. A publisher's own facts come back whole.
         """
+        lines = self._withheld_in.get(event_type)
+        if lines is None:
+            return _NOTHING
         role = self.role_of(receiver)
-        return frozenset(
-            line.field for line in self._withheld_in.get(event_type, ()) if role is None or role not in line.only_to
-        )
+        return frozenset(line.field for line in lines if role is None or role not in line.only_to)
 
     @cached_property
     def _withheld_in(self) -> Mapping[str, tuple[WithheldField, ...]]:

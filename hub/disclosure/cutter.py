@@ -11,20 +11,20 @@ Pure. The mask comes from a decision of `hub.consent`; the result is encoded und
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from contracts.categories import BIT, Category
 from contracts.event_types import DOMAIN, NEVER, EventType, domain_bit
 
 
-@cache  # event types are compared by identity, so this is one look-up
-def _plan(event_type: EventType) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, bool], ...]]:
-    """The fields with a category of their own, and those cut by domain (name, whether it is a list)."""
+@lru_cache(maxsize=65_536)  # event types are compared by identity, so this is one look-up
+def _plan(event_type: EventType, mask: int) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...]]:
+    """The fields whose own category `mask` opens, and those cut by domain (name, whether it is a list)."""
     fixed = tuple(
-        (field.name, BIT[Category(field.category)])
+        field.name
         for field in event_type.fields
-        if field.category not in (DOMAIN, NEVER)
+        if field.category not in (DOMAIN, NEVER) and BIT[Category(field.category)] & mask
     )
     by_domain = tuple((field.name, field.repeated) for field in event_type.fields if field.category == DOMAIN)
     return fixed, by_domain
@@ -39,8 +39,8 @@ def cut(
     """
     if not event_type.anchor_bit(payload) & mask:
         return None
-    fixed, by_domain = _plan(event_type)
-    form = {name: payload[name] for name, bit in fixed if bit & mask and payload.get(name) is not None}
+    fixed, by_domain = _plan(event_type, mask)
+    form = {name: value for name in fixed if (value := payload.get(name)) is not None}
     for name, repeated in by_domain:
         value = payload.get(name)
         if value is None:

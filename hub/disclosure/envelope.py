@@ -13,7 +13,7 @@ From `hub.shard`, after the batch is stored; to `hub.broker`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -43,6 +43,10 @@ class Envelopes:
     shard: int
     _last_cut: tuple[str, int, frozenset[str]] | None = None
     _last_form: bytes | None = None
+    _keyed: blake2b = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._keyed = blake2b(b"decision|%d|" % self.shard, key=self.secret, digest_size=16)
 
     def record(
         self,
@@ -106,8 +110,9 @@ class Envelopes:
 
     def decision_reference(self, party: str, number: int) -> str:
         """Return the `hub_decision` of a number: the same on every sending, meaningless to its reader."""
-        place = f"decision|{self.shard}|{party}|{number}".encode()
-        return uuid_of(blake2b(place, key=self.secret, digest_size=16).hexdigest())
+        keyed = self._keyed.copy()
+        keyed.update(f"{party}|{number}".encode())
+        return uuid_of(keyed.hexdigest())
 
 
 def _was_told(case: CaseTimeline, event_id: str, party: str) -> bool:

@@ -81,7 +81,8 @@ class Admission:
 
     def _look_up(self, arrived: Sequence[Arrived], lookups: Lookups) -> None:
         """Ask the store once for all keys and event ids; what the batch itself added stands."""
-        for pair, case_id in self.store.cases_of((one.party.id, one.key) for one in arrived if one.key).items():
+        pairs = {(one.party.id, one.key) for one in arrived if one.key}
+        for pair, case_id in self.store.cases_of(pairs).items():
             lookups.cases.setdefault(pair, case_id)
         event_ids = (one.statement.event_id for one in arrived if one.statement and one.key)
         for event_id, digest in self.store.digests(event_ids).items():

@@ -21,7 +21,7 @@ from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 from contracts.failures import DamagedStore, NotFound
 from hub.store.keys import KeyStore, seal, unseal
 from hub.store.record_schemas import READABLE, WRITTEN_AS, StoredSchema, decode_raw, encode_raw
-from hub.store.records import Record, RecordParked
+from hub.store.records import Record, RecordParked, StoredRecord
 
 _NUMBER: Final = struct.Struct(">H")
 _NUMBER_AND_LENGTH: Final = struct.Struct(">HI")
@@ -74,7 +74,7 @@ class RecordMapper(Mapper[str]):
         """
         return cast(DomainEventProtocol[str], self.to_record(stored_event))
 
-    def to_record(self, row: StoredEvent) -> Record:
+    def to_record(self, row: StoredEvent) -> StoredRecord:
         """Return the record of a row, as `to_domain_event`."""
         stream, version, state = str(row.originator_id), row.originator_version, row.state
         schema = READABLE.get((row.topic, int.from_bytes(state[:2], "big")))

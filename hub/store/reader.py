@@ -25,15 +25,17 @@ from hub.store.records import (
     BatchCommitted,
     CaseRecord,
     NumberAssigned,
+    NumbersAssigned,
     ParkedResolved,
-    Record,
     RecordParked,
+    StoredRecord,
     case_stream,
     parked_stream,
     sent_stream,
 )
 
 _RECORDS_PER_READ: Final = 500
+_RUNS_PER_READ: Final = 4
 
 
 @contextmanager
@@ -132,9 +134,18 @@ class SQLiteShardReader:
 
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """The numbers of a party after `after`, in order, at most `limit`."""
-        with storage_errors_named():
-            rows = self._recorder.select_events(sent_stream(party), gt=after, limit=limit)
-        return [cast(NumberAssigned, self._mapper.to_record(row)) for row in rows]
+        found: list[NumberAssigned] = []
+        reached = after
+        while len(found) < limit:
+            with storage_errors_named():
+                rows = self._recorder.select_events(sent_stream(party), gt=reached, limit=_RUNS_PER_READ)
+            if not rows:
+                break
+            for row in rows:
+                run = cast(NumbersAssigned, self._mapper.to_record(row))
+                found.extend(number for number in run.numbers if number.originator_version > after)
+                reached = run.originator_version
+        return found[:limit]
 
     def send_positions(self) -> Mapping[str, int]:
         """The last confirmed number per party."""
@@ -160,7 +171,7 @@ class SQLiteShardReader:
         with storage_errors_named():
             return self._recorder.select_notifications(after, limit, inclusive_of_start=False)
 
-    def record_of(self, notification: Notification) -> Record:
+    def record_of(self, notification: Notification) -> StoredRecord:
         """Return the record of a notification."""
         self._mapper.begin()
         return self._mapper.to_record(notification)
@@ -183,14 +194,14 @@ class SQLiteShardReader:
         streams = self._recorder.streams(prefix)
         return {stream.removeprefix(prefix): self._recorder.stream_head(stream) for stream in streams}
 
-    def _record(self, stream: str, version: int) -> Record:
+    def _record(self, stream: str, version: int) -> StoredRecord:
         rows = self._recorder.select_events(stream, gt=version - 1, lte=version)
         self._mapper.begin()
         if not rows:
             raise _no_such_version(stream, version)
         return self._mapper.to_record(rows[0])
 
-    def _records(self, stream: str, after: int) -> Iterator[Record]:
+    def _records(self, stream: str, after: int) -> Iterator[StoredRecord]:
         while True:
             with storage_errors_named():
                 rows = self._recorder.select_events(stream, gt=after, limit=_RECORDS_PER_READ)

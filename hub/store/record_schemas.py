@@ -12,22 +12,24 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-from contracts.codec import RecordCodec, encoded_long, encoded_string
+from contracts.codec import RecordCodec
+from hub.store.number_runs import decode_run, encode_run
 from hub.store.records import (
     BatchCommitted,
     CitizenEnrolled,
     Decision,
     DecisionsRecorded,
     FactRecorded,
-    NumberAssigned,
+    NumbersAssigned,
     ParkedResolved,
     Record,
     RecordParked,
     Shown,
+    StoredRecord,
 )
 
 _OPTIONAL_TEXT: Final = ["null", "string"]
@@ -54,7 +56,7 @@ class StoredSchema:
     stored_class: type
     sealed: bool
     encode: Callable[[Any], bytes]
-    decode: Callable[[str, int, bytes], Record]
+    decode: Callable[[str, int, bytes], StoredRecord]
 
 
 def _plain(number: int, stored_class: type, *, sealed: bool, **fields: object) -> StoredSchema:
@@ -122,17 +124,6 @@ def _decode_decisions(stream: str, version: int, body: bytes) -> Record:
     return DecisionsRecorded(stream, version, values["clock"], values["rule_set"], values["registry"], decisions)
 
 
-_NUMBER_ASSIGNED: Final = _plain(
-    4, NumberAssigned, sealed=False, case_id="string", decided_version="long", decision_index="long"
-)
-
-
-def _encode_number(record: NumberAssigned) -> bytes:
-    """The bytes of the schema's own `encode`, put together by hand: two of these rows come with every event."""
-    place = encoded_long(record.decided_version) + encoded_long(record.decision_index)
-    return encoded_string(record.case_id) + place
-
-
 _PARKED_CODEC: Final = RecordCodec(
     _schema(
         "RecordParked",
@@ -189,7 +180,7 @@ _SCHEMAS: Final = (
         value="bytes",
     ),
     StoredSchema(3, DecisionsRecorded, True, _encode_decisions, _decode_decisions),
-    replace(_NUMBER_ASSIGNED, encode=_encode_number),
+    StoredSchema(4, NumbersAssigned, False, encode_run, decode_run),
     StoredSchema(5, RecordParked, False, _encode_parked, _decode_parked),
     _plain(6, ParkedResolved, sealed=False, parked_version="long", outcome="string", recorded_at="long"),
     _plain(7, BatchCommitted, sealed=False, owner="string", clock="long", positions={"type": "map", "values": "long"}),

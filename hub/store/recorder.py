@@ -12,15 +12,15 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
 from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
 
 from hub.store.ports import BatchWrites
-from hub.store.records import BATCHES
+from hub.store.records import BATCHES, NumbersAssigned, StoredRecord
 
 _TOPIC_PREFIX: Final = "topic:"
 _STREAMS_PER_READ: Final = 500
@@ -71,11 +71,20 @@ class Beside:
     due: Sequence[tuple[str, int]] = ()
     not_due: Sequence[tuple[str]] = ()
     cache_rows: Sequence[tuple[str, bytes]] = ()
+    runs: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """The first number of each run of numbers, by stream and version of its row."""
 
     @classmethod
-    def of(cls, writes: BatchWrites, sealed_cache_rows: Sequence[tuple[str, bytes]]) -> Beside:
-        """Return what `writes` stores beside its records."""
+    def of(
+        cls,
+        writes: BatchWrites,
+        records: Iterable[StoredRecord],
+        sealed_cache_rows: Sequence[tuple[str, bytes]],
+    ) -> Beside:
+        """Return what `writes` stores beside its `records`, which are packed."""
+        runs = [record for record in records if isinstance(record, NumbersAssigned)]
         return cls(
+            runs={(run.originator_id, run.originator_version): run.first for run in runs},
             positions=[Tracking(_TOPIC_PREFIX + topic, next_) for topic, next_ in writes.committed.positions.items()],
             digests=sorted(writes.digests.items()),
             keys=[(party, key, case_id) for (party, key), case_id in writes.keys.items()],
@@ -94,7 +103,7 @@ class ShardRecorder(SQLiteProcessRecorder):
 
     def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
         beside: Beside = kwargs.pop("beside", None) or Beside()
-        self._require_dense(c, stored_events)
+        self._require_dense(c, stored_events, beside.runs)
         before = self._max_notification_id(c) or 0
         rows = [(row.originator_id, row.originator_version, row.topic, row.state) for row in stored_events]
         c.executemany(self.insert_events_statement, rows)
@@ -110,8 +119,10 @@ class ShardRecorder(SQLiteProcessRecorder):
                 c.executemany(statement, values)
         return range(before + 1, before + 1 + len(rows))
 
-    def _require_dense(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent]) -> None:
-        """Refuse a version that is not the next one of its stream; that of `batches` is the fence."""
+    def _require_dense(
+        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], runs: Mapping[tuple[str, int], int]
+    ) -> None:
+        """Refuse a row that does not follow the last of its stream; the version of `batches` is the fence."""
         heads: dict[str, int] = {}
         for row in stored_events:
             stream = cast(str, row.originator_id)
@@ -119,9 +130,10 @@ class ShardRecorder(SQLiteProcessRecorder):
             if head is None:
                 c.execute(_HEAD_OF_STREAM, (stream,))
                 head = c.fetchone()[0] or 0
-            if row.originator_version != head + 1:
-                raise IntegrityError(f"version `{row.originator_version}` of `{stream}` does not follow `{head}`")
-            heads[stream] = head + 1
+            version = row.originator_version
+            if runs.get((stream, version), version) != head + 1:
+                raise IntegrityError(f"version `{version}` of `{stream}` does not follow `{head}`")
+            heads[stream] = version
 
     def _move_positions(self, c: SQLiteCursor, positions: Sequence[Tracking]) -> None:
         stored = self._trackings(c)

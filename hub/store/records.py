@@ -1,7 +1,7 @@
 """What the store holds: the closed list of event classes, each on its stream.
 
     case:<id>       CitizenEnrolled (version 1), FactRecorded, DecisionsRecorded
-    sent:<party>    NumberAssigned, version = the party's dense number in this shard
+    sent:<party>    NumbersAssigned: runs of the party's dense numbers in this shard, version = the last of a run
     parked:<party>  RecordParked, ParkedResolved
     batches         BatchCommitted, version n+1 is the fence
 
@@ -101,6 +101,19 @@ class NumberAssigned(NamedTuple):
     decision_index: int
 
 
+class NumbersAssigned(NamedTuple):
+    """A run of numbers as the store keeps it: one row. `originator_version` is its last number."""
+
+    originator_id: str
+    originator_version: int
+    numbers: tuple[NumberAssigned, ...]
+
+    @property
+    def first(self) -> int:
+        """The first number of the run."""
+        return self.originator_version - len(self.numbers) + 1
+
+
 @dataclass(frozen=True, slots=True)
 class RecordParked:
     """A refused record: why (`reason`, `field`, `fix`), where it came from, and its raw bytes, encrypted."""
@@ -146,3 +159,7 @@ class BatchCommitted:
 
 CaseRecord = CitizenEnrolled | FactRecorded | DecisionsRecorded
 Record = CaseRecord | NumberAssigned | RecordParked | ParkedResolved | BatchCommitted
+"""What a batch gives to the store and gets back from it."""
+
+StoredRecord = Record | NumbersAssigned
+"""What lies in one row: a number lies in the row of its run."""

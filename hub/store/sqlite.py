@@ -27,6 +27,7 @@ from hub.store.datastore import ShardDatastore, refuse_unsafe_settings
 from hub.store.identity import add_topics, read_identity, require_identity, write_identity
 from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
+from hub.store.number_runs import packed
 from hub.store.ports import BatchWrites, StoreIdentity
 from hub.store.reader import SQLiteShardReader, storage_errors_named
 from hub.store.recorder import Beside, ShardRecorder
@@ -100,11 +101,12 @@ class SQLiteShardStore(SQLiteShardReader):
         """
         self._mapper.begin()
         self._keys.make(self._new_keys(writes))
-        rows = [self._mapper.to_stored_event(record) for record in writes.records]
+        records = packed(writes.records)
+        rows = [self._mapper.to_stored_event(record) for record in records]
         rows.append(self._mapper.to_stored_event(writes.committed))
         cache = [(case, self._mapper.seal_cache_row(case_stream(case), row)) for case, row in writes.cache_rows.items()]
         try:
-            self._recorder.insert_events(rows, beside=Beside.of(writes, cache))
+            self._recorder.insert_events(rows, beside=Beside.of(writes, records, cache))
         except (PersistenceError, sqlite3.Error) as error:
             self._succeed_if_stored(writes.committed, error)
         self._keys.destroy(

@@ -190,7 +190,29 @@ def test_a_refused_record_stops_its_party_and_the_others_go_on(
         reached |= outputs.confirmed(1)
     assert reached["PSY"] == 3
     assert outputs.stalled() == []
-    assert sorted(set(read_output(world, "PSY", 3))) == [1, 2, 3]
+    told = read_output(world, "PSY", 3)
+    assert list(dict.fromkeys(told)) == [1, 2, 3], "a receiver refuses what comes after a hole"
+
+
+def test_nothing_that_follows_a_refused_record_reaches_the_topic(
+    world: World, outputs: KafkaOutputs, local_kafka: LocalKafka
+) -> None:
+    """Many requests are under way when one is refused; a receiver would refuse everything after the hole."""
+    topic = world.names.output("PSY")
+    client = KafkaAdminClient(**local_kafka.admin.client_options())
+    client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": "700000"})])
+    client.close()
+    wait_until_refused(world, topic, random_bytes(900_000))
+    refused = 40
+    sizes = {number: 900_000 if number == refused else 20_000 for number in range(1, 201)}
+    outputs.send([record("PSY", number, random_bytes(size)) for number, size in sizes.items()])
+    confirmed = dict(outputs.confirmed(10)).get("PSY", 0)
+    assert confirmed < refused
+    assert outputs.stalled() == ["PSY"]
+    consumer = KafkaConsumer(**world.connection(world.names.user("PSY")).consumer_options())
+    place = TopicPartition(topic, 1)
+    assert confirmed <= consumer.end_offsets([place])[place] < refused
+    consumer.close()
 
 
 def test_a_killed_and_restarted_broker_is_met_again(

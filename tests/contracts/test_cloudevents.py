@@ -11,6 +11,7 @@ from contracts.cloudevents import (
     RETRACTED,
     Attributes,
     DisclosureAttributes,
+    _usual_attributes,
     disclosed_headers,
     format_time,
     parse_attributes,
@@ -61,6 +62,36 @@ def test_published_headers_say_the_same_when_read(attributes: Attributes) -> Non
 )
 def test_disclosed_headers_say_the_same_when_read(attributes: DisclosureAttributes) -> None:
     assert parse_disclosed(disclosed_headers(attributes)) == attributes
+
+
+mutations = st.sampled_from(
+    [b"", b"\x00", b"\n", b"x", "\u00e6".encode(), b"1.0", b"application/avro", GOOD["ce_id"].upper(), b"a" * 300]
+)
+
+
+@given(st.permutations(list(GOOD.items())), st.sampled_from(sorted(GOOD)), mutations, st.booleans(), st.data())
+def test_the_short_way_reads_what_the_long_way_reads(
+    headers: list[tuple[str, bytes]], name: str, mutation: bytes, in_order: bool, data: st.DataObject
+) -> None:
+    """Headers of the usual look are read in one step; it must never read, or refuse, anything differently."""
+    ordered = list(GOOD.items()) if in_order else headers
+    cut = data.draw(st.integers(0, len(GOOD[name])))
+    bad = GOOD[name][:cut] + mutation
+    changed = [(key, bad if key == name else value) for key, value in ordered]
+    # A header that is ignored leads past the short way and changes nothing else.
+    long_way = [*changed, ("x-ignored", b"1")]
+    assert _read_or_refused(changed) == _read_or_refused(long_way)
+
+
+def _read_or_refused(headers: list[tuple[str, bytes]]) -> Attributes | str:
+    try:
+        return parse_attributes(headers)
+    except Refused as refused:
+        return refused.field
+
+
+def test_what_a_publisher_sends_takes_the_short_way() -> None:
+    assert _usual_attributes(published_headers(SENT)) == SENT
 
 
 def test_a_source_names_party_and_system() -> None:

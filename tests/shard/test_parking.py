@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,19 +30,19 @@ def hub(tmp_path: Path) -> ShardUnderTest:
 
 def _with_header(record: InputRecord, name: str, value: bytes | None) -> InputRecord:
     headers = [(given, content) for given, content in record.headers if given != name]
-    return replace(record, headers=[*headers, (name, value)] if value is not None else headers)
+    return record._replace(headers=[*headers, (name, value)] if value is not None else headers)
 
 
 def _case_opened(record: InputRecord, **changes: object) -> InputRecord:
     assert record.value is not None
     payload = codec().decode(record.value).payload | changes
-    return replace(record, value=codec().encode(schema_ids().published("CaseOpened"), payload))
+    return record._replace(value=codec().encode(schema_ids().published("CaseOpened"), payload))
 
 
 def _of_type(hub: ShardUnderTest, record: InputRecord, name: str, payload: dict[str, object]) -> InputRecord:
     value = codec().encode(schema_ids().published(name), {"occurredAt": hub.now, **payload})
     typed = _with_header(record, "ce_type", catalogue().event_types[name].ce_type.encode())
-    return replace(typed, value=value)
+    return typed._replace(value=value)
 
 
 def _value(record: InputRecord) -> bytes:
@@ -52,27 +51,26 @@ def _value(record: InputRecord) -> bytes:
 
 
 SPOILT: dict[str, tuple[Reason, Spoil]] = {
-    "no value": (Reason.EMPTY_VALUE, lambda hub, record: replace(record, value=None)),
-    "empty value": (Reason.EMPTY_VALUE, lambda hub, record: replace(record, value=b"")),
+    "no value": (Reason.EMPTY_VALUE, lambda hub, record: record._replace(value=None)),
+    "empty value": (Reason.EMPTY_VALUE, lambda hub, record: record._replace(value=b"")),
     "too large": (
         Reason.TOO_LARGE,
-        lambda hub, record: replace(record, value=_value(record) + b"\0" * VALUE_BYTES_MAX),
+        lambda hub, record: record._replace(value=_value(record) + b"\0" * VALUE_BYTES_MAX),
     ),
-    "no frame": (Reason.BAD_FRAME, lambda hub, record: replace(record, value=b"\x01" + _value(record)[1:])),
-    "cut frame": (Reason.BAD_FRAME, lambda hub, record: replace(record, value=b"\x00\x00")),
+    "no frame": (Reason.BAD_FRAME, lambda hub, record: record._replace(value=b"\x01" + _value(record)[1:])),
+    "cut frame": (Reason.BAD_FRAME, lambda hub, record: record._replace(value=b"\x00\x00")),
     "unknown schema": (
         Reason.UNKNOWN_SCHEMA,
-        lambda hub, record: replace(record, value=b"\x00\x7f\xff\xff\xff" + _value(record)[5:]),
+        lambda hub, record: record._replace(value=b"\x00\x7f\xff\xff\xff" + _value(record)[5:]),
     ),
     "disclosed schema": (
         Reason.UNKNOWN_SCHEMA,
-        lambda hub, record: replace(
-            record,
+        lambda hub, record: record._replace(
             value=codec().encode(schema_ids().disclosed("CaseOpened"), {"occurredAt": hub.now, "caseNo": "1"}),
         ),
     ),
-    "truncated": (Reason.BAD_AVRO, lambda hub, record: replace(record, value=_value(record)[:-3])),
-    "trailing bytes": (Reason.BAD_AVRO, lambda hub, record: replace(record, value=_value(record) + b"\0")),
+    "truncated": (Reason.BAD_AVRO, lambda hub, record: record._replace(value=_value(record)[:-3])),
+    "trailing bytes": (Reason.BAD_AVRO, lambda hub, record: record._replace(value=_value(record) + b"\0")),
     "value outside the model": (
         Reason.VALUE_OUTSIDE_MODEL,
         lambda hub, record: _case_opened(record, caseNo="x" * 5_000),
@@ -82,7 +80,7 @@ SPOILT: dict[str, tuple[Reason, Spoil]] = {
     "header malformed": (Reason.BAD_HEADER, lambda hub, record: _with_header(record, "ce_id", b"not-a-uuid")),
     "header twice": (
         Reason.BAD_HEADER,
-        lambda hub, record: replace(record, headers=[*record.headers, ("ce_specversion", b"1.0")]),
+        lambda hub, record: record._replace(headers=[*record.headers, ("ce_specversion", b"1.0")]),
     ),
     "source of another party": (
         Reason.SOURCE_NOT_TOPICS_PARTY,
@@ -104,9 +102,9 @@ SPOILT: dict[str, tuple[Reason, Spoil]] = {
             hub, record, "KeyIssued", {"caseId": CASE, "party": "A.SOC", "key": hub.key("A.SOC")}
         ),
     ),
-    "no key": (Reason.UNKNOWN_KEY, lambda hub, record: replace(record, key=None)),
-    "key of nobody": (Reason.UNKNOWN_KEY, lambda hub, record: replace(record, key=b"nobody")),
-    "key of another party": (Reason.UNKNOWN_KEY, lambda hub, record: replace(record, key=hub.key("PRI").encode())),
+    "no key": (Reason.UNKNOWN_KEY, lambda hub, record: record._replace(key=None)),
+    "key of nobody": (Reason.UNKNOWN_KEY, lambda hub, record: record._replace(key=b"nobody")),
+    "key of another party": (Reason.UNKNOWN_KEY, lambda hub, record: record._replace(key=hub.key("PRI").encode())),
     "in the future": (
         Reason.IN_THE_FUTURE,
         lambda hub, record: _case_opened(record, occurredAt=hub.now + CLOCK_SKEW_MS_MAX + 1),
@@ -163,7 +161,7 @@ def test_the_same_id_stated_of_another_citizen_is_parked(hub: ShardUnderTest) ->
     hub.enrol(other)
     hub.settle()
     hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "one")
-    hub.append("A.SOC", replace(hub.last_input("A.SOC"), key=hub.key("A.SOC", other).encode()))
+    hub.append("A.SOC", hub.last_input("A.SOC")._replace(key=hub.key("A.SOC", other).encode()))
     hub.settle()
     assert [parked.reason for parked in hub.parked()] == [Reason.SAME_ID_OTHER_BYTES]
 
@@ -198,7 +196,7 @@ def test_a_retry_admits_at_the_clock_of_the_retry_with_its_own_occurred_time(hub
 def test_a_retry_that_is_refused_again_is_parked_again_with_its_new_reason(hub: ShardUnderTest) -> None:
     hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "one")
     record = hub.last_input("A.SOC")
-    hub.append("A.SOC", replace(record, value=None))
+    hub.append("A.SOC", record._replace(value=None))
     hub.settle()
     hub.control.publish(0, "ParkedRetried", {"party": "A.SOC", "parkedNumber": 1})
     hub.settle()

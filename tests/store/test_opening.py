@@ -51,7 +51,7 @@ def test_a_file_that_is_no_store_is_refused_and_left_as_it_was(stores: SQLiteSto
 def test_a_store_of_another_format_is_refused(stores: SQLiteStores) -> None:
     stores.create().close()
     with stores.tampering() as database:
-        database.execute("UPDATE store_identity SET value = '2' WHERE name = 'format'")
+        database.execute("UPDATE store_identity SET value = '0' WHERE name = 'format'")
     with pytest.raises(ForeignStore, match="format"):
         stores.open()
     with pytest.raises(ForeignStore, match="format"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -12,8 +13,17 @@ from hypothesis import strategies as st
 from contracts.failures import DamagedStore, NotFound, StoreUnavailable
 from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
+from hub.store.number_runs import NUMBERS_PER_ROW_MAX, packed
 from hub.store.record_schemas import WRITTEN_AS
-from hub.store.records import CitizenEnrolled, FactRecorded, NumberAssigned, RecordParked, case_stream, sent_stream
+from hub.store.records import (
+    CitizenEnrolled,
+    FactRecorded,
+    NumberAssigned,
+    NumbersAssigned,
+    RecordParked,
+    case_stream,
+    sent_stream,
+)
 from tests.store.builders import batch, committed, decided, enrolled, fact, full_batch, number, parked
 from tests.store.stores import SQLiteStores
 
@@ -194,7 +204,7 @@ def test_the_librarys_notifications_give_every_row_in_order(stores: SQLiteStores
     first, second = full_batch(), batch(2, [number("B.SOC", 2), decided("case-1", 4)])
     store.commit(first)
     store.commit(second)
-    expected = [*first.records, first.committed, *second.records, second.committed]
+    expected = [*packed(first.records), first.committed, *packed(second.records), second.committed]
     notifications = store.notifications(0, 100)
     assert [row.id for row in notifications] == list(range(1, 1 + len(expected)))
     assert [store.record_of(row) for row in notifications] == expected
@@ -226,12 +236,36 @@ def test_a_reader_works_beside_the_worker_and_cannot_write(stores: SQLiteStores)
     assert len(list(stores.read().cases())) == 1
 
 
-@given(
-    case_id=st.text(max_size=40),
-    version=st.integers(-(2**63), 2**63 - 1),
-    index=st.integers(0, 2**40),
-)
-def test_a_number_is_written_as_its_schema_says(case_id: str, version: int, index: int) -> None:
-    number = NumberAssigned(sent_stream("PRI"), 1, case_id, version, index)
-    schema = WRITTEN_AS[NumberAssigned]
-    assert schema.decode(sent_stream("PRI"), 1, schema.encode(number)) == number
+@given(st.lists(st.tuples(st.text(max_size=40), st.integers(0, 3), st.integers(0, 2**40)), min_size=1, max_size=40))
+def test_a_run_of_numbers_reads_as_it_was_given(references: list[tuple[str, int, int]]) -> None:
+    given_numbers = [
+        NumberAssigned(sent_stream("PRI"), number, case_id, version, index)
+        for number, (case_id, version, index) in enumerate(references, 7)
+    ]
+    (run,) = packed(given_numbers)
+    schema = WRITTEN_AS[type(run)]
+    read = schema.decode(run.originator_id, run.originator_version, schema.encode(run))
+    assert read == run
+    assert list(cast(NumbersAssigned, read).numbers) == given_numbers
+    assert cast(NumbersAssigned, read).first == 7
+
+
+def test_a_hole_in_the_numbers_of_a_batch_is_not_stored(stores: SQLiteStores) -> None:
+    store = stores.create()
+    with pytest.raises(DamagedStore, match="consecutive"):
+        store.commit(batch(1, [number("A", 1), number("A", 3)]))
+    store.commit(batch(1, [number("A", 1), number("A", 2)]))
+    for first in (1, 2, 4):
+        with pytest.raises(DamagedStore, match="does not follow"):
+            store.commit(batch(2, [number("A", n) for n in range(first, 6)]))
+    store.commit(batch(2, [number("A", n) for n in range(3, 6)]))
+    assert [one.originator_version for one in store.numbers("A", 1, 3)] == [2, 3, 4]
+
+
+def test_a_long_run_of_numbers_is_cut_into_rows(stores: SQLiteStores) -> None:
+    store = stores.create()
+    count = 2 * NUMBERS_PER_ROW_MAX + 1
+    store.commit(batch(1, [number("A", n) for n in range(1, count + 1)]))
+    assert sum(row.topic == "NumbersAssigned" for row in store.notifications(0, 100)) == 3
+    assert [one.originator_version for one in store.numbers("A", 0, count + 5)] == list(range(1, count + 1))
+    assert [one.originator_version for one in store.numbers("A", count - 2, 9)] == [count - 1, count]
