@@ -24,10 +24,10 @@ from hub.broker.kafka_outputs import BATCH_BYTES, REQUEST_BYTES_MAX
 from hub.shard.worker import BATCH_RECORDS_MAX
 
 
-def run_raw(world: World, directory: Path, first_offset: int, count: int, topics: Sequence[str]) -> float:
-    """Handle `count` records of the publisher's topic from `first_offset`, one produced record to each of `topics`.
+def run_raw(world: World, directory: Path, first_offset: int, warm_up: int, count: int, topics: Sequence[str]) -> float:
+    """Handle records of the publisher's topic from `first_offset`, one produced record to each of `topics`.
 
-    Returns the seconds that it took.
+    `warm_up` records come first and are not measured. Returns the seconds that the next `count` took.
     """
     names = world.names
     place = TopicPartition(names.input(PUBLISHER), 0)
@@ -41,25 +41,29 @@ def run_raw(world: World, directory: Path, first_offset: int, count: int, topics
         compression_type="lz4",
     )
     recorder = _recorder(directory)
-    for topic in topics:
-        producer.partitions_for(topic)
-    began = time.perf_counter()
     handled = 0
-    while handled < count:
-        rows: list[StoredEvent] = []
-        futures: list[Any] = []
-        for records in consumer.poll(timeout_ms=1000, max_records=BATCH_RECORDS_MAX).values():
-            for record in records:
-                decoded = codec().decode_body(int.from_bytes(record.value[1:5], "big"), record.value[5:])
-                handled += 1
-                rows.append(StoredEvent("raw", handled, decoded["kind"], record.value))
-                futures += [
-                    producer.send(topic, value=record.value, key=record.key, headers=_headers(record), partition=0)
-                    for topic in topics
-                ]
-        if rows:
-            recorder.insert_events(rows)
-    producer.flush()
+
+    def handle_until(end: int) -> None:
+        nonlocal handled
+        while handled < end:
+            rows: list[StoredEvent] = []
+            futures: list[Any] = []
+            for records in consumer.poll(timeout_ms=1000, max_records=min(BATCH_RECORDS_MAX, end - handled)).values():
+                for record in records:
+                    decoded = codec().decode_body(int.from_bytes(record.value[1:5], "big"), record.value[5:])
+                    handled += 1
+                    rows.append(StoredEvent("raw", handled, decoded["kind"], record.value))
+                    futures += [
+                        producer.send(topic, value=record.value, key=record.key, headers=_headers(record), partition=0)
+                        for topic in topics
+                    ]
+            if rows:
+                recorder.insert_events(rows)
+        producer.flush()
+
+    handle_until(warm_up)
+    began = time.perf_counter()
+    handle_until(warm_up + count)
     seconds = time.perf_counter() - began
     producer.close()
     consumer.close()

@@ -8,8 +8,11 @@ Rules:
 from __future__ import annotations
 
 import shutil
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from deploy.benchmark.workload import PUBLISHER
 from deploy.hub_process import hub_directory, worker_settings
@@ -17,12 +20,24 @@ from deploy.world import World
 from hub.broker.kafka_cluster import identify_cluster
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
 from hub.broker.kafka_outputs import KafkaOutputs
+from hub.broker.ports import InputRecord
 from hub.settings import keys_path, store_path
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
 from hub.store.ports import StoreIdentity
 from hub.store.sqlite import open_store
 from hub.wiring import build_shard, spare_the_collector
+
+
+class _PortionedInputs(KafkaInputs):
+    """The worker's inputs, which give out no more than `left` records: a batch ends where the warm-up ends."""
+
+    left = sys.maxsize
+
+    def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
+        taken = super().take(min(limit, self.left), wait_seconds) if self.left else []
+        self.left -= len(taken)
+        return taken
 
 
 def open_shard(world: World, state_directory: Path) -> Shard:
@@ -39,7 +54,7 @@ def open_shard(world: World, state_directory: Path) -> Shard:
         names=world.names,
         secret=world.hub_secret,
         store=open_store(store_path(state_directory, 0), identity, keys),
-        inputs=KafkaInputs(reader, world.names, world.registry, 0),
+        inputs=_PortionedInputs(reader, world.names, world.registry, 0),
         outputs=KafkaOutputs(sender, world.names, 0),
     )
 
@@ -50,17 +65,27 @@ def run_until(shard: Shard, topic: str, offset: int) -> None:
         shard.step(0.05)
 
 
-def run_hub(world: World, directory: Path, until_offset: int) -> tuple[float, int]:
-    """Handle all records up to `until_offset` on a copy of the world's store; return seconds and disclosures."""
+def run_hub(world: World, directory: Path, first_offset: int, warm_up: int, count: int) -> tuple[float, int]:
+    """Handle records from `first_offset` on a copy of the world's store.
+
+    `warm_up` records come first and are not measured. Returns the seconds and the disclosures of the next `count`.
+    """
     state = directory / "hub"
     shutil.copytree(hub_directory(world), state)
     shard = open_shard(world, state)
     shard.start()
     spare_the_collector()
+    topic = world.names.input(PUBLISHER)
+    _run_portion(shard, topic, first_offset + warm_up, warm_up)
     before = sum(shard.state.numbers.values())
     began = time.perf_counter()
-    run_until(shard, world.names.input(PUBLISHER), until_offset)
+    _run_portion(shard, topic, first_offset + warm_up + count, count)
     seconds = time.perf_counter() - began
     told = sum(shard.state.numbers.values()) - before
     shard.close()
     return seconds, told
+
+
+def _run_portion(shard: Shard, topic: str, until_offset: int, count: int) -> None:
+    cast(_PortionedInputs, shard.inputs).left = count
+    run_until(shard, topic, until_offset)
