@@ -3,7 +3,8 @@
 Rules:
 - Poll, decode, one row per event through the library's recorder in batches, one produced record per event with as
   many headers as a disclosure has. No decision, no check, no encryption, no index.
-- One process, the same clients with the same options as the hub's, the same records.
+- One process, the same records, batches, options and warm-up as the hub's. Both Kafka clients are kafka-python's, which
+  reads for the hub too; the hub sends through librdkafka, since that is a part of how fast it is.
 """
 
 from __future__ import annotations

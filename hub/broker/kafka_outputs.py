@@ -56,6 +56,7 @@ class _Party:
 
     topic: str
     unconfirmed: deque[int] = field(default_factory=deque)
+    has_progressed: bool = False
     progressed_at: float = 0.0
     failed_number: int | None = None
     tried_again_at: float = 0.0
@@ -116,8 +117,9 @@ class KafkaOutputs:
 
     def _hand_over(self, name: str, party: _Party, record: OutputRecord) -> None:
         try:
-            producer = self._open_producer()
-            self._require_topic(producer, party.topic)
+            producer = self._producer or self._open_producer()
+            if party.topic not in self._topics:
+                self._require_topic(producer, party.topic)
             producer.produce(
                 party.topic,
                 value=record.value,
@@ -148,8 +150,7 @@ class KafkaOutputs:
             self._failures[name] = error
         elif party.unconfirmed and party.unconfirmed[0] == number:
             self._confirmed[name] = party.unconfirmed.popleft()
-            party.progressed_at = time.monotonic()
-            party.pause_seconds = 0.0
+            party.has_progressed = True
         else:
             raise TransportFailure(
                 f"number `{number}` was reported as sent, expected the oldest that is under way: "
@@ -163,7 +164,9 @@ class KafkaOutputs:
         self._poll(self._producer, wait_seconds)
         now = time.monotonic()
         for name, party in self._parties.items():
-            if party.unconfirmed and now - party.progressed_at > PROGRESS_SECONDS_MAX:
+            if party.has_progressed:
+                party.has_progressed, party.progressed_at, party.pause_seconds = False, now, 0.0
+            elif party.unconfirmed and now - party.progressed_at > PROGRESS_SECONDS_MAX:
                 self._failures.setdefault(name, KafkaError(KafkaError._MSG_TIMED_OUT))
         if self._failures or self._has_stopped:
             self._throw_producer_away()
@@ -176,27 +179,24 @@ class KafkaOutputs:
             self._has_stopped = True
 
     def _open_producer(self) -> Producer:
-        if self._producer is None:
-            self._producers_made += 1
-            self._producer = Producer(
-                {
-                    **self._connection.native_producer_options(),
-                    "enable.gapless.guarantee": True,
-                    "message.timeout.ms": 0,
-                    "batch.size": BATCH_BYTES,
-                    "message.max.bytes": REQUEST_BYTES_MAX,
-                    "compression.type": "lz4",
-                    "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
-                    "queue.buffering.max.kbytes": QUEUE_KIBIBYTES_MAX,
-                },
-                logger=_log,
-            )
+        self._producers_made += 1
+        self._producer = Producer(
+            {
+                **self._connection.native_producer_options(),
+                "enable.gapless.guarantee": True,
+                "message.timeout.ms": 0,
+                "batch.size": BATCH_BYTES,
+                "message.max.bytes": REQUEST_BYTES_MAX,
+                "compression.type": "lz4",
+                "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
+                "queue.buffering.max.kbytes": QUEUE_KIBIBYTES_MAX,
+            },
+            logger=_log,
+        )
         return self._producer
 
     def _require_topic(self, producer: Producer, topic: str) -> None:
         """Raise `KafkaException` where `topic` is not there; the cluster is not asked once per party."""
-        if topic in self._topics:
-            return
         now = time.monotonic()
         if now >= self._topics_asked_again_at:
             self._topics_asked_again_at = now + TOPICS_SECONDS_MAX + FIRST_PAUSE_SECONDS

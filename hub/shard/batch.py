@@ -56,6 +56,7 @@ class Batch:
     """The cases to settle at the end, by case id."""
     payloads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """The payloads of the facts that this batch admitted, by event id: decoded once."""
+    decisions: int = 0
     duplicates: int = 0
     undecided: int = 0
     """Cases that could not be decided."""

@@ -124,6 +124,7 @@ class Settling:
             tuple(decisions),
         )
         batch.writes.records.append(record)
+        batch.decisions += len(decisions)
         case.decided(record)
         return told
 

@@ -27,7 +27,6 @@ from hub.shard.cases import Cases
 from hub.shard.sending import IN_FLIGHT_MAX, Sending
 from hub.shard.settling import Settling
 from hub.store.ports import ShardStore
-from hub.store.records import DecisionsRecorded
 
 BATCH_RECORDS_MAX: Final = 2_000
 AHEAD_OF_TICK_MS_MAX: Final = 60_000
@@ -90,6 +89,8 @@ class Shard:
     def _take(self, wait_seconds: float) -> Sequence[InputRecord]:
         taken = [*self._held_back, *self.inputs.take(BATCH_RECORDS_MAX, 0.0 if self._held_back else wait_seconds)]
         limit = self.inputs.newest_tick() + AHEAD_OF_TICK_MS_MAX
+        if not self._held_back and all(record.timestamp <= limit for record in taken):
+            return taken
         held_topics: set[str] = set()
         ready: list[InputRecord] = []
         self._held_back = []
@@ -156,5 +157,6 @@ def _counts(batch: Batch, outputs: Sequence[OutputRecord]) -> BatchCounts:
     retracted: Counter[str] = Counter()
     for record in outputs:
         (retracted if record.value is None else disclosed)[record.party] += 1
-    decisions = sum(len(record.decisions) for record in batch.writes.records if isinstance(record, DecisionsRecorded))
-    return BatchCounts(batch.admitted, batch.parked, batch.duplicates, batch.undecided, decisions, disclosed, retracted)
+    return BatchCounts(
+        batch.admitted, batch.parked, batch.duplicates, batch.undecided, batch.decisions, disclosed, retracted
+    )
