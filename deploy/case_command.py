@@ -22,11 +22,12 @@ from contracts.parties import PartyRegistry
 from deploy.options import world_option
 from deploy.stores import case_of, opened_stores, records_of, store_of
 from deploy.world import World
+from hub.consent.policies import Policies
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
 from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling, replay
 from hub.store.records import CaseRecord, CitizenEnrolled, Shown
-from hub.wiring import policies_for, reader_for
+from hub.wiring import reader_for
 
 
 @click.group("case")
@@ -93,7 +94,7 @@ def explanation_of(
         clock = store_of(stores, case_id).head().clock
     replayed, zone = _replayed(records, case_id, world.registry, known_at, None)
     at = _local(known_at, zone) if known_at else clock
-    policies = policies_for(world.registry)
+    policies = Policies.load(world.registry)
     return explain_decision(replayed, event, party, at, policies, reader_for(policies)), zone
 
 
@@ -105,7 +106,7 @@ def _replayed(
         raise DamagedStore("a case does not begin with its enrolment")
     zone = zone_of(first.jurisdiction)
     known_at, valid_at = (_local(text, zone) if text else None for text in (known, valid))
-    return replay(records, case_id, reader_for(policies_for(registry)), known_at, valid_at), zone
+    return replay(records, case_id, reader_for(Policies.load(registry)), known_at, valid_at), zone
 
 
 def _local(text: str, zone: ZoneInfo) -> int:

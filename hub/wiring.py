@@ -12,12 +12,10 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from contracts.catalogue import catalogue
-from contracts.civil_time import ZONE_OF_JURISDICTION
 from contracts.codec import codec
 from contracts.failures import BadSetting
 from contracts.parties import PartyRegistry
@@ -30,7 +28,8 @@ from hub.broker.kafka_inputs import KafkaInputs, input_topics
 from hub.broker.kafka_outputs import KafkaOutputs
 from hub.broker.ports import Inputs, Outputs
 from hub.case_timeline.timeline import Reader
-from hub.consent.policy import Policy, load_policy
+from hub.consent.policies import Policies
+from hub.consent.rule_reader import RULES_FOLDER
 from hub.disclosure.envelope import Envelopes
 from hub.metrics import Metrics
 from hub.settings import WorkerSettings, keys_path, read_secret, store_path
@@ -53,23 +52,16 @@ COLLECT_IDLE_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-def policies_for(registry: PartyRegistry) -> Mapping[str, Policy]:
-    """Load the rule set of every jurisdiction."""
-    return MappingProxyType({name: load_policy(name, registry) for name in ZONE_OF_JURISDICTION})
-
-
-def reader_for(policies: Mapping[str, Policy]) -> Reader:
+def reader_for(policies: Policies) -> Reader:
     """How cases are read under `policies`."""
-    gate_types = frozenset[str]().union(*(policy.gate_types for policy in policies.values()))
+    gate_types = frozenset[str]().union(*(policy.gate_types for policy in policies))
     return Reader(catalogue(), codec(), gate_types, _code_digest(policies))
 
 
-def _code_digest(policies: Mapping[str, Policy]) -> str:
+def _code_digest(policies: Policies) -> str:
     """Names the code, rules and parties that cases are folded and decided by."""
     digest = hashlib.sha256(catalogue().digest.encode())
-    for policy in policies.values():
-        digest.update(policy.digest.encode())
-        digest.update(policy.registry.digest.encode())
+    digest.update(policies.digest.encode())
     here = Path(__file__).parent
     for room in ("case_timeline", "consent", "disclosure"):
         for module in sorted((here / room).glob("*.py")):
@@ -89,9 +81,10 @@ def build_shard(
     outputs: Outputs,
     metrics: Metrics | None = None,
     idle_write_ms: int = IDLE_WRITE_MS,
+    rules_folder: Path = RULES_FOLDER,
 ) -> Shard:
     """Return a shard ready to `start()`. `secret` is the hub's, 32 bytes; `idle_write_ms` 0 writes every tick."""
-    policies = policies_for(registry)
+    policies = Policies.load(registry, rules_folder)
     reader = reader_for(policies)
     envelopes = Envelopes(reader, schema_ids(), policies, secret, shard)
     cases = Cases(store, reader, policies, secret, shard, partitions)

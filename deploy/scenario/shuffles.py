@@ -21,10 +21,11 @@ from contracts.parties import PartyRegistry
 from deploy.scenario.comparison import Terms, ViewComparison, compared, union
 from deploy.scenario.scenario import Expectation
 from hub.case_timeline.timeline import CaseTimeline, Reader, fact_recorded
+from hub.consent.policies import Policies
 from hub.consent.policy import Policy
 from hub.disclosure.settlement import Rights, differences, renewed
 from hub.store.records import CaseRecord, CitizenEnrolled, Decision, DecisionsRecorded, FactRecorded, Shown
-from hub.wiring import policies_for, reader_for
+from hub.wiring import reader_for
 
 SETTLE_ONE_IN: Final = 4
 
@@ -36,15 +37,15 @@ class Deck:
     enrolled: CitizenEnrolled
     facts: tuple[FactRecorded, ...]
     reader: Reader
-    policy: Policy
+    policies: Policies
 
     @classmethod
     def of(cls, records: Sequence[CaseRecord], registry: PartyRegistry) -> Deck:
         """Take the enrolment and the facts out of a case's stored records."""
-        policies = policies_for(registry)
+        policies = Policies.load(registry)
         (enrolled,) = (record for record in records if isinstance(record, CitizenEnrolled))
         facts = tuple(record for record in records if isinstance(record, FactRecorded))
-        return cls(enrolled, facts, reader_for(policies), policies[enrolled.jurisdiction])
+        return cls(enrolled, facts, reader_for(policies), policies)
 
 
 def play_shuffled(deck: Deck, terms: Terms, number: int, seed: int) -> Iterator[ViewComparison]:
@@ -66,7 +67,8 @@ def _told(deck: Deck, at: int, draw: random.Random) -> Mapping[str, Mapping[str,
         placed = record._replace(originator_version=case.version + 1)
         case.admit(placed, fact_recorded(record, deck.reader), deck.reader)
         if left == 0 or draw.randrange(SETTLE_ONE_IN) == 0:
-            rights = _settle(case, rights, at, deck.policy)
+            policy = deck.policies.in_force(deck.enrolled.jurisdiction, at)
+            rights = _settle(case, rights, at, policy)
     return case.told
 
 

@@ -96,12 +96,17 @@ class _Table:
             raise BadRuleSet(f"rule set, {self._where}: `{sorted(self._left)[0]}` is not known; remove or mend it")
 
 
-def read_rule_set(jurisdiction: str, folder: Path = RULES_FOLDER) -> RuleSet:
-    """Return the newest rule set of `jurisdiction` in `folder`; raise `BadRuleSet` where there is none or it is bad."""
+def read_rule_sets(jurisdiction: str, folder: Path = RULES_FOLDER) -> list[RuleSet]:
+    """Return the rule sets of `jurisdiction` in `folder`, oldest first; raise `BadRuleSet` for none or a bad one."""
     found = [parse_rule_set(path.read_bytes(), path.name) for path in sorted(folder.glob(f"{jurisdiction}-*.toml"))]
     if not found:
         raise BadRuleSet(f"no rule set for jurisdiction `{jurisdiction}` in the rules folder; add one")
-    return max(found, key=lambda rule_set: (rule_set.in_force_from, rule_set.id))
+    return sorted(found, key=lambda rule_set: (rule_set.in_force_from, rule_set.id))
+
+
+def read_rule_set(jurisdiction: str, folder: Path = RULES_FOLDER) -> RuleSet:
+    """Return the newest rule set of `jurisdiction` in `folder`; raise as `read_rule_sets`."""
+    return read_rule_sets(jurisdiction, folder)[-1]
 
 
 def parse_rule_set(content: bytes, name: str) -> RuleSet:

@@ -24,7 +24,7 @@ from contracts.fact import ce_id_of, event_id_of
 from contracts.schema_ids import SchemaIds
 from hub.broker.ports import OutputRecord
 from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact
-from hub.consent.policy import Policy
+from hub.consent.policies import Policies
 from hub.disclosure.cutter import cut
 
 DISCLOSED: Final = "disclosed"
@@ -38,7 +38,7 @@ class Envelopes:
 
     reader: Reader
     schema_ids: SchemaIds
-    policies: Mapping[str, Policy]
+    policies: Policies
     secret: bytes
     shard: int
     _last_cut: tuple[str, int, frozenset[str]] | None = None
@@ -56,16 +56,17 @@ class Envelopes:
         number: int,
         mask: int,
         key: str,
+        at: int,
         payload: Mapping[str, Any] | None = None,
     ) -> OutputRecord:
-        """Return the record that tells `party` what `mask` opens of one fact; an empty mask takes it back.
+        """Return the record that tells `party` what `mask` opens of one fact at `at`; an empty mask takes it back.
 
         `payload` is the fact's, where it is at hand; else it is decoded from the timeline.
         """
         entry = case.facts[event_id]
         fact = entry.record
         event_type = self.reader.catalogue.event_types[fact.event_type]
-        value = self._form(case, entry, event_type, party, mask, payload) if mask else None
+        value = self._form(case, entry, event_type, party, mask, at, payload) if mask else None
         corrects = fact.corrects
         attributes = DisclosureAttributes(
             ce_id_of(event_id),
@@ -88,6 +89,7 @@ class Envelopes:
         event_type: EventType,
         receiver: str,
         mask: int,
+        at: int,
         payload: Mapping[str, Any] | None,
     ) -> bytes | None:
         """The disclosed form as framed Avro; `None` where nothing may be shown, whatever the mask says."""
@@ -96,7 +98,8 @@ class Envelopes:
         fact = entry.record
         withheld = _NONE
         if receiver != fact.party:
-            withheld = self.policies[case.enrolled.jurisdiction].withheld_fields(event_type.name, receiver)
+            policy = self.policies.in_force(case.enrolled.jurisdiction, at)
+            withheld = policy.withheld_fields(event_type.name, receiver)
         this_cut = (fact.event_id, mask, withheld)
         # Those who are told of one fact come one after the other, and most of them may see the same of it.
         if this_cut != self._last_cut:

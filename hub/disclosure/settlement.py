@@ -70,22 +70,25 @@ def mask_of_shown(shown: Shown) -> int:
     return mask
 
 
-def rights_in(case: CaseTimeline, at: int, policy: Policy) -> Rights:
-    """Derive the rights in `case` at `at`."""
+def rights_in(case: CaseTimeline, at: int, policy: Policy, next_policy_at: int | None = None) -> Rights:
+    """Derive the rights in `case` at `at`; they end with `policy`, at `next_policy_at`, at the latest."""
     if case.enrolled is None:
         raise DamagedStore("a case has facts before its enrolment")
     person = Person(day_date(case.enrolled.birth_date), case.enrolled.jurisdiction)
     superseded = [Superseded(fact, until) for fact, until in case.superseded_gate_facts()]
     standing = derive(case.live_gate_facts(), case.participants, case.publishers, person, at, policy, superseded)
-    return Rights(standing, Decider(policy, standing), next_change(standing, at), case.standing_inputs)
+    ends = [end for end in (next_change(standing, at), next_policy_at) if end is not None]
+    return Rights(standing, Decider(policy, standing), min(ends, default=None), case.standing_inputs)
 
 
-def renewed(case: CaseTimeline, before: Rights | None, at: int, policy: Policy) -> tuple[Rights, bool]:
-    """Return the rights at `at`, and whether the standing differs from `before` (always, where there was none)."""
+def renewed(
+    case: CaseTimeline, before: Rights | None, at: int, policy: Policy, next_policy_at: int | None = None
+) -> tuple[Rights, bool]:
+    """Return the rights at `at`, and whether standing or policy differ from `before` (always, where there was none)."""
     if before is not None and before.hold(case, at):
         return before, False
-    fresh = rights_in(case, at, policy)
-    if before is None or fresh.standing != before.standing:
+    fresh = rights_in(case, at, policy, next_policy_at)
+    if before is None or fresh.standing != before.standing or before.decider.policy is not policy:
         return fresh, True
     # The old decider has its tables compiled; the standing it was made for means the same.
     return Rights(before.standing, before.decider, fresh.until, fresh.standing_inputs), False

@@ -17,7 +17,7 @@ from contracts.event_types import DOMAIN, NEVER, EventType, Field, domain_bit
 from contracts.failures import NotFound
 from hub.case_timeline.timeline import Reader
 from hub.consent.explanation import Reasoning
-from hub.consent.policy import Policy
+from hub.consent.policies import Policies
 from hub.disclosure.settlement import decisions_on, mask_of_shown, rights_in
 from hub.evidence.replay import LIVE, Replay
 from hub.store.records import Shown
@@ -59,14 +59,12 @@ class Explanation:
         return mask_of_shown(self.decided) == mask_of_shown(self.recorded)
 
 
-def explain(
-    replayed: Replay, reference: str, party: str, at: int, policies: Mapping[str, Policy], reader: Reader
-) -> Explanation:
+def explain(replayed: Replay, reference: str, party: str, at: int, policies: Policies, reader: Reader) -> Explanation:
     """Explain what `party` may see of the fact `reference` at `at`; raise `NotFound` for a stranger."""
     case = replayed.case
     if case.enrolled is None:
         raise NotFound("no such case was known then")
-    policy = policies[case.enrolled.jurisdiction]
+    policy = policies.in_force(case.enrolled.jurisdiction, at)
     fact = replayed.fact(reference)
     outline = case.facts[fact.event_id].outline
     decider = rights_in(case, at, policy).decider

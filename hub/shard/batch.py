@@ -7,8 +7,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts.failures import Refused
@@ -17,10 +17,12 @@ from hub.shard.cases import HeldCase
 from hub.store.ports import BatchWrites, Head
 from hub.store.records import (
     BATCHES,
+    RULES,
     BatchCommitted,
     NumberAssigned,
     ParkedResolved,
     RecordParked,
+    RulesAdopted,
     parked_stream,
     sent_stream,
 )
@@ -35,15 +37,25 @@ class ShardState:
     positions: dict[str, int]
     numbers: dict[str, int]
     parked: dict[str, int]
+    rules_version: int = 0
+    rules: str = ""
 
     @classmethod
     def at(cls, head: Head) -> ShardState:
         """The state that the store holds."""
-        return cls(head.batch, head.clock, dict(head.positions), dict(head.numbers), dict(head.parked))
+        return cls(
+            head.batch,
+            head.clock,
+            dict(head.positions),
+            dict(head.numbers),
+            dict(head.parked),
+            head.rules_version,
+            head.rules,
+        )
 
     def copy(self) -> ShardState:
         """A state to work on while this one stays as it is."""
-        return ShardState(self.batch, self.clock, dict(self.positions), dict(self.numbers), dict(self.parked))
+        return replace(self, positions=dict(self.positions), numbers=dict(self.numbers), parked=dict(self.parked))
 
 
 @dataclass(slots=True)
@@ -100,6 +112,13 @@ class Batch:
             BATCHES, self.after.batch, fence.owner, self.after.clock, dict(self.after.positions)
         )
         return self.writes
+
+    def adopt(self, rules: str, case_ids: Iterable[str]) -> None:
+        """Record that cases are settled under `rules` from now on, and make every one of them due."""
+        self.after.rules_version += 1
+        self.after.rules = rules
+        self.writes.records.append(RulesAdopted(RULES, self.after.rules_version, self.after.clock, rules))
+        self.writes.due.update(dict.fromkeys(case_ids, self.after.clock))
 
     def next_number(self, party: str, case_id: str, decided_version: int, index: int) -> int:
         """Give out the next number of `party` for decision `index` of that version of the case."""

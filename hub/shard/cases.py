@@ -10,12 +10,12 @@ Rules:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from contracts.failures import DamagedStore
 from hub.case_timeline.cache_row import case_from_row, needs_history, row_of
 from hub.case_timeline.timeline import CaseTimeline, Reader, timeline_of
+from hub.consent.policies import Policies
 from hub.consent.policy import Policy
 from hub.disclosure.settlement import Rights, rights_in
 from hub.identity.pseudonyms import pseudonym
@@ -42,7 +42,7 @@ class Cases:
 
     store: ShardStore
     reader: Reader
-    policies: Mapping[str, Policy]
+    policies: Policies
     secret: bytes
     shard: int
     partitions: int
@@ -68,9 +68,9 @@ class Cases:
             if not any(needs_history(record) for record in tail):
                 for record in tail:
                     case.fold(record, self.reader)
-                settled = case.settled_at > 0
-                rights = rights_in(case, case.settled_at, self.policy_of(case)) if settled and not tail else None
-                return HeldCase(case, rights)
+                if case.settled_at > 0 and not tail:
+                    return HeldCase(case, rights_in(case, case.settled_at, *self.policy_at(case, case.settled_at)))
+                return HeldCase(case)
         return HeldCase(timeline_of(case_id, self.store.case_records(case_id), self.reader))
 
     def hold_history(self, held: HeldCase) -> None:
@@ -85,11 +85,12 @@ class Cases:
         case.history_held = True
         self.weigh(held)
 
-    def policy_of(self, case: CaseTimeline) -> Policy:
-        """The policy of the case's jurisdiction."""
+    def policy_at(self, case: CaseTimeline, at: int) -> tuple[Policy, int | None]:
+        """The policy in force in the case at `at`, and when the next one comes into force."""
         if case.enrolled is None:
             raise DamagedStore("a case is settled before its enrolment")
-        return self.policies[case.enrolled.jurisdiction]
+        jurisdiction = case.enrolled.jurisdiction
+        return self.policies.in_force(jurisdiction, at), self.policies.next_start(jurisdiction, at)
 
     def derived_key(self, case_id: str, party: str) -> str:
         """The party's own pseudonym for a case of this shard."""

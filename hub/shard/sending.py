@@ -5,6 +5,7 @@ Rules:
 - A number counts as sent when the broker has confirmed it; the send position of a party is the last such number.
 - What the shard has in memory is sent at once. What was left over (a restart, a party that could not be reached)
   is built again from the store; a number that a later one of the same fact has overtaken goes out as a retraction.
+- Of a case that is due, nothing left over is sent before it is settled; later numbers of that party wait with it.
 - One party's trouble holds up nobody else.
 
 Numbers come from `hub.shard.settling` or the store; records go to `hub.broker`.
@@ -13,8 +14,9 @@ Numbers come from `hub.shard.settling` or the store; records go to `hub.broker`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
 from contracts.failures import DamagedStore
@@ -102,29 +104,40 @@ class Sending:
             self.store.record_send_positions(moved)
             self._stored.update(moved)
 
-    def send_left_over(self) -> bool:
-        """Hand over a portion of what is left over, built from the store; whether there was any."""
-        any_left = False
+    def send_left_over(self, clock: int) -> bool:
+        """Hand over a portion of what is left over, built from the store for `clock`; whether any could be."""
+        has_sent = False
         now = time.monotonic()
         for party, last in self.assigned.items():
             after = self.handed.get(party, 0)
             if after < last and self._paused_until.get(party, 0.0) <= now:
-                any_left = True
-                numbers = self.store.numbers(party, after, LEFT_OVER_NUMBERS_MAX)
-                self.outputs.send(self._rebuilt(party, numbers))
-                self.handed[party] = numbers[-1].originator_version if numbers else after
-        return any_left
+                numbers = self._settled_ones(self.store.numbers(party, after, LEFT_OVER_NUMBERS_MAX), clock)
+                if numbers:
+                    has_sent = True
+                    self.outputs.send(self._rebuilt(party, numbers, clock))
+                    self.handed[party] = numbers[-1].originator_version
+        return has_sent
 
-    def _rebuilt(self, party: str, numbers: Iterable[NumberAssigned]) -> list[OutputRecord]:
+    def _settled_ones(self, numbers: Sequence[NumberAssigned], clock: int) -> Sequence[NumberAssigned]:
+        """The numbers up to the first of a case that is due: its settlement may take back what the number told."""
+        due = self.store.due_of({number.case_id for number in numbers})
+        waiting = {case_id for case_id, instant in due.items() if instant <= clock}
+        return list(takewhile(lambda number: number.case_id not in waiting, numbers)) if waiting else numbers
+
+    def _rebuilt(self, party: str, numbers: Iterable[NumberAssigned], clock: int) -> list[OutputRecord]:
         by_case: dict[str, list[NumberAssigned]] = {}
         for assigned in numbers:
             by_case.setdefault(assigned.case_id, []).append(assigned)
         records = [
-            record for case_id, of_case in by_case.items() for record in self._rebuilt_of_case(party, case_id, of_case)
+            record
+            for case_id, of_case in by_case.items()
+            for record in self._rebuilt_of_case(party, case_id, of_case, clock)
         ]
         return sorted(records, key=lambda record: record.number)
 
-    def _rebuilt_of_case(self, party: str, case_id: str, numbers: Iterable[NumberAssigned]) -> list[OutputRecord]:
+    def _rebuilt_of_case(
+        self, party: str, case_id: str, numbers: Iterable[NumberAssigned], clock: int
+    ) -> list[OutputRecord]:
         stored = list(self.store.case_records(case_id))
         case = timeline_of(case_id, stored, self.envelopes.reader)
         decided: dict[tuple[int, int], Decision] = {}
@@ -145,5 +158,5 @@ class Sending:
             overtaken = newest[decision.fact_version] != number
             mask = 0 if overtaken else mask_of_shown(decision.shown)
             event_id = case.event_at[decision.fact_version]
-            rebuilt.append(self.envelopes.record(case, event_id, party, number, mask, key))
+            rebuilt.append(self.envelopes.record(case, event_id, party, number, mask, key, clock))
         return rebuilt

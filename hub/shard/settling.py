@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from contracts.failures import StoreFailure
 from hub.broker.ports import OutputRecord
+from hub.consent.policy import Policy
 from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import Change, Rights, differences, mask_of_shown, renewed
 from hub.shard.batch import Batch
@@ -68,9 +69,9 @@ class Settling:
             log.error("a case could not be decided (%s): nothing of it leaves until it can", type(error).__name__)
             self._put_off(held, batch)
             return []
-        told = self._record(held, changes, batch) if changes else []
+        told = self._record(held, changes, rights.decider.policy, batch) if changes else []
         held.rights = rights
-        if held.due != rights.until:
+        if held.due != rights.until or held.timeline.case_id in batch.writes.due:
             held.due = batch.writes.due[held.timeline.case_id] = rights.until
         self.cases.settled(held)
         return told
@@ -89,7 +90,7 @@ class Settling:
 
     def _decide(self, held: HeldCase, clock: int) -> tuple[Rights, list[Change]]:
         case = held.timeline
-        rights, changed = renewed(case, held.rights, clock, self.cases.policy_of(case))
+        rights, changed = renewed(case, held.rights, clock, *self.cases.policy_at(case, clock))
         if changed:
             self.cases.hold_history(held)
         return rights, differences(case, rights.decider, self._to_decide(held, changed))
@@ -105,7 +106,7 @@ class Settling:
                 touched[victim] = None
         return list(touched)
 
-    def _record(self, held: HeldCase, changes: list[Change], batch: Batch) -> list[Told]:
+    def _record(self, held: HeldCase, changes: list[Change], policy: Policy, batch: Batch) -> list[Told]:
         case = held.timeline
         told: list[Told] = []
         version = case.version + 1
@@ -119,7 +120,7 @@ class Settling:
             case_stream(case.case_id),
             version,
             batch.after.clock,
-            self.cases.policy_of(case).digest,
+            policy.digest,
             self.registry_digest,
             tuple(decisions),
         )
@@ -138,4 +139,5 @@ class Settling:
         if is_new:
             batch.writes.keys[party, key] = case.case_id
         mask = mask_of_shown(one.change.shown)
-        return self.envelopes.record(case, event_id, party, one.number, mask, key, batch.payloads.get(event_id))
+        payload, at = batch.payloads.get(event_id), batch.after.clock
+        return self.envelopes.record(case, event_id, party, one.number, mask, key, at, payload)

@@ -6,6 +6,8 @@ Rules:
 - A record whose timestamp is far ahead of the newest tick is held back, and with it what follows on its topic.
 - A batch of ticks that changes nothing is not written; its positions move once in a while.
 - After a restart the shard catches up first, then sends.
+- Where rules or parties are others than before, every case is made due, and so many are settled per batch. A case
+  that is not settled under them lets nothing out.
 
 Everything that a decision needs comes in the records; the only clock here is the one that measures the work.
 """
@@ -69,14 +71,14 @@ class Shard:
         worked = False
         if self.sending.in_flight() <= IN_FLIGHT_MAX:
             records = self._take(wait_seconds)
-            worked = self._run(records) if records or self._is_anything_due() else False
+            worked = self._run(records) if records or self._must_adopt() or self._is_anything_due() else False
             if self._is_behind(self.state.clock):
                 self._caught_up = False
             # A portion that is not full has emptied what there was: only now is anything sent after an outage.
-            elif len(records) + len(self._held_back) < BATCH_RECORDS_MAX and not self._is_anything_due():
+            elif len(records) + len(self._held_back) < BATCH_RECORDS_MAX:
                 self._caught_up = True
-        if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX and self.sending.send_left_over():
-            worked = True
+        if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX:
+            worked = self.sending.send_left_over(self.state.clock) or worked
         self.sending.collect()
         self.sending.save_positions()
         self._observe()
@@ -107,6 +109,10 @@ class Shard:
     def _is_hub_input(self, record: InputRecord) -> bool:
         return record.topic == self.admission.names.hub_input
 
+    def _must_adopt(self) -> bool:
+        """Whether the rules or parties are others than those under which the store's cases were settled."""
+        return self.state.rules != self.cases.policies.digest
+
     def _is_anything_due(self) -> bool:
         due = self.store.next_due()
         return due is not None and due <= self.state.clock
@@ -122,6 +128,8 @@ class Shard:
 
     def _run_batch(self, records: Sequence[InputRecord]) -> bool:
         batch = Batch.after_state(self.state, self.owner)
+        if self._must_adopt():
+            batch.adopt(self.cases.policies.digest, self.store.cases())
         self.admission.admit(records, batch)
         if self._is_behind(batch.after.clock):
             self.settling.postpone(batch)

@@ -31,13 +31,18 @@ class StoreIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where the store stands: last batch, clock, positions, last version of each `sent:`/`parked:` stream."""
+    """Where the store stands: last batch, clock, positions, last version of each `sent:`/`parked:` stream.
+
+    `rules_version` and `rules` are the last adoption of rules, 0 and empty where there is none.
+    """
 
     batch: int
     clock: int
     positions: Mapping[str, int]
     numbers: Mapping[str, int]
     parked: Mapping[str, int]
+    rules_version: int = 0
+    rules: str = ""
 
 
 @dataclass(slots=True)
@@ -81,6 +86,9 @@ class ShardStore(Protocol):
 
     def due(self, up_to: int, limit: int) -> Sequence[tuple[int, str]]:
         """The (instant, case) pairs due at or before `up_to`, earliest first."""
+
+    def due_of(self, case_ids: Iterable[str]) -> Mapping[str, int]:
+        """The due instant of each case that has one."""
 
     def next_due(self) -> int | None:
         """The earliest due instant of the shard."""

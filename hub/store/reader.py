@@ -22,12 +22,14 @@ from hub.store.ports import Head, StoreIdentity
 from hub.store.recorder import ShardRecorder
 from hub.store.records import (
     BATCHES,
+    RULES,
     BatchCommitted,
     CaseRecord,
     NumberAssigned,
     NumbersAssigned,
     ParkedResolved,
     RecordParked,
+    RulesAdopted,
     StoredRecord,
     case_stream,
     parked_stream,
@@ -64,12 +66,15 @@ class SQLiteShardReader:
         with storage_errors_named():
             batch = self._recorder.batch_head()
             clock = 0 if batch == 0 else cast(BatchCommitted, self._record(BATCHES, batch)).clock
+            adoption = self._recorder.stream_head(RULES)
             return Head(
                 batch,
                 clock,
                 self._recorder.topic_positions(),
                 self._heads(sent_stream("")),
                 self._heads(parked_stream("")),
+                adoption,
+                cast(RulesAdopted, self._record(RULES, adoption)).digest if adoption else "",
             )
 
     def batch(self, version: int) -> BatchCommitted:
@@ -117,6 +122,11 @@ class SQLiteShardReader:
         statement = "SELECT instant, case_id FROM due_dates WHERE instant <= ? ORDER BY instant, case_id LIMIT ?"
         with storage_errors_named():
             return [(instant, case_id) for instant, case_id in self._recorder.select(statement, (up_to, limit))]
+
+    def due_of(self, case_ids: Iterable[str]) -> Mapping[str, int]:
+        """The due instant of each case that has one."""
+        with storage_errors_named():
+            return self._recorder.select_named("due_dates", "case_id", "instant", list(case_ids))
 
     def next_due(self) -> int | None:
         """The earliest due instant of the shard."""

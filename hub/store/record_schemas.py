@@ -28,6 +28,7 @@ from hub.store.records import (
     ParkedResolved,
     Record,
     RecordParked,
+    RulesAdopted,
     Shown,
     StoredRecord,
 )
@@ -184,6 +185,7 @@ _SCHEMAS: Final = (
     StoredSchema(5, RecordParked, False, _encode_parked, _decode_parked),
     _plain(6, ParkedResolved, sealed=False, parked_version="long", outcome="string", recorded_at="long"),
     _plain(7, BatchCommitted, sealed=False, owner="string", clock="long", positions={"type": "map", "values": "long"}),
+    _plain(8, RulesAdopted, sealed=False, recorded_at="long", digest="string"),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}

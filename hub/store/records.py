@@ -4,6 +4,7 @@
     sent:<party>    NumbersAssigned: runs of the party's dense numbers in this shard, version = the last of a run
     parked:<party>  RecordParked, ParkedResolved
     batches         BatchCommitted, version n+1 is the fence
+    rules           RulesAdopted
 
 Rules:
 - Only these classes are ever read back (an allow-list, checked before anything is decoded).
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 BATCHES = "batches"
+RULES = "rules"
 
 Shown = tuple[tuple[str, int], ...]
 """What a party may see of one fact: (basis, category mask), sorted by basis; empty = nothing."""
@@ -157,8 +159,17 @@ class BatchCommitted:
     positions: Mapping[str, int]
 
 
+class RulesAdopted(NamedTuple):
+    """From this batch on, cases are settled under these rules and parties (`Policies.digest`); all of them were due."""
+
+    originator_id: str
+    originator_version: int
+    recorded_at: int
+    digest: str
+
+
 CaseRecord = CitizenEnrolled | FactRecorded | DecisionsRecorded
-Record = CaseRecord | NumberAssigned | RecordParked | ParkedResolved | BatchCommitted
+Record = CaseRecord | NumberAssigned | RecordParked | ParkedResolved | BatchCommitted | RulesAdopted
 """What a batch gives to the store and gets back from it."""
 
 StoredRecord = Record | NumbersAssigned

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contracts.civil_time import day_date
 from hub.case_timeline.timeline import Reader
-from hub.consent.policy import Policy
+from hub.consent.policies import Policies
 from hub.evidence.replay import Replay, replay
 from tests.shard.harness import CASE, DAY_MS, PARTIES, START, ShardUnderTest, consent, imprisonment
 
@@ -28,9 +28,9 @@ class Story:
         return self.hub.shard.cases.reader
 
     @property
-    def policies(self) -> dict[str, Policy]:
+    def policies(self) -> Policies:
         """The shard's rule sets."""
-        return dict(self.hub.shard.cases.policies)
+        return self.hub.shard.cases.policies
 
     def replay(self, known: int | None = None, valid: int | None = None) -> Replay:
         """The case as known and as valid at these times."""

@@ -119,7 +119,7 @@ def test_shuffle_with_a_fact_left_out_is_noticed(release: tuple[Playbook, CoreWo
         deck.enrolled,
         tuple(fact for fact in deck.facts if fact.event_type != "ReleasedOnParole"),
         deck.reader,
-        deck.policy,
+        deck.policies,
     )
     assert any(not view.is_equal for view in play_shuffled(without_release, terms, 1, seed=7))
 

@@ -23,6 +23,7 @@ from deploy.scenario.simulated_broker import (
     SimulatedTransport,
 )
 from hub.broker.ports import InputRecord
+from hub.consent.rule_reader import RULES_FOLDER
 from hub.identity.pseudonyms import pseudonym
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
@@ -51,6 +52,7 @@ class ShardUnderTest:
     now: int = START
     facts_max: int = 200_000
     healthcare_providers: frozenset[str] = frozenset()
+    rules_folder: Path = RULES_FOLDER
     names: Names = field(default_factory=lambda: Names("test"))
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class ShardUnderTest:
             inputs=SimulatedInputs(self.broker, self.names, self.registry, 0),
             outputs=SimulatedOutputs(self.broker, self.names, 0),
             idle_write_ms=0,
+            rules_folder=self.rules_folder,
         )
         shard.cases.facts_max = self.facts_max
         shard.start()
@@ -86,6 +89,12 @@ class ShardUnderTest:
         self.store.close()
         self.store = open_store(self.directory / "shard-0.db", IDENTITY, self.keys)
         self.shard = self._build()
+
+    def join(self, party: str) -> None:
+        """Take one more party into the registry; it takes part from the next restart on."""
+        self.parties = [*self.parties, party]
+        self.registry = PartyRegistry.of(Party(each, each in self.healthcare_providers) for each in self.parties)
+        self.broker.create_topics(self.names, self.registry)
 
     def tick(self, forward_ms: int = 0) -> None:
         """Move the clock and tick."""

@@ -148,6 +148,7 @@ class ShardStoreConformance:
     def test_due_dates_move_clear_and_come_in_order(self, places: Stores) -> None:
         store = places.create()
         store.commit(BatchWrites(committed(1), due={"a": 30, "b": 10, "c": 20}))
+        assert store.due_of(["a", "b", "x"]) == {"a": 30, "b": 10}
         store.commit(BatchWrites(committed(2), due={"a": 5, "b": None, "never": None}))
         assert store.due(100, 10) == [(5, "a"), (20, "c")]
         assert store.due(100, 1) == [(5, "a")]
