@@ -23,6 +23,7 @@ from deploy.options import world_option
 from deploy.stores import case_of, opened_stores, records_of, store_of
 from deploy.world import World
 from hub.consent.policies import Policies
+from hub.consent.rule_reader import RULES_FOLDER
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
 from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling, replay
@@ -94,7 +95,7 @@ def explanation_of(
         clock = store_of(stores, case_id).head().clock
     replayed, zone = _replayed(records, case_id, world.registry, known_at, None)
     at = _local(known_at, zone) if known_at else clock
-    policies = Policies.load(world.registry)
+    policies = Policies.load(world.registry, world.rules_directory or RULES_FOLDER)
     return explain_decision(replayed, event, party, at, policies, reader_for(policies)), zone
 
 

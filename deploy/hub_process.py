@@ -56,6 +56,7 @@ def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
         sender_password_file=secrets / "sender-password",
         world=world.name,
         registry_file=world.directory / "registry.toml",
+        rules_directory=world.rules_directory,
         state_directory=hub_directory(world),
         master_key_file=secrets / "master-key",
         secret_file=secrets / "hub-secret",

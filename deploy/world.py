@@ -3,6 +3,7 @@
     <directory>/registry.toml   the party registry
     <directory>/world.json      where the cluster is, the world's name, partitions, whether it is played
     <directory>/secrets.json    the password of each user, the hub's secret, the master key (owner only)
+    <directory>/rules/          the hub's own rule sets, where it has any; else those of the program hold
 
 Rules:
 - A world is made by command, never by opening; making one where one is, is refused.
@@ -18,7 +19,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -34,7 +35,7 @@ from kafka.admin import (
 from kafka.errors import KafkaError
 
 from contracts.connection import KafkaConnection
-from contracts.failures import BadSetting, NotFound, TransportFailure
+from contracts.failures import BadRegistry, BadSetting, NotFound, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry, write_registry
 from contracts.topics import Names
@@ -83,6 +84,12 @@ class World:
     def names(self) -> Names:
         """The names of this world's topics, users and groups."""
         return Names(self.name)
+
+    @property
+    def rules_directory(self) -> Path | None:
+        """The folder of this hub's own rule sets, `None` where those of the program hold."""
+        folder = self.directory / "rules"
+        return folder if folder.is_dir() else None
 
     def connection(self, user: str) -> KafkaConnection:
         """How `user` (`names.user(party)`, `names.service("reader")`) connects; raise `NotFound` for a stranger."""
@@ -152,6 +159,31 @@ def create_world(
         create_topics(client, topic_settings(names, registry, played=played), partitions=partitions)
     world.write()
     return world
+
+
+def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) -> World:
+    """Take the parties of `registry` that are new into `world`: users, rights, topics. Started again, the hub has them.
+
+    Raises `BadRegistry` before anything is made: nobody leaves a registry, and nobody changes in it.
+    """
+    check_names(registry)
+    for party in world.registry:
+        if party.id not in registry or registry[party.id] != party:
+            raise BadRegistry(f"party `{party.id}` is not in the new registry as it was: only add parties to it")
+    names = world.names
+    fresh = [user for user in users_of(names, registry) if user not in world.passwords]
+    passwords = draw_passwords(fresh)
+    extended = replace(world, registry=registry, passwords={**world.passwords, **passwords})
+    known = topic_settings(names, world.registry, played=world.played)
+    wanted = topic_settings(names, registry, played=world.played)
+    with _administering(admin) as client:
+        if passwords:
+            create_users(client, passwords)
+        create_acls(client, acls_for(names, registry))
+        if new := {topic: settings for topic, settings in wanted.items() if topic not in known}:
+            create_topics(client, new, partitions=world.partitions)
+    extended.write()
+    return extended
 
 
 def remove_world(world: World, admin: KafkaConnection) -> None:

@@ -1,4 +1,4 @@
-"""`hub world make`: everything that a hub needs on a cluster and on disk, made once, by command.
+"""`hub world make` and `join`: everything that a hub needs on a cluster and on disk, made once, by command.
 
     <directory>/hub/worker.env            the settings of `python -m hub`
     <directory>/consumers/<party>.env     the settings of `python -m consumers`, its password among them
@@ -24,7 +24,7 @@ from deploy.hub_process import create_hub, environment_of, hub_directory, worker
 from deploy.identity_command import create_vault
 from deploy.kafka.node_state import private_directory, write_private
 from deploy.options import world_option
-from deploy.world import PARTITIONS_MAX, World, create_world
+from deploy.world import PARTITIONS_MAX, World, create_world, extend_world
 
 TICK_SECONDS = 5.0
 
@@ -55,6 +55,24 @@ def make(registry: Path, partitions: int, name: str, directory: Path) -> None:
     click.echo(f"settings of the hub: {_write_worker_file(world)}")
     for party in parties:
         click.echo(f"settings of the subscription of {party.id}: {_write_consumer_file(world, party.id)}")
+
+
+@world_group.command("join")
+@click.option(
+    "--registry",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Who takes part now: everybody from before, and whoever joins.",
+)
+@world_option
+def join(registry: Path, directory: Path) -> None:
+    """Take new parties into a hub: users, rights, topics, settings. Start the hub again to have them served."""
+    before = World.open(directory.resolve())
+    world = extend_world(before, deployer_connection(), read_registry(registry))
+    joined = [party for party in world.registry if party.id not in before.registry]
+    for party in joined:
+        click.echo(f"settings of the subscription of {party.id}: {_write_consumer_file(world, party.id)}")
+    click.echo(f"{len(joined)} parties joined; started again, the hub settles every case for them")
 
 
 def _write_worker_file(world: World) -> Path:

@@ -31,6 +31,7 @@ class WorkerSettings(BaseSettings):
     sender_password_file: Path = Field(description="password of the user that writes outputs")
     world: str = Field("", description="name of a played world; empty in production")
     registry_file: Path = Field(description="the party registry, TOML")
+    rules_directory: Path | None = Field(None, description="the rule sets, TOML; those of the program if not set")
     state_directory: Path = Field(description="where the shards' stores and the key store are")
     master_key_file: Path = Field(description="32 bytes in hex that wrap the data keys")
     secret_file: Path = Field(description="32 bytes in hex from which pseudonyms are derived")

@@ -166,6 +166,7 @@ class Worker:
                 outputs=KafkaOutputs(settings.connection("sender"), settings.names, number),
                 metrics=self._metrics,
                 idle_write_ms=int(settings.idle_write_seconds * 1000),
+                rules_folder=settings.rules_directory or RULES_FOLDER,
             )
             self._shards.append(shard)
             shard.start()

@@ -18,6 +18,7 @@ import click
 from kafka import KafkaProducer
 
 from deploy.benchmark.raw_limit import run_raw
+from deploy.benchmark.rule_cost import rule_costs
 from deploy.benchmark.timeline_cost import timeline_costs
 from deploy.benchmark.whole_way import open_shard, run_hub, run_until
 from deploy.benchmark.workload import PUBLISHER, Workload, registry
@@ -39,9 +40,13 @@ MEASURED = (*RAW_RECEIVERS, "hub")
 @click.command("bench")
 @click.option("--events", default=EVENTS, show_default=True, help="How many events each measurement handles.")
 @click.option("--rounds", default=ROUNDS, show_default=True, help="How often each is measured; the median counts.")
+@click.option("--rules", "of_rules", is_flag=True, help="Measure decisions and a change of rules instead.")
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
-def bench(events: int, rounds: int, as_json: bool) -> None:
+def bench(events: int, rounds: int, of_rules: bool, as_json: bool) -> None:
     """Measure the hub against the raw limit of its own parts."""
+    if of_rules:
+        _report_rules(rule_costs(), as_json)
+        return
     with tempfile.TemporaryDirectory(prefix="hub-bench-") as directory:
         with LocalKafka(Path(directory) / "kafka", tuned_for="benchmark") as kafka:
             click.echo("setting up: broker, 200 citizens, events", err=True)
@@ -71,6 +76,18 @@ def _report(rates: dict[str, float], costs: dict[str, float], as_json: bool) -> 
         f"with two produced records per event, as the hub has: raw {twice:.0f} events/s, ratio {hub / twice:.2f}"
     )
     click.echo(f"raw {raw:.0f} events/s, hub {hub:.0f} events/s, ratio {ratio:.2f}")
+
+
+def _report_rules(costs: dict[str, float], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(costs))
+        return
+    click.echo(f"decisions on a warm case: {costs['decisions_per_second']:.0f} (event, receiver) per second")
+    click.echo(f"changed standing, 1,000 events and 12 parties: {costs['changed_standing_ms']:.0f} ms")
+    click.echo(
+        f"new rules, ingest going on: {costs['cases_per_second_under_new_rules']:.0f} cases per second, "
+        f"{costs['minutes_for_40000_cases']:.1f} minutes for 40,000 cases"
+    )
 
 
 def _prepare(kafka: LocalKafka, directory: Path, events: int) -> tuple[World, int]:

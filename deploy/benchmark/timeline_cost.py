@@ -14,9 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from contracts.parties import PartyRegistry
 from contracts.topics import Names
 from deploy.benchmark.workload import DAY_MS, Workload, WorkRecord, registry
 from deploy.scenario.simulated_broker import SimulatedBroker, SimulatedControl, SimulatedInputs, SimulatedOutputs
+from hub.consent.rule_reader import RULES_FOLDER
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
 from hub.store.ports import StoreIdentity
@@ -32,39 +34,48 @@ SECRET: Final = b"benchmark secret of thirty-two b"
 
 
 class Bench:
-    """One shard on a broker in memory, with citizen 0 for the long timeline and one more per short batch."""
+    """One shard on a broker in memory, with `citizens` of whom the setting is told and settled."""
 
-    def __init__(self, directory: Path) -> None:
-        names, self._broker = Names("bench"), SimulatedBroker(1)
-        parties = registry()
-        self.workload = Workload(names, SECRET, now_ms(), citizens=BATCHES + 1)
-        self._broker.create_topics(names, parties)
+    def __init__(self, directory: Path, parties: PartyRegistry, citizens: int) -> None:
+        self._parties, self._names = parties, Names("bench")
+        self._broker = SimulatedBroker(1)
+        self.workload = Workload(self._names, SECRET, now_ms(), citizens)
+        self._broker.create_topics(self._names, parties)
         self._broker.clock = self.workload.now - 61 * DAY_MS
         keys = KeyStore.create(directory / "keys.db", SECRET)
-        store = create_store(directory / "shard-0.db", StoreIdentity("bench", "bench", 0, 1), keys)
-        self.shard: Shard = build_shard(
-            shard=0,
-            partitions=1,
-            registry=parties,
-            names=names,
-            secret=SECRET,
-            store=store,
-            inputs=SimulatedInputs(self._broker, names, parties, 0),
-            outputs=SimulatedOutputs(self._broker, names, 0),
-        )
-        control = SimulatedControl(self._broker, names, "bench")
+        self._store = create_store(directory / "shard-0.db", StoreIdentity("bench", "bench", 0, 1), keys)
+        control = SimulatedControl(self._broker, self._names, "bench")
         control.publish(0, "ShardTicked", {})
         for event_type, payload in self.workload.enrolments():
             control.publish(0, event_type, payload)
         self._broker.clock = self.workload.now
         control.publish(0, "ShardTicked", {})
-        self.shard.start()
+        self.start_again(RULES_FOLDER)
         self.seconds_for(self.workload.setting())
+
+    def start_again(self, rules_folder: Path) -> None:
+        """Begin with an empty memory, on what is stored, under the rules of `rules_folder`."""
+        self.shard: Shard = build_shard(
+            shard=0,
+            partitions=1,
+            registry=self._parties,
+            names=self._names,
+            secret=SECRET,
+            store=self._store,
+            inputs=SimulatedInputs(self._broker, self._names, self._parties, 0),
+            outputs=SimulatedOutputs(self._broker, self._names, 0),
+            rules_folder=rules_folder,
+        )
+        self.shard.start()
+
+    def append(self, record: WorkRecord) -> None:
+        """Put a record on its topic."""
+        self._broker.append(record.topic, 0, record.key, record.value, record.headers)
 
     def seconds_for(self, records: Iterable[WorkRecord]) -> float:
         """Put `records` on their topics and return the processor time until the shard is at rest."""
         for record in records:
-            self._broker.append(record.topic, 0, record.key, record.value, record.headers)
+            self.append(record)
         began = time.process_time()
         while self.shard.step(0.0):
             pass
@@ -74,7 +85,7 @@ class Bench:
 def timeline_costs() -> dict[str, float]:
     """Return the costs in microseconds: of a plain event at both lengths, and of a changed standing per event held."""
     with tempfile.TemporaryDirectory(prefix="hub-bench-timeline-") as directory:
-        bench = Bench(Path(directory))
+        bench = Bench(Path(directory), registry(), BATCHES + 1)
         spare_the_collector()
         work = bench.workload
         numbers = iter(range(10**9))

@@ -78,7 +78,7 @@ class Workload:
 
     def event(self, citizen: int, number: int) -> WorkRecord:
         """Change of a release date `number`, of citizen `citizen`."""
-        case_id = self._case_id(citizen)
+        case_id = self.case_id(citizen)
         day = day_number(moment_of(self.now).date()) + 90
         payload = {
             "custodyId": _id("custody", case_id),
@@ -95,12 +95,13 @@ class Workload:
         at = self.now - DAY_MS
         ends_on = day_number(moment_of(self.now).date()) + 30
         payload = {"at": at, "ground": "OTHER", "necessity": "x", "radicalisation": False, "endsOn": ends_on}
-        return self._record(self._case_id(citizen), PUBLISHER, "KspActivated", at, payload)
+        return self._record(self.case_id(citizen), PUBLISHER, "KspActivated", at, payload)
 
     def _case_ids(self) -> Iterator[str]:
-        return map(self._case_id, range(self.citizens))
+        return map(self.case_id, range(self.citizens))
 
-    def _case_id(self, citizen: int) -> str:
+    def case_id(self, citizen: int) -> str:
+        """The case of one citizen."""
         return _id("case", str(citizen))
 
     def _key(self, case_id: str, party: str) -> str:

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from deploy.benchmark import rule_cost
 from tests.deployment.conftest import ROOT
 
 
@@ -28,4 +29,18 @@ def test_benchmark_measures_both_rates_and_the_cost_of_a_long_timeline() -> None
         "changed_us_per_event_held",
     }
     assert figures["ratio"] == pytest.approx(figures["hub_per_second"] / figures["raw_per_second"])
+    assert all(figure > 0 for figure in figures.values())
+
+
+def test_the_cost_of_rules_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, small in {"CITIZENS": 5, "HELD_EVENTS": 20, "EVENTS_PER_CASE": 2}.items():
+        monkeypatch.setattr(rule_cost, name, small)
+    monkeypatch.setattr(rule_cost, "spare_the_collector", lambda: None)
+    figures = rule_cost.rule_costs()
+    assert set(figures) == {
+        "decisions_per_second",
+        "changed_standing_ms",
+        "cases_per_second_under_new_rules",
+        "minutes_for_40000_cases",
+    }
     assert all(figure > 0 for figure in figures.values())
