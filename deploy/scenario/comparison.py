@@ -17,7 +17,7 @@ from typing import Final
 
 from consumers.visible import VisibleEvent
 from contracts.catalogue import catalogue
-from contracts.categories import Category, text_of
+from contracts.categories import BIT, Category, text_of
 from contracts.fact import event_id_of
 from deploy.scenario.expansion import Playbook
 from deploy.scenario.scenario import ExpectedEvent, ExpectedView
@@ -62,6 +62,8 @@ class Terms:
         decided: dict[str, dict[str, int]] = {}
         for hub_id, shown in decisions.items():
             event_id = self.event_ids.get(hub_id, hub_id)
+            if event_id == hub_id and not union(dict(shown)) & ~BIT[Category.CO]:
+                continue  # a record that the hub itself stated: a notice of a correction
             if shown and (event_id == hub_id or self.is_compared(event_id, party)):
                 decided[event_id] = {self.playbook.basis_as_written(basis): mask for basis, mask in shown}
         return decided
@@ -72,8 +74,9 @@ class Terms:
         for event in view:
             hub_id = event_id_of(event.party, event.event_id)
             event_id = self.event_ids.get(hub_id, hub_id)
-            if event_id == hub_id or self.is_compared(event_id, party):
-                seen[event_id] = catalogue().event_types[event.event_type].categories_in(event.payload)
+            categories = catalogue().event_types[event.event_type].categories_in(event.payload)
+            if self.is_compared(event_id, party) if event_id != hub_id else categories & ~BIT[Category.CO]:
+                seen[event_id] = categories
         return seen
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from contracts.fact import Fact
 from contracts.failures import DamagedStore, NotFound, Refused
 from contracts.parties import Party, PartyRegistry
 from contracts.reasons import Reason
@@ -23,7 +24,8 @@ from hub.arrival.gate import Statement, digest_of, fact_of, is_repeat, key_of, p
 from hub.broker.ports import InputRecord
 from hub.case_timeline.timeline import RETRACTION
 from hub.shard.batch import Batch
-from hub.shard.cases import Cases
+from hub.shard.cases import Cases, HeldCase
+from hub.shard.notices import notices_of
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
@@ -140,12 +142,20 @@ class Admission:
             statement.attributes.causation,
             statement.body,
         )
+        self._place(held, record, fact, batch)
+        batch.admitted[fact.party] = batch.admitted.get(fact.party, 0) + 1
+        for notice, its_fact in notices_of(
+            held.timeline, fact.event_id, recorded_at, self.cases.reader, self.cases.secret
+        ):
+            self._place(held, notice, its_fact, batch)
+
+    def _place(self, held: HeldCase, record: FactRecorded, fact: Fact, batch: Batch) -> None:
+        """Put a fact on its timeline, into the batch, and up for settlement."""
         held.timeline.admit(record, fact, self.cases.reader)
         held.touched[fact.event_id] = None
         batch.writes.records.append(record)
         batch.payloads[fact.event_id] = fact.payload
         batch.touch(held)
-        batch.admitted[fact.party] = batch.admitted.get(fact.party, 0) + 1
 
     def _control(self, statement: Statement, recorded_at: int, lookups: Lookups, batch: Batch) -> None:
         payload = statement.payload

@@ -179,7 +179,15 @@ class ShardUnderTest:
         return lines
 
     def view(self, party: str) -> dict[str, dict[str, Any]]:
-        """The fold of a party's output: event id -> payload, as a receiver would hold it."""
+        """What a receiver would hold of the agencies' events: event id -> payload."""
+        return {event_id: payload for event_id, payload in self.held(party).items() if not is_notice(payload)}
+
+    def notices(self, party: str) -> list[tuple[str, str]]:
+        """The notices that a receiver would hold: (kind, the `ce_id` that it is about), in order of their numbers."""
+        return [(held["kind"], held["targetEventId"]) for held in self.held(party).values() if is_notice(held)]
+
+    def held(self, party: str) -> dict[str, dict[str, Any]]:
+        """The fold of a party's output, as a receiver would hold it."""
         view: dict[str, dict[str, Any]] = {}
         expected = 1
         for number, effect, event_id, payload in self.told(party):
@@ -190,6 +198,11 @@ class ShardUnderTest:
                 else:
                     view.pop(event_id, None)
         return view
+
+
+def is_notice(payload: Mapping[str, Any]) -> bool:
+    """Whether this is the hub's notice of a correction or retraction."""
+    return "recipient" in payload and "targetEventId" in payload
 
 
 def imprisonment(at: int, municipality: str = "A") -> dict[str, Any]:

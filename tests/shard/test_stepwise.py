@@ -165,7 +165,7 @@ def _fresh_views(hub: ShardUnderTest) -> dict[str, dict[str, dict[str, Any]]]:
 def _compare(hub: ShardUnderTest) -> None:
     expected = _fresh_views(hub)
     for party in PARTIES:
-        assert hub.view(party) == expected[party], party
+        assert hub.held(party) == expected[party], party
 
 
 def _play(hub: ShardUnderTest, history: History, data: st.DataObject) -> None:

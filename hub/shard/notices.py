@@ -1,0 +1,80 @@
+"""Tells those who received a fact that it was corrected or retracted (GDPR 19; domain specification, 2.1).
+
+Rules:
+- Whoever was ever told of the fact gets a notice, also who may no longer see it: the notice names the event and has
+  no content. Its publisher needs none.
+- A notice is a fact of the hub's own on the same timeline, stated once, in the batch that admits the correction.
+- Its id is derived from what was corrected by what, and for whom; its time is the recorded time.
+
+The notice is decided and sent like any governance record: to the recipient that it names (`contracts/rules`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contracts.derived_ids import derived_id
+from contracts.fact import Fact, ce_id_of, event_id_of
+from contracts.schema_ids import schema_ids
+from contracts.topics import HUB_PARTY
+from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Reader
+from hub.store.records import FactRecorded, case_stream
+
+NOTICE = "RecipientNotified"
+SOURCE = f"urn:party:{HUB_PARTY}:hub"
+
+
+def notices_of(
+    case: CaseTimeline, event_id: str, recorded_at: int, reader: Reader, secret: bytes
+) -> Iterator[tuple[FactRecorded, Fact]]:
+    """Yield what to admit after `event_id` took another fact's place, or took it back; versions follow the case's.
+
+    The caller admits each before it asks for the next. Nothing is yielded where nobody was told.
+    """
+    target = case.victim_of(event_id)
+    victim = case.facts.get(target) if target else None
+    if target is None or victim is None:
+        return
+    kind = "RETRACTED" if case.facts[event_id].outline.event_type == RETRACTION else "CORRECTED"
+    for recipient in sorted(case.told.get(target, ())):
+        if recipient != victim.outline.party:
+            payload = {
+                "occurredAt": recorded_at,
+                "targetEventId": ce_id_of(target),
+                "recipient": recipient,
+                "at": recorded_at,
+                "kind": kind,
+            }
+            yield _stated(case, event_id, recipient, recorded_at, payload, reader, secret)
+
+
+def _stated(
+    case: CaseTimeline,
+    because_of: str,
+    recipient: str,
+    recorded_at: int,
+    payload: dict[str, object],
+    reader: Reader,
+    secret: bytes,
+) -> tuple[FactRecorded, Fact]:
+    notice_id = event_id_of(HUB_PARTY, derived_id(secret, "notice", case.case_id, because_of, recipient))
+    schema_id = schema_ids().published(NOTICE)
+    framed = reader.codec.encode(schema_id, payload)
+    decoded = reader.codec.decode(framed)
+    record = FactRecorded(
+        case_stream(case.case_id),
+        case.version + 1,
+        notice_id,
+        NOTICE,
+        HUB_PARTY,
+        SOURCE,
+        schema_id,
+        recorded_at,
+        recorded_at,
+        recorded_at,
+        None,
+        None,
+        None,
+        decoded.body,
+    )
+    return record, Fact(notice_id, NOTICE, HUB_PARTY, recorded_at, recorded_at, decoded.payload, None)
