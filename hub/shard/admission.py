@@ -122,7 +122,8 @@ class Admission:
 
     def _admit_fact(self, statement: Statement, case_id: str, recorded_at: int, batch: Batch) -> None:
         held = self.cases.get(case_id)
-        if statement.corrects or statement.event_type.name == RETRACTION:
+        ends_another = statement.corrects is not None or statement.event_type.name == RETRACTION
+        if ends_another:
             self.cases.hold_history(held)
         place(statement, held.timeline)
         fact = fact_of(statement, recorded_at)
@@ -144,10 +145,14 @@ class Admission:
         )
         self._place(held, record, fact, batch)
         batch.admitted[fact.party] = batch.admitted.get(fact.party, 0) + 1
-        for notice, its_fact in notices_of(
-            held.timeline, fact.event_id, recorded_at, self.cases.reader, self.cases.secret
-        ):
-            self._place(held, notice, its_fact, batch)
+        if ends_another:
+            self._notify(held, fact, batch)
+
+    def _notify(self, held: HeldCase, ending: Fact, batch: Batch) -> None:
+        """Put on the timeline what those hear who were told of the fact that `ending` corrects or takes back."""
+        reader, secret = self.cases.reader, self.cases.secret
+        for record, fact in notices_of(held.timeline, ending.event_id, ending.recorded_at, reader, secret):
+            self._place(held, record, fact, batch)
 
     def _place(self, held: HeldCase, record: FactRecorded, fact: Fact, batch: Batch) -> None:
         """Put a fact on its timeline, into the batch, and up for settlement."""
