@@ -18,12 +18,10 @@ from contracts.catalogue import catalogue
 from contracts.categories import text_of
 from contracts.civil_time import format_local, parse_local, zone_of
 from contracts.failures import CallerFailure, DamagedStore, NotFound
-from contracts.parties import PartyRegistry
 from deploy.options import world_option
-from deploy.stores import case_of, opened_stores, records_of, store_of
+from deploy.stores import case_of, opened_stores, policies_of, records_of, store_of
 from deploy.world import World
 from hub.consent.policies import Policies
-from hub.consent.rule_reader import RULES_FOLDER
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
 from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling, replay
@@ -57,7 +55,7 @@ def timeline(case_id: str, known_at: str | None, valid_at: str | None, as_json: 
     world = World.open(directory)
     with opened_stores(world) as stores:
         records = records_of(stores, case_id)
-    replayed, zone = _replayed(records, case_id, world.registry, known_at, valid_at)
+    replayed, zone = _replayed(records, case_id, policies_of(world), known_at, valid_at)
     if as_json:
         click.echo(json.dumps([_fact_values(fact, zone) for fact in replayed.facts], indent=2, ensure_ascii=False))
         return
@@ -93,21 +91,21 @@ def explanation_of(
     with opened_stores(world) as stores:
         records = records_of(stores, case_id)
         clock = store_of(stores, case_id).head().clock
-    replayed, zone = _replayed(records, case_id, world.registry, known_at, None)
+    policies = policies_of(world)
+    replayed, zone = _replayed(records, case_id, policies, known_at, None)
     at = _local(known_at, zone) if known_at else clock
-    policies = Policies.load(world.registry, world.rules_directory or RULES_FOLDER)
     return explain_decision(replayed, event, party, at, policies, reader_for(policies)), zone
 
 
 def _replayed(
-    records: list[CaseRecord], case_id: str, registry: PartyRegistry, known: str | None, valid: str | None
+    records: list[CaseRecord], case_id: str, policies: Policies, known: str | None, valid: str | None
 ) -> tuple[Replay, ZoneInfo]:
     first = records[0]
     if not isinstance(first, CitizenEnrolled):
         raise DamagedStore("a case does not begin with its enrolment")
     zone = zone_of(first.jurisdiction)
     known_at, valid_at = (_local(text, zone) if text else None for text in (known, valid))
-    return replay(records, case_id, reader_for(Policies.load(registry)), known_at, valid_at), zone
+    return replay(records, case_id, reader_for(policies), known_at, valid_at), zone
 
 
 def _local(text: str, zone: ZoneInfo) -> int:
@@ -188,7 +186,7 @@ def explanation_lines(explained: Explanation, zone: ZoneInfo) -> list[str]:
     what = shown_text(explained.decided) or "nothing"
     lines = [
         f"{explained.event_type} ({explained.event_id})",
-        f"{explained.party} sees {what} at {format_local(explained.at, zone)}",
+        f"{explained.party} sees {what} at {format_local(explained.at, zone)}, by rule set {explained.rule_set}",
     ]
     width = max((len(field.field) for field in explained.fields), default=0)
     for field in explained.fields:
@@ -197,6 +195,8 @@ def explanation_lines(explained: Explanation, zone: ZoneInfo) -> list[str]:
         lines.append(f"  {mark}  {field.field:<{width}}  {field.category:<2}  {basis}{field.why}")
     if not explained.agrees:
         lines.append(f"  note: the newest stored decision shows `{shown_text(explained.recorded) or 'nothing'}`")
+    if explained.told_under_it is False:
+        lines.append("  note: the newest stored decision was made under another text of the rules")
     return lines
 
 
@@ -210,6 +210,8 @@ def explanation_values(explained: Explanation, zone: ZoneInfo) -> dict[str, obje
         "state": explained.state,
         "decided": shown_text(explained.decided),
         "stored": shown_text(explained.recorded),
+        "rule_set": explained.rule_set,
+        "told_under_it": explained.told_under_it,
         "fields": [
             {
                 "field": field.field,

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from contracts.failures import NotFound
 from deploy.hub_process import hub_directory, shard_path
 from deploy.world import World
+from hub.consent.policies import Policies
+from hub.consent.rule_reader import RULES_FOLDER
 from hub.settings import keys_path
 from hub.store.keys import KeyStore
 from hub.store.reader import SQLiteShardReader
@@ -62,3 +64,8 @@ def case_of(stores: list[SQLiteShardReader], party: str, key: str) -> str:
         if case_id := store.cases_of([(party, key)]).get((party, key)):
             return case_id
     raise NotFound(f"no case behind this key of party `{party}`: a key is one party's own, is it this party's")
+
+
+def policies_of(world: World) -> Policies:
+    """The rule sets by which the hub of `world` decides."""
+    return Policies.load(world.registry, world.rules_directory or RULES_FOLDER)

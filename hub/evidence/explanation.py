@@ -41,7 +41,11 @@ class FieldExplained:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything about one fact and one party at one time."""
+    """Everything about one fact and one party at one time.
+
+    `rule_set` is the id of the one in force then; `told_under_it` says whether the newest stored decision names that
+    very text, `None` where there is none.
+    """
 
     event_id: str
     event_type: str
@@ -52,6 +56,8 @@ class Explanation:
     recorded: Shown
     reasoning: tuple[Reasoning, ...]
     fields: tuple[FieldExplained, ...]
+    rule_set: str
+    told_under_it: bool | None
 
     @property
     def agrees(self) -> bool:
@@ -82,6 +88,8 @@ def explain(replayed: Replay, reference: str, party: str, at: int, policies: Pol
         case.told.get(fact.event_id, {}).get(party, ()),
         reasoning,
         tuple(_fields(event_type, fact.payload, mask_of_shown(decided), withheld, reasoning, fact.state)),
+        policy.rule_set,
+        next((told.rule_set == policy.digest for told in reversed(fact.tellings) if told.party == party), None),
     )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from contracts.catalogue import catalogue
 from contracts.failures import NotFound
+from hub.consent.policies import Policies
+from hub.consent.rule_reader import RULES_FOLDER
 from hub.disclosure.settlement import mask_of_shown
 from hub.evidence.explanation import Explanation, explain
 from tests.evidence.story import CONSENTED, CORRECTED_AT, WITHDRAWN_AT, Story
@@ -98,3 +102,17 @@ def test_a_stored_decision_that_differs_is_not_hidden(story: Story) -> None:
 def test_a_fact_of_another_case_or_from_later_is_not_found(story: Story) -> None:
     with pytest.raises(NotFound):
         explained(story, "withdrawal", "PRI", CONSENTED)
+
+
+def test_an_explanation_says_under_which_rules_and_whether_the_stored_decision_names_them(
+    story: Story, tmp_path: Path
+) -> None:
+    start = story.events["start"]
+    told = explain(story.replay(), start, "A.SOC", WITHDRAWN_AT, story.policies, story.reader)
+    assert (told.rule_set, told.told_under_it) == ("DK-1", True)
+    never_told = explain(story.replay(), start, "A.CHI", WITHDRAWN_AT, story.policies, story.reader)
+    assert never_told.told_under_it is None
+    for file in RULES_FOLDER.glob("*.toml"):
+        (tmp_path / file.name).write_text(file.read_text(encoding="utf-8") + "\n# another text\n", encoding="utf-8")
+    others = Policies.load(story.hub.registry, tmp_path)
+    assert explain(story.replay(), start, "A.SOC", WITHDRAWN_AT, others, story.reader).told_under_it is False
