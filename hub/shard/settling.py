@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from contracts.failures import StoreFailure
@@ -48,10 +48,24 @@ class Settling:
     cases: Cases
     envelopes: Envelopes
     registry_digest: str
+    _tried_again_at: dict[str, int] = field(default_factory=dict)
+    """The cases that could not be decided: they stay due, and are left alone until then."""
+
+    def is_anything_due(self, clock: int) -> bool:
+        """Whether a case is due at `clock` that may be tried."""
+        due = self.store.next_due()
+        if due is None or due > clock:
+            return False
+        return not self._tried_again_at or bool(self._due(clock, 1))
+
+    def _due(self, clock: int, limit: int) -> list[tuple[int, str]]:
+        resting = {case_id for case_id, instant in self._tried_again_at.items() if instant > clock}
+        found = self.store.due(clock, limit + len(resting))
+        return [(instant, case_id) for instant, case_id in found if case_id not in resting][:limit]
 
     def settle(self, batch: Batch) -> list[Told]:
         """Settle what the batch touched and what is due at its clock; return the numbers given out, in order."""
-        for due, case_id in self.store.due(batch.after.clock, DUE_CASES_MAX):
+        for due, case_id in self._due(batch.after.clock, DUE_CASES_MAX):
             held = self.cases.get(case_id)
             held.due = due
             batch.touch(held)
@@ -73,14 +87,20 @@ class Settling:
         held.rights = rights
         if held.due != rights.until or held.timeline.case_id in batch.writes.due:
             held.due = batch.writes.due[held.timeline.case_id] = rights.until
+        self._tried_again_at.pop(held.timeline.case_id, None)
         self.cases.settled(held)
         return told
 
     def _put_off(self, held: HeldCase, batch: Batch) -> None:
-        """Have a case that could not be decided tried again as a whole, with its next event or a little later."""
+        """Have a case that could not be decided tried again as a whole, with its next event or a little later.
+
+        It stays due meanwhile, so that what is left over of it is not sent either.
+        """
         batch.undecided += 1
         held.rights = None
-        held.due = batch.writes.due[held.timeline.case_id] = batch.after.clock + UNDECIDED_RETRY_MS
+        case_id, clock = held.timeline.case_id, batch.after.clock
+        held.due = batch.writes.due[case_id] = clock if held.due is None else min(held.due, clock)
+        self._tried_again_at[case_id] = clock + UNDECIDED_RETRY_MS
 
     def postpone(self, batch: Batch) -> None:
         """Make the touched cases due at once, for the time when the shard has caught up."""

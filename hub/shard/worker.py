@@ -71,7 +71,11 @@ class Shard:
         worked = False
         if self.sending.in_flight() <= IN_FLIGHT_MAX:
             records = self._take(wait_seconds)
-            worked = self._run(records) if records or self._must_adopt() or self._is_anything_due() else False
+            worked = (
+                self._run(records)
+                if records or self._must_adopt() or self.settling.is_anything_due(self.state.clock)
+                else False
+            )
             if self._is_behind(self.state.clock):
                 self._caught_up = False
             # A portion that is not full has emptied what there was: only now is anything sent after an outage.
@@ -112,10 +116,6 @@ class Shard:
     def _must_adopt(self) -> bool:
         """Whether the rules or parties are others than those under which the store's cases were settled."""
         return self.state.rules != self.cases.policies.digest
-
-    def _is_anything_due(self) -> bool:
-        due = self.store.next_due()
-        return due is not None and due <= self.state.clock
 
     def _run(self, records: Sequence[InputRecord]) -> bool:
         """Make a batch of `records` and commit it; return whether it was worth writing."""

@@ -10,7 +10,9 @@ import pytest
 
 from hub.consent.decision import Decider
 from hub.shard.settling import UNDECIDED_RETRY_MS
-from tests.shard.harness import OTHER_CASE, ShardUnderTest, imprisonment
+from tests.shard.harness import HOUR_MS, OTHER_CASE, ShardUnderTest, imprisonment
+from tests.shard.test_disclosing import release_date
+from tests.shard.test_restarting import cut_off, reachable_again
 
 
 def test_a_case_that_cannot_be_decided_lets_nothing_out_and_heals_by_itself(
@@ -46,3 +48,33 @@ def test_a_case_that_cannot_be_decided_lets_nothing_out_and_heals_by_itself(
     hub.tick(UNDECIDED_RETRY_MS)
     hub.settle()
     assert set(hub.view("A.SOC")) == {start, asked, elsewhere}
+
+
+def test_what_is_left_over_of_a_case_that_cannot_be_decided_waits_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.enrol(OTHER_CASE)
+    hub.settle()
+    cut_off(hub, "A.SOC")
+    start = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    hub.settle()
+    monkeypatch.setattr(Decider, "decided", undecidable)
+    hub.state("PRI", "ReleaseDateSet", release_date(hub), "date")
+    hub.settle()
+    for _ in range(2):
+        reachable_again(hub)
+        hub.restart()
+        hub.tick(HOUR_MS)
+        hub.settle()
+        assert hub.told("A.SOC") == []
+    monkeypatch.undo()
+    hub.tick(UNDECIDED_RETRY_MS)
+    hub.settle()
+    assert start in hub.view("A.SOC")
+    assert hub.store.due(hub.now, 10) == []
+
+
+def undecidable(decider: Decider, outline: Any) -> Any:
+    raise ZeroDivisionError
