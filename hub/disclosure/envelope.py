@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from contracts.cloudevents import DisclosureAttributes, disclosed_headers
 from contracts.derived_ids import uuid_of
-from contracts.event_types import EventType
 from contracts.fact import ce_id_of, event_id_of
 from contracts.schema_ids import SchemaIds
 from hub.broker.ports import OutputRecord
@@ -48,68 +47,57 @@ class Envelopes:
     def __post_init__(self) -> None:
         self._keyed = blake2b(b"decision|%d|" % self.shard, key=self.secret, digest_size=16)
 
-    def record(
+    def form(
         self,
         case: CaseTimeline,
         event_id: str,
-        party: str,
-        number: int,
+        receiver: str,
         mask: int,
-        key: str,
         at: int,
         payload: Mapping[str, Any] | None = None,
-    ) -> OutputRecord:
-        """Return the record that tells `party` what `mask` opens of one fact at `at`; an empty mask takes it back.
+    ) -> bytes | None:
+        """Return what `mask` opens of one fact to `receiver` at `at`, as framed Avro; `None` where that is nothing.
 
         `payload` is the fact's, where it is at hand; else it is decoded from the timeline.
         """
+        if not mask or case.enrolled is None:
+            return None
+        fact = case.facts[event_id].record
+        withheld = _NONE
+        if receiver != fact.party:
+            policy = self.policies.in_force(case.enrolled.jurisdiction, at)
+            withheld = policy.withheld_fields(fact.event_type, receiver)
+        this_cut = (event_id, mask, withheld)
+        # Those who are told of one fact come one after the other, and most of them may see the same of it.
+        if this_cut != self._last_cut:
+            if payload is None:
+                payload = self.reader.codec.decode_body(fact.schema_id, fact.value)
+            form = cut(self.reader.catalogue.event_types[fact.event_type], payload, mask, withheld)
+            schema_id = self.schema_ids.disclosed(fact.event_type)
+            self._last_form = None if form is None else self.reader.codec.encode_trusted(schema_id, form)
+            self._last_cut = this_cut
+        return self._last_form
+
+    def record(
+        self, case: CaseTimeline, event_id: str, party: str, number: int, key: str, form: bytes | None
+    ) -> OutputRecord:
+        """Return the record that tells `party` the `form` of one fact; without one it takes the fact back."""
         entry = case.facts[event_id]
         fact = entry.record
-        event_type = self.reader.catalogue.event_types[fact.event_type]
-        value = self._form(case, entry, event_type, party, mask, at, payload) if mask else None
         corrects = fact.corrects
         attributes = DisclosureAttributes(
             ce_id_of(event_id),
             fact.party,
-            event_type.ce_type,
+            self.reader.catalogue.event_types[fact.event_type].ce_type,
             fact.published_at,
             number,
-            DISCLOSED if value else RETRACTED,
+            DISCLOSED if form else RETRACTED,
             self.decision_reference(party, number),
             ce_id_of(corrects) if corrects and _was_told(case, corrects, party) else None,
             _if_told(case, entry, fact.correlation, party),
             _if_told(case, entry, fact.causation, party),
         )
-        return OutputRecord(party, number, key.encode("ascii"), value, disclosed_headers(attributes))
-
-    def _form(
-        self,
-        case: CaseTimeline,
-        entry: TimelineFact,
-        event_type: EventType,
-        receiver: str,
-        mask: int,
-        at: int,
-        payload: Mapping[str, Any] | None,
-    ) -> bytes | None:
-        """The disclosed form as framed Avro; `None` where nothing may be shown, whatever the mask says."""
-        if case.enrolled is None:
-            return None
-        fact = entry.record
-        withheld = _NONE
-        if receiver != fact.party:
-            policy = self.policies.in_force(case.enrolled.jurisdiction, at)
-            withheld = policy.withheld_fields(event_type.name, receiver)
-        this_cut = (fact.event_id, mask, withheld)
-        # Those who are told of one fact come one after the other, and most of them may see the same of it.
-        if this_cut != self._last_cut:
-            if payload is None:
-                payload = self.reader.codec.decode_body(fact.schema_id, fact.value)
-            form = cut(event_type, payload, mask, withheld)
-            schema_id = self.schema_ids.disclosed(event_type.name)
-            self._last_form = None if form is None else self.reader.codec.encode_trusted(schema_id, form)
-            self._last_cut = this_cut
-        return self._last_form
+        return OutputRecord(party, number, key.encode("ascii"), form, disclosed_headers(attributes))
 
     def decision_reference(self, party: str, number: int) -> str:
         """Return the `hub_decision` of a number: the same on every sending, meaningless to its reader."""

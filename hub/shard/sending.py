@@ -158,5 +158,6 @@ class Sending:
             overtaken = newest[decision.fact_version] != number
             mask = 0 if overtaken else mask_of_shown(decision.shown)
             event_id = case.event_at[decision.fact_version]
-            rebuilt.append(self.envelopes.record(case, event_id, party, number, mask, key, clock))
+            form = self.envelopes.form(case, event_id, party, mask, clock)
+            rebuilt.append(self.envelopes.record(case, event_id, party, number, key, form))
         return rebuilt

@@ -4,7 +4,8 @@ Rules:
 - Each case once, at the end of the batch, for the batch's clock.
 - A shard that is far behind its ticks does not settle: the cases are made due, and settled once it has caught up.
   So an outage never sends what was withdrawn meanwhile.
-- An error while deciding one case: nothing of that case leaves, it is counted and tried again, the others go on.
+- An error while deciding one case or cutting what it tells: nothing of that case leaves, it is counted and tried
+  again, the others go on.
 - What is told is recorded before it is sent; the records to send are built from what was recorded.
 """
 
@@ -38,6 +39,7 @@ class Told(NamedTuple):
     held: HeldCase
     change: Change
     number: int
+    form: bytes | None
 
 
 @dataclass(slots=True)
@@ -77,13 +79,14 @@ class Settling:
     def _settle_case(self, held: HeldCase, batch: Batch) -> list[Told]:
         try:
             rights, changes = self._decide(held, batch.after.clock)
+            forms = [self._form(held, change, batch) for change in changes]
         except StoreFailure:
             raise
         except Exception as error:  # whatever went wrong while deciding: nothing of this case leaves, others go on
-            log.error("a case could not be decided (%s): nothing of it leaves until it can", type(error).__name__)
+            log.error("a case could not be settled (%s): nothing of it leaves until it can", type(error).__name__)
             self._put_off(held, batch)
             return []
-        told = self._record(held, changes, rights.decider.policy, batch) if changes else []
+        told = self._record(held, changes, forms, rights.decider.policy, batch) if changes else []
         held.rights = rights
         if held.due != rights.until or held.timeline.case_id in batch.writes.due:
             held.due = batch.writes.due[held.timeline.case_id] = rights.until
@@ -126,16 +129,25 @@ class Settling:
                 touched[victim] = None
         return list(touched)
 
-    def _record(self, held: HeldCase, changes: list[Change], policy: Policy, batch: Batch) -> list[Told]:
+    def _form(self, held: HeldCase, change: Change, batch: Batch) -> bytes | None:
+        """What the receiver will be told; `None` where that is nothing, or nothing new."""
+        if not change.is_sent:
+            return None
+        mask, payload = mask_of_shown(change.shown), batch.payloads.get(change.event_id)
+        return self.envelopes.form(held.timeline, change.event_id, change.party, mask, batch.after.clock, payload)
+
+    def _record(
+        self, held: HeldCase, changes: list[Change], forms: list[bytes | None], policy: Policy, batch: Batch
+    ) -> list[Told]:
         case = held.timeline
         told: list[Told] = []
         version = case.version + 1
         decisions: list[Decision] = []
-        for index, change in enumerate(changes):
+        for index, (change, form) in enumerate(zip(changes, forms, strict=True)):
             number = batch.next_number(change.party, case.case_id, version, index) if change.is_sent else 0
             decisions.append(Decision(case.facts[change.event_id].version, change.party, change.shown, number))
             if number:
-                told.append(Told(held, change, number))
+                told.append(Told(held, change, number, form))
         record = DecisionsRecorded(
             case_stream(case.case_id),
             version,
@@ -154,10 +166,8 @@ class Settling:
         return [self._output(one, batch) for one in told]
 
     def _output(self, one: Told, batch: Batch) -> OutputRecord:
-        case, party, event_id = one.held.timeline, one.change.party, one.change.event_id
+        case, party = one.held.timeline, one.change.party
         key, is_new = self.cases.key_for(one.held, party)
         if is_new:
             batch.writes.keys[party, key] = case.case_id
-        mask = mask_of_shown(one.change.shown)
-        payload, at = batch.payloads.get(event_id), batch.after.clock
-        return self.envelopes.record(case, event_id, party, one.number, mask, key, at, payload)
+        return self.envelopes.record(case, one.change.event_id, party, one.number, key, one.form)

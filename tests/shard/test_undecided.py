@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contracts.codec import Codec
 from hub.consent.decision import Decider
 from hub.shard.settling import UNDECIDED_RETRY_MS
 from tests.shard.harness import HOUR_MS, OTHER_CASE, ShardUnderTest, imprisonment
@@ -78,3 +79,27 @@ def test_what_is_left_over_of_a_case_that_cannot_be_decided_waits_too(
 
 def undecidable(decider: Decider, outline: Any) -> Any:
     raise ZeroDivisionError
+
+
+def test_a_fact_that_cannot_be_encoded_stops_its_case_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.enrol(OTHER_CASE)
+    hub.settle()
+    encode = Codec.encode_trusted
+
+    def failing(codec: Codec, schema_id: int, payload: Any) -> bytes:
+        if payload.get("sentenceDays") == 99:
+            raise ValueError
+        return encode(codec, schema_id, payload)
+
+    monkeypatch.setattr(Codec, "encode_trusted", failing)
+    start = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now) | {"sentenceDays": 99}, "start")
+    elsewhere = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "other", case_id=OTHER_CASE)
+    hub.settle()
+    assert {event_id for *_, event_id, _ in hub.told("A.SOC")} == {elsewhere}
+    assert hub.shard.metrics.undecided._value.get() == 1
+    monkeypatch.undo()
+    hub.tick(UNDECIDED_RETRY_MS)
+    hub.settle()
+    assert set(hub.view("A.SOC")) == {start, elsewhere}
