@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "explain": "deploy.case_command:explain",
     "identity": "deploy.identity_wiring:identity",
     "parked": "deploy.parked_command:parked",
+    "rules": "deploy.rules_command:rules",
     "scenario": "deploy.scenario.command:scenario",
     "view": "deploy.view_command:view",
     "world": "deploy.world_command:world_group",

@@ -1,17 +1,40 @@
-"""`hub contracts lint|list|generate`: the contracts as agencies and reviewers meet them."""
+"""`hub contracts lint|list|generate|check|record|diff`: the contracts as agencies and reviewers meet them.
+
+Rules:
+- `lint` judges today's contracts by themselves, `check` against all that was ever recorded of them.
+- `generate` gives ids to what is new, `record` puts it into the history; neither changes what is there.
+- `diff` ends like the command of that name: 0 where nothing differs, 1 where something does.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import click
 
+from contracts.avro_schemas import Schema
 from contracts.catalogue import catalogue
+from contracts.compatibility import check
 from contracts.event_types import EventType
+from contracts.history.changes import differences
+from contracts.history.recorded import (
+    SchemaKey,
+    accepted_breaks,
+    given_ids,
+    record,
+    recorded_schemas,
+    schemas_in,
+    todays_schemas,
+)
 from contracts.lint import lint
 from contracts.schema_ids import schema_ids, write_schemas
+
+HISTORY: Final = "history"
+TODAY: Final = "today"
 
 
 @click.group("contracts")
@@ -67,6 +90,44 @@ def generate(directory: Path) -> None:
     """Write the `.avsc` files and their ids, derived from the catalogue, into DIRECTORY."""
     write_schemas(directory)
     click.echo(f"schemas written to {directory}")
+
+
+@contracts.command("check")
+def check_contracts() -> None:
+    """Compare today's contracts with every one that was ever recorded, FULL_TRANSITIVE; exit 1 where one breaks."""
+    recorded = recorded_schemas()
+    findings = check(todays_schemas(catalogue()), recorded, given_ids(), accepted_breaks())
+    for finding in findings:
+        click.echo(f"{finding.rule}  {finding.where}: {finding.message}", err=True)
+    click.echo(f"{len(recorded)} recorded schemas, {len(findings)} findings")
+    if findings:
+        sys.exit(1)
+
+
+@contracts.command("record")
+def record_contracts() -> None:
+    """Add the schemas that got an id since to the recorded history."""
+    click.echo(f"{len(record(catalogue()))} schemas recorded")
+
+
+@contracts.command("diff")
+@click.argument("old", default=HISTORY)
+@click.argument("new", default=TODAY)
+def diff_contracts(old: str, new: str) -> None:
+    """Say in words what differs from OLD to NEW; exit 1 where something does.
+
+    Each is `history`, `today`, or a directory that `hub contracts generate` wrote.
+    """
+    found = differences(_schemas_of(old), _schemas_of(new))
+    click.echo("\n".join(found) or "nothing differs")
+    if found:
+        sys.exit(1)
+
+
+def _schemas_of(name: str) -> Mapping[SchemaKey, Schema]:
+    if name == HISTORY:
+        return recorded_schemas()
+    return todays_schemas(catalogue()) if name == TODAY else schemas_in(Path(name))
 
 
 def _values(contract: EventType) -> dict[str, object]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts import lint as lint_module
 from contracts.catalogue import Catalogue, catalogue
 from contracts.event_types import DOMAIN, CodeList, EventType, Field, Kind, RecordType
 from contracts.lint import lint, lint_schema
@@ -150,3 +153,35 @@ def test_nobody_is_made_to_have_consented() -> None:
     scope: dict[str, Any] = {"type": "array", "items": purpose | {"default": "OTHER"}}
     found = lint_schema(_record() | {"fields": [{"name": "a", "type": ["null", scope], "default": None}]})
     assert [finding.rule for finding in found] == ["default-on-consent"]
+
+
+def test_nobody_is_made_to_have_a_purpose() -> None:
+    codes = {
+        "type": "enum",
+        "name": "Purpose",
+        "namespace": "org.casehub.codes",
+        "symbols": ["OTHER"],
+        "default": "OTHER",
+    }
+    later = {"name": "b", "type": ["null", "org.casehub.codes.Purpose"], "default": None}
+    found = lint_schema(_record() | {"fields": [{"name": "a", "type": codes}, later]})
+    assert [(finding.rule, finding.where) for finding in found] == [("default-on-consent", "R.b")]
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        {"type": "enum", "name": "E", "symbols": ["OTHER"], "default": "OTHER", "aliases": ["F"]},
+        {"type": "array", "items": {"type": "fixed", "name": "F", "size": 4, "aliases": ["G"]}},
+        ["null", _record("int", name="Inner", aliases=["Outer"])],
+    ],
+)
+def test_an_alias_is_found_however_deep_it_lies(nested: Any) -> None:
+    assert [finding.rule for finding in lint_schema(_record(nested))] == ["alias"]
+
+
+def test_every_rule_that_the_lint_knows_has_a_red_example_here() -> None:
+    known = set(re.findall(r'Finding\("([a-z-]+)"', Path(lint_module.__file__).read_text(encoding="utf-8")))
+    shown = set(re.findall(r'"([a-z]+-[a-z-]+|[a-z]+)"', Path(__file__).read_text(encoding="utf-8")))
+    assert len(known) > 10
+    assert known - shown == set()
