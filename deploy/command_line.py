@@ -19,6 +19,7 @@ from contracts.failures import Failure
 COMMANDS: Final = {
     "bench": "deploy.benchmark.command:bench",
     "case": "deploy.case_command:case",
+    "continuity": "deploy.continuity_command:continuity",
     "contracts": "deploy.contracts_command:contracts",
     "demo": "deploy.demonstration:demo",
     "dev": "deploy.dev:dev",

@@ -1,8 +1,8 @@
-"""`hub scenario play FILE`: plays each scenario of a file and prints what differs from its `X` lines.
+"""`hub scenario play FILE`: plays each scenario of a file and prints what differs from its `X` and `I` lines.
 
 Rules:
-- Exit 0 where every view is as expected, 1 where one differs or the file cannot be played (a `Failure`, reported by
-  `deploy.command_line`).
+- Exit 0 where every view and every indicator value is as expected, 1 where one differs or the file cannot be played
+  (a `Failure`, reported by `deploy.command_line`).
 - Each scenario is played in a world of its own: on a real Kafka, or with `--core` in this process.
 - A progress bar is shown on a terminal only, on standard error.
 """
@@ -25,7 +25,7 @@ from deploy.scenario.expansion import Playbook, expand
 from deploy.scenario.grammar import read_scenarios
 from deploy.scenario.kafka_world import KafkaWorld
 from deploy.scenario.player import Progress, play, terms_in
-from deploy.scenario.report import Played, document, lines, summary
+from deploy.scenario.report import Played, all_equal, document, indicator_summary, lines, summary
 from deploy.scenario.scenario import Scenario
 from deploy.scenario.shuffles import Deck, play_shuffled
 
@@ -43,7 +43,7 @@ def scenario() -> None:
 @click.option("--shuffles", type=click.IntRange(0, 100_000), default=0, help="With --core: orders of arrival to try.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Which orders --shuffles draws.")
 def play_file(file: Path, core: bool, as_json: bool, only: Sequence[str], shuffles: int, seed: int) -> None:
-    """Play every scenario of FILE and compare every X view."""
+    """Play every scenario of FILE and compare every X view and every I value."""
     if shuffles and not core:
         raise click.UsageError("--shuffles needs --core: on Kafka the broker gives the order")
     playbooks = [expand(each) for each in _chosen(file, only)]
@@ -53,8 +53,10 @@ def play_file(file: Path, core: bool, as_json: bool, only: Sequence[str], shuffl
     else:
         for one in played:
             click.echo("\n".join(lines(one)))
+        if counted := indicator_summary(played):
+            click.echo(counted)
         click.echo(summary(played))
-    sys.exit(0 if all(view.is_equal for one in played for view in one.views) else 1)
+    sys.exit(0 if all_equal(played) else 1)
 
 
 def _chosen(file: Path, only: Sequence[str]) -> list[Scenario]:

@@ -134,7 +134,7 @@ class CoreWorld:
         return newest_decisions(self.case_records(), party)
 
     def case_records(self) -> Sequence[CaseRecord]:
-        """All records of the citizen's case, in order."""
+        """See `World.case_records`."""
         return list(self._store.case_records(self._case_id))
 
     def parked(self) -> Sequence[RecordParked]:

@@ -8,7 +8,7 @@ Rules:
       E <id> <time> <party> <Type>(<field>=<value> ...) [rec=<time>] [corrects=<id>] ;; <next event> ...
       X <time or date> | <party>: <event> CAT[+CAT]=<basis> CAT=<basis>, <event> ... || <party>: nothing
       W <why>
-      I <indicator values>
+      I <name>[(<argument>)]=<value> ...; <remark>
 
 - Times are local civil time (`2025-01-25T09:00`, seconds allowed); a plain date in an `X` line means 12:00.
 - A value is a word or a flat list `[a,b]`. A basis is `S<n>`, `C:<consent>` or `BG`.

@@ -41,7 +41,7 @@ from hub.identity.pseudonyms import pseudonym
 from hub.identity.vault import Vault
 from hub.settings import keys_path
 from hub.store.keys import KeyStore
-from hub.store.records import RecordParked, Shown
+from hub.store.records import CaseRecord, RecordParked, Shown
 from hub.store.sqlite import open_for_reading
 from producers.kafka_transport import KafkaTransport
 from producers.publisher import Publisher
@@ -181,7 +181,11 @@ class KafkaWorld:
 
     def decisions(self, party: str) -> Mapping[str, Shown]:
         """See `World.decisions`."""
-        return newest_decisions(self._shard.case_records(self._case_id), party)
+        return newest_decisions(self.case_records(), party)
+
+    def case_records(self) -> Sequence[CaseRecord]:
+        """See `World.case_records`."""
+        return list(self._shard.case_records(self._case_id))
 
     def parked(self) -> Sequence[RecordParked]:
         """See `World.parked`."""

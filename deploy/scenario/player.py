@@ -1,4 +1,4 @@
-"""Plays a scenario in a world and compares each `X` view.
+"""Plays a scenario in a world and compares each `X` view and each `I` value.
 
 Rules:
 - In order of recorded time: tick to an instant, wait, publish that instant's records, wait, compare its `X` lines.
@@ -6,9 +6,9 @@ Rules:
 - The citizen is enrolled a day before the first instant.
 - Events are recorded at `rec=` or, without it, when they occurred: the record's own timestamp says so.
 - An event about no citizen (`AnonymousOutreachCounted`) is checked but enters no timeline, so it is not published.
-- `I` values are read and kept; indicators are not compared here.
+- `I` values are worked out at the end, from the records that the hub has stored (`indicators`).
 
-From `expansion`, through a `World`, to `comparison`.
+From `expansion`, through a `World`, to `comparison` and `indicators`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from contracts.event_types import NEVER
 from contracts.fact import ce_id_of, event_id_of
 from deploy.scenario.comparison import Terms, ViewComparison, compared
 from deploy.scenario.expansion import Playbook, Statement
+from deploy.scenario.indicators import IndicatorComparison, compared_indicators, recorded_of, stated_indicators
 from deploy.scenario.world import World
 
 DAY_MS: Final = 86_400_000
@@ -32,11 +33,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One scenario played: a comparison per `X` view, and what arrival refused, as `<event>: <reason>`."""
+    """One scenario played: a comparison per `X` view and per `I` value, and what arrival refused.
+
+    What was refused reads `<event>: <reason>`.
+    """
 
     scenario_id: str
     views: tuple[ViewComparison, ...]
     parked: tuple[str, ...]
+    indicators: tuple[IndicatorComparison, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ def play(playbook: Playbook, world: World, progress: Progress | None = None) -> 
 
 def steps(playbook: Playbook, world: World, stops: Iterable[int] = ()) -> Iterator[Step]:
     """Play `playbook` in `world`, which must be new, instant by instant; `stops` are instants to look around at."""
+    stated_indicators(playbook.scenario.indicators, playbook.scenario.id)  # refused before anything is played
     published = _published(playbook)
     instants = sorted(
         {statement.event.recorded_at for statement in published}
@@ -90,7 +96,11 @@ def steps(playbook: Playbook, world: World, stops: Iterable[int] = ()) -> Iterat
 def outcome_of(playbook: Playbook, world: World, views: Iterable[ViewComparison]) -> Outcome:
     """Return what came of a play that has reached its end, given the views compared on the way."""
     ordered = sorted(views, key=lambda view: view.line)
-    return Outcome(playbook.scenario.id, tuple(ordered), tuple(_parked(world, terms_in(world, playbook))))
+    parked = tuple(_parked(world, terms_in(world, playbook)))
+    indicators: tuple[IndicatorComparison, ...] = ()
+    if playbook.scenario.indicators:
+        indicators = compared_indicators(playbook, recorded_of(playbook, world.case_records()))
+    return Outcome(playbook.scenario.id, tuple(ordered), parked, indicators)
 
 
 def terms_in(world: World, playbook: Playbook) -> Terms:

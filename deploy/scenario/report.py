@@ -2,8 +2,8 @@
 
 Rules:
 - Per `X` view: expected, got, and every difference. A shuffled order is printed only where it differs.
+- Per `I` value: what the scenario states and what the facts give; a line before the last counts them.
 - The last line counts all views, those of shuffled orders included.
-- `I` values belong to the indicators and are not printed here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from contracts.categories import categories_of
 from contracts.civil_time import format_local
 from deploy.scenario.comparison import ViewComparison, text_of_view
+from deploy.scenario.indicators import IndicatorComparison
 from deploy.scenario.player import Outcome
 from deploy.scenario.scenario import ExpectedView, Scenario
 
@@ -45,12 +46,31 @@ def summary(played: Sequence[Played]) -> str:
     return f"{equal} of {views} views equal, {differences} differences"
 
 
+def indicator_summary(played: Sequence[Played]) -> str | None:
+    """Return the line that counts indicator values; `None` where no scenario states any."""
+    equal, values = indicator_counts(played)
+    return f"{equal} of {values} indicator values equal" if values else None
+
+
+def indicator_counts(played: Sequence[Played]) -> tuple[int, int]:
+    """Return (indicator values equal, indicator values)."""
+    values = [value for one in played for value in one.outcome.indicators]
+    return sum(value.is_equal for value in values), len(values)
+
+
+def all_equal(played: Sequence[Played]) -> bool:
+    """Return whether every view and every indicator value is as the scenarios state it."""
+    equal, values = indicator_counts(played)
+    return equal == values and all(view.is_equal for one in played for view in one.views)
+
+
 def lines(played: Played) -> Iterator[str]:
     """Return one scenario as text."""
     scenario = played.scenario
     yield f"{scenario.id} {scenario.title}"
     for view in played.outcome.views:
         yield from _view_lines(scenario, view, "")
+    yield from (_indicator_line(value) for value in played.outcome.indicators)
     yield from (f"  parked  {refused}" for refused in played.outcome.parked)
     if played.shuffled:
         orders = len({number for number, _ in played.shuffled})
@@ -70,6 +90,7 @@ def document(played: Sequence[Played]) -> dict[str, Any]:
                 "id": one.scenario.id,
                 "title": one.scenario.title,
                 "views": [_view_values(one.scenario, view) for view in one.outcome.views],
+                "indicators": [_indicator_values(value) for value in one.outcome.indicators],
                 "parked": list(one.outcome.parked),
                 "shuffled": [{"order": n} | _view_values(one.scenario, view) for n, view in one.shuffled],
             }
@@ -78,7 +99,21 @@ def document(played: Sequence[Played]) -> dict[str, Any]:
         "equal": equal,
         "views": views,
         "differences": differences,
+        "indicators_equal": indicator_counts(played)[0],
+        "indicators": indicator_counts(played)[1],
     }
+
+
+def _indicator_line(value: IndicatorComparison) -> str:
+    stated = value.stated
+    if value.is_equal:
+        return f"  {stated.label}={stated.expected}  equal"
+    return f"  {stated.label}  DIFFERENT  expected {stated.expected}, got {value.got}"
+
+
+def _indicator_values(value: IndicatorComparison) -> dict[str, Any]:
+    stated = value.stated
+    return {"name": stated.label, "expected": stated.expected, "got": value.got, "equal": value.is_equal}
 
 
 def _view_lines(scenario: Scenario, view: ViewComparison, note: str) -> Iterator[str]:

@@ -43,6 +43,9 @@ class World(Protocol):
     def decisions(self, party: str) -> Mapping[str, Shown]:
         """The hub's newest decision for `party` on each event, by the hub's event id."""
 
+    def case_records(self) -> Sequence[CaseRecord]:
+        """All records that the hub has stored of the citizen's case, in order."""
+
     def parked(self) -> Sequence[RecordParked]:
         """What arrival refused."""
 

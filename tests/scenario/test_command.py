@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner, Result
 
 from contracts.failures import BadScenario
 from deploy.scenario.command import scenario
 from tests.scenario.vignettes import CUSTODY, HEADER
 
-EQUAL = f"# A vignette\n{HEADER}\nE {CUSTODY}\nX 2025-02-05 | A.SOC: e1 CU=S1 PL=S2 || A.BEN: e1 CU=S1\nW why\nI I2=1\n"
+VIEWS = "X 2025-02-05 | A.SOC: e1 CU=S1 PL=S2 || A.BEN: e1 CU=S1"
+EQUAL = f"# A vignette\n{HEADER}\nE {CUSTODY}\n{VIEWS}\nW why\nI I5_changes=0\n"
 PLANTED = EQUAL.replace("PL=S2", "PL=S3")
 
 
@@ -33,6 +33,8 @@ def test_equal_views_exit_0_and_are_printed_with_expected_and_got(tmp_path: Path
         "  2025-02-05 12:00  A.BEN  equal",
         "    expected  e1 CU=S1",
         "    got       e1 CU=S1",
+        "  I5_changes=0  equal",
+        "1 of 1 indicator values equal",
         "2 of 2 views equal, 0 differences",
     ]
 
@@ -87,6 +89,31 @@ def test_no_progress_bar_where_there_is_no_terminal(tmp_path: Path) -> None:
     assert played(tmp_path, EQUAL).stderr == ""
 
 
-@pytest.mark.parametrize("name", ["I2", "why"])
-def test_indicators_and_reasons_are_read_but_not_printed(tmp_path: Path, name: str) -> None:
-    assert name not in played(tmp_path, EQUAL).output
+def test_reasons_are_read_but_not_printed(tmp_path: Path) -> None:
+    assert "why" not in played(tmp_path, EQUAL).output
+
+
+def test_an_indicator_value_that_differs_exits_1_and_leaves_the_last_line_to_the_views(tmp_path: Path) -> None:
+    result = played(tmp_path, EQUAL.replace("I5_changes=0", "I5_changes=1 I5_gapDays=0 I99=3"))
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-5:] == [
+        "  I5_changes  DIFFERENT  expected 1, got 0",
+        "  I5_gapDays=0  equal",
+        "  I99  DIFFERENT  expected 3, got unknown name",
+        "1 of 3 indicator values equal",
+        "2 of 2 views equal, 0 differences",
+    ]
+
+
+def test_json_holds_the_indicator_values(tmp_path: Path) -> None:
+    document = json.loads(played(tmp_path, EQUAL, "--json").output)
+    assert (document["indicators_equal"], document["indicators"]) == (1, 1)
+    assert document["scenarios"][0]["indicators"] == [
+        {"name": "I5_changes", "expected": "0", "got": "0", "equal": True}
+    ]
+
+
+def test_an_indicator_line_of_another_form_is_refused(tmp_path: Path) -> None:
+    result = played(tmp_path, EQUAL.replace("I5_changes=0", "I5_changes is nought"))
+    assert isinstance(result.exception, BadScenario)
+    assert "expected `NAME=VALUE`" in str(result.exception)

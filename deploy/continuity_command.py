@@ -1,0 +1,133 @@
+"""`hub continuity indicators`: how it went on after release, over all cases of a world, for operators.
+
+Rules:
+- Aggregates only: per responsible municipality, kind of release and month. No line counts fewer persons than the
+  terms allow, and nothing printed names a citizen, a case, a key or an event.
+- `--known-at` is what the hub knew, local civil time of each case's jurisdiction; default: what each shard knows now.
+- Only reads. Cases are read one by one; what is kept of each is its releases.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from contracts.civil_time import day_date, parse_local, zone_of
+from contracts.failures import CallerFailure, DamagedStore
+from deploy.options import world_option
+from deploy.stores import opened_stores
+from deploy.world import World
+from hub.case_timeline.timeline import Reader, known_at, timeline_of
+from hub.consent.policies import Policies
+from hub.consent.rule_reader import RULES_FOLDER
+from hub.consent.standing import Person
+from hub.continuity.case import KnownCase, recorded_facts
+from hub.continuity.consent_health import barriers
+from hub.continuity.measures import KIND_BOUND, SPREADS, Release, band_labels, releases_of
+from hub.continuity.table import Line, Rulebook, barriers_of, table_of
+from hub.continuity.terms import terms
+from hub.store.reader import SQLiteShardReader
+from hub.wiring import reader_for
+
+_Read = tuple[list[Release], set[tuple[str, str]]]
+"""What is kept of a case: its releases, and which categories were not shown to which roles."""
+
+
+@click.group("continuity")
+def continuity() -> None:
+    """Whether what began inside goes on outside."""
+
+
+@continuity.command("indicators")
+@click.option("--known-at", metavar="T", help="As the hub knew it at this local time.")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@world_option
+def indicators(known_at: str | None, as_json: bool, directory: Path) -> None:
+    """Print the continuity indicators per municipality, kind of release and month."""
+    world = World.open(directory)
+    rulebook = Rulebook(band_labels(terms()), SPREADS, KIND_BOUND, terms().small_cell)
+    found = list(_read_cases(world, known_at))
+    lines = table_of((release for releases, _ in found for release in releases), rulebook)
+    barrier_counts = barriers_of((pairs for _, pairs in found), rulebook.small_cell)
+    if as_json:
+        document = {
+            "terms": terms().id,
+            "small_cell": rulebook.small_cell,
+            "lines": [_values(line, rulebook) for line in lines],
+            "barriers": [
+                {"category": each.category, "receiver": each.role, "persons": each.persons} for each in barrier_counts
+            ],
+        }
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    click.echo(f"Releases by responsible municipality; nothing of fewer than {rulebook.small_cell} persons is shown.")
+    for line in lines:
+        click.echo("\n".join(_text(line, rulebook)))
+    for barrier in barrier_counts:
+        click.echo(f"I15 {barrier.category} was not shown to {barrier.role}: {barrier.persons} persons")
+    if not lines and not barrier_counts:
+        click.echo("Nothing can be shown.")
+
+
+def _read_cases(world: World, known: str | None) -> Iterator[_Read]:
+    policies = Policies.load(world.registry, world.rules_directory or RULES_FOLDER)
+    reader = reader_for(policies)
+    with opened_stores(world) as stores:
+        for store in stores:
+            clock = store.head().clock
+            for case_id in store.cases():
+                yield _read(store, case_id, clock, known, policies, reader)
+
+
+def _read(
+    store: SQLiteShardReader, case_id: str, clock: int, known: str | None, policies: Policies, reader: Reader
+) -> _Read:
+    records = list(store.case_records(case_id))
+    enrolled = timeline_of(case_id, records[:1], reader).enrolled
+    if enrolled is None:
+        raise DamagedStore("a case does not begin with its enrolment")
+    at = clock if known is None else _instant(known, enrolled.jurisdiction)
+    case = timeline_of(case_id, known_at(records, at), reader)
+    person = Person(day_date(enrolled.birth_date), enrolled.jurisdiction)
+    policy = policies.in_force(enrolled.jurisdiction, at)
+    known_case = KnownCase.of(recorded_facts(case, reader), person, at, policy, terms())
+    denied = barriers(known_case, case.told, reader.catalogue.event_types)
+    return list(releases_of(known_case, case_id)), {(str(category), role) for category, role in denied}
+
+
+def _instant(known: str, jurisdiction: str) -> int:
+    try:
+        return parse_local(known, zone_of(jurisdiction))
+    except ValueError as wrong:
+        raise CallerFailure(f"time `{known}`: expected local civil time as `2025-01-25T09:00`") from wrong
+
+
+def _text(line: Line, rulebook: Rulebook) -> Iterator[str]:
+    where = "all releases" if line.kind is None else f"{line.month} {line.kind}"
+    yield f"{line.municipality}  {where}: {line.persons} persons"
+    for name, shares in line.shares.items():
+        labels = rulebook.bands[name]
+        cells = ", ".join(f"{label} {part}/{shares.whole}" for label, part in zip(labels, shares.parts, strict=True))
+        yield f"  {name:<24}  {cells}"
+    for name, spread in line.spreads.items():
+        yield f"  {name:<24}  median {float(spread.median):.2f}, p90 {float(spread.p90):.2f}, of {spread.count}"
+
+
+def _values(line: Line, rulebook: Rulebook) -> dict[str, object]:
+    return {
+        "municipality": line.municipality,
+        "kind": line.kind,
+        "month": line.month,
+        "persons": line.persons,
+        "shares": {
+            name: {"of": shares.whole, **dict(zip(rulebook.bands[name], shares.parts, strict=True))}
+            for name, shares in line.shares.items()
+        },
+        "spreads": {
+            name: {"of": spread.count, "median": float(spread.median), "p90": float(spread.p90)}
+            for name, spread in line.spreads.items()
+        },
+    }

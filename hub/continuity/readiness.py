@@ -1,0 +1,120 @@
+"""I11 and I12: was everything ready at release, and was the case kept open all through custody?
+
+Rules (domain specification, 6, I11, I12):
+- Notice lag: hours from a release to its recording. Without notice: a release from remand with less than 24 hours'
+  notice, or none stated.
+- Housing: secured at or before r and not lost by r. Gap nights: from r (the planned date while r is not known) to the
+  earliest start of what is secured; none secured: censored.
+- Income: a benefit that has begun, or employment, not ended at r.
+- A department's case is open from its opening, reopening or keeping open until its closing; the share is of [s, r)
+  in exact time, to the cut-off while r is not known.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from contracts.civil_time import start_of_day
+from contracts.fact import Fact
+from hub.continuity.activities import activity_of
+from hub.continuity.case import HOUR_MS, KnownCase
+from hub.continuity.episodes import Episode, planned_release
+
+
+def notice_lag_hours(release: Fact) -> Fraction:
+    """I11 noticeLagHours."""
+    return Fraction(release.recorded_at - release.occurred_at, HOUR_MS)
+
+
+def without_notice(case: KnownCase, release: Fact) -> bool | None:
+    """I11 withoutNotice; `None` for a release that is not from remand."""
+    if release.event_type != "ReleasedFromRemand":
+        return None
+    hours = release.payload.get("noticeHours")
+    return hours is None or int(hours) < case.terms.notice_hours
+
+
+def without_housing(case: KnownCase, released_at: int) -> bool:
+    """I11 releasedWithoutHousing."""
+    return not _secured(case, released_at)
+
+
+def housing_gap_nights(case: KnownCase, episode: Episode) -> int | None:
+    """I11 housingGapNights; `None` = censored."""
+    planned = planned_release(case, episode, case.at)
+    release_day = case.day(episode.end) if episode.end is not None else planned
+    secured = _secured(case, case.at)
+    if release_day is None or not secured:
+        return None
+    first = min(_first_day(case, fact) for fact in secured)
+    return max(0, first - release_day)
+
+
+def without_income(case: KnownCase, released_at: int) -> bool:
+    """I11 releasedWithoutIncome."""
+    ended = {
+        _source_of_income(fact)
+        for fact in case.of_types(*case.terms.income_ended_by)
+        if case.happened(fact) <= released_at
+    }
+    return not any(
+        _begun(case, fact) <= released_at and _source_of_income(fact) not in ended
+        for fact in case.of_types(*case.terms.income_by)
+    )
+
+
+def kept_open(case: KnownCase, episode: Episode) -> Mapping[str, Fraction]:
+    """I12: for each department that had a case, the share of custody during which it was open."""
+    end = case.at if episode.end is None else episode.end
+    if end <= episode.start:
+        return {}
+    return {party: Fraction(_open_ms(case, party, episode.start, end), end - episode.start) for party in _parties(case)}
+
+
+def _secured(case: KnownCase, at: int) -> list[Fact]:
+    last: dict[str, Fact] = {}
+    for fact in case.of_types("HousingSecured", "HousingLost"):
+        if case.happened(fact) <= at:
+            last[str(fact.payload["housingId"])] = fact
+    return [fact for fact in last.values() if fact.event_type == "HousingSecured"]
+
+
+def _first_day(case: KnownCase, secured: Fact) -> int:
+    starts_on = secured.payload.get("startsOn")
+    return case.day(case.happened(secured)) if starts_on is None else int(starts_on)
+
+
+def _source_of_income(fact: Fact) -> str:
+    return str(fact.payload.get("benefitId") or activity_of(fact))
+
+
+def _begun(case: KnownCase, fact: Fact) -> int:
+    starts_on = fact.payload.get("startsOn")
+    happened = case.happened(fact)
+    return happened if starts_on is None else max(happened, start_of_day(starts_on, case.zone))
+
+
+_OPENED = ("CaseOpened", "CaseReopened", "CaseKeptOpen")
+_CASE = (*_OPENED, "CaseClosed")
+
+
+def _parties(case: KnownCase) -> list[str]:
+    return sorted({fact.party for fact in case.of_types(*_CASE)})
+
+
+def _open_ms(case: KnownCase, party: str, since: int, before: int) -> int:
+    open_cases: set[str] = set()
+    total, reached = 0, since
+    for fact in case.of_types(*_CASE):
+        at = min(max(case.happened(fact), since), before)
+        if fact.party != party:
+            continue
+        if open_cases:
+            total += at - reached
+        reached = at
+        number = str(fact.payload["caseNo"])
+        open_cases = open_cases | {number} if fact.event_type in _OPENED else open_cases - {number}
+    return total + (before - reached if open_cases else 0)
