@@ -35,7 +35,7 @@ def view_text(view: View, party_id: str, lines: Sequence[Mapping[str, Any]], wor
     for line in lines:
         shown = [f"{words.phrase('citizen')} {line['key']}"]
         for column in view.columns:
-            text = _column_text(column, line[column.name], words, zone)
+            text = column_text(column, line[column.name], words, zone)
             if text:
                 shown.append(f"  {words.column(column.name)}: {text}")
         paragraphs.append("\n".join(shown))
@@ -67,7 +67,7 @@ def events_text(party_id: str, key: str, events: Sequence[VisibleEvent], words: 
 def view_values(view: View, lines: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> list[dict[str, Any]]:
     """The view's lines as plain values: ISO times with their offset, ISO dates, codes."""
     return [
-        {"key": line["key"]} | {column.name: _column_value(column, line[column.name], zone) for column in view.columns}
+        {"key": line["key"]} | {column.name: column_value(column, line[column.name], zone) for column in view.columns}
         for line in lines
     ]
 
@@ -97,7 +97,8 @@ def events_values(events: Sequence[VisibleEvent], zone: ZoneInfo) -> list[dict[s
     return found
 
 
-def _column_text(column: Column, value: Any, words: Wording, zone: ZoneInfo) -> str:
+def column_text(column: Column, value: Any, words: Wording, zone: ZoneInfo) -> str:
+    """One column of a line for people; empty where nothing is known."""
     if value is None or value == []:
         return ""
     match column.shape:
@@ -115,7 +116,8 @@ def _column_text(column: Column, value: Any, words: Wording, zone: ZoneInfo) -> 
             return str(value)
 
 
-def _column_value(column: Column, value: Any, zone: ZoneInfo) -> Any:
+def column_value(column: Column, value: Any, zone: ZoneInfo) -> Any:
+    """One column of a line for programs."""
     if value is not None and column.shape is Shape.INSTANT:
         return local_of(value, zone).isoformat()
     if value is not None and column.shape is Shape.DAY:

@@ -7,6 +7,7 @@ Rules:
   overwritten (`secure_delete`) and the write-ahead log is emptied at once. Copies that SQLite left behind when it
   moved rows between pages go by rewriting the file as soon as the subscription has caught up, at closing and at
   opening. `erasure_pending` is stored, so no crash forgets it.
+- Readers read the live version of the view; another is built beside it (`consumers.views.versions`).
 - An event is known by the receiver's key, its publisher and its id. The key is part of it, so that a retraction
   under a key that the citizen no longer has never reaches what came under the new one.
 - A file is made by command, whole or not at all, and readable by its owner only; another party's is refused.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,29 +27,17 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from consumers.examine import Disclosed, Step
+from consumers.store_file import check, connect, connect_checked, connect_for_reading, lay_out, renew_format
 from consumers.views.choice import view_of
-from consumers.views.tables import ViewTable
+from consumers.views.versions import VersionStatus, ViewVersions
 from consumers.visible import VisibleEvent
 from contracts.codec import FRAME_BYTES, codec
 from contracts.failures import CallerFailure, DamagedStore, FencedOff, ForeignStore, NotFound
 from contracts.parties import Party
 from contracts.schema_ids import schema_ids
 
-_APPLICATION_ID: Final = 0x48754250
-_FORMAT: Final = 1
-_BUSY_TIMEOUT_MS: Final = 5_000
-
-
-_SCHEMA: Final = (
-    """CREATE TABLE party_store (
-        party TEXT NOT NULL, partitions INTEGER, view_digest TEXT NOT NULL, erasure_pending INTEGER NOT NULL)""",
-    "CREATE TABLE position (partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL, last_number INTEGER NOT NULL)",
-    """CREATE TABLE received (
-        key TEXT NOT NULL, party TEXT NOT NULL, event_id TEXT NOT NULL, event_type TEXT NOT NULL,
-        ce_time INTEGER NOT NULL, occurred_at INTEGER NOT NULL, partition INTEGER NOT NULL, hub_seq INTEGER NOT NULL,
-        schema_id INTEGER NOT NULL, value BLOB NOT NULL, corrects TEXT, correlation TEXT, causation TEXT,
-        PRIMARY KEY (key, party, event_id))""",
-)
+_FOLDED_AT_ONCE: Final = 200
+_PAUSE_SECONDS_MIN: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +65,7 @@ class PartyStore:
         self._connection = connection
         self._writable = writable
         self.view = view_of(party_id)
-        self._view_table = ViewTable(self.view)
+        self._versions = ViewVersions(self.view, lambda key: self.visible(key, self.view.event_types or None))
 
     @classmethod
     def create(cls, path: Path, party_id: str) -> Self:
@@ -85,9 +75,9 @@ class PartyStore:
         unfinished.unlink(missing_ok=True)
         unfinished.touch(mode=0o600)
         try:
-            connection = _connect(unfinished)
+            connection = connect(unfinished)
             try:
-                _lay_out(connection, party_id)
+                lay_out(connection, party_id)
             finally:
                 connection.close()
             os.link(unfinished, path)  # refuses an existing file, unlike a rename
@@ -105,9 +95,10 @@ class PartyStore:
         """
         if not path.is_file():
             raise NotFound(f"no store `{path}`; make it with `PartyStore.create`")
-        connection = _connect_checked(path)
+        connection = connect_checked(path)
         try:
-            _check(connection, path, party_id)
+            renew_format(connection, party_id)
+            check(connection, path, party_id)
             store = cls(connection, party_id, writable=True)
             store._renew_view()
             store.finish_erasure()
@@ -121,10 +112,25 @@ class PartyStore:
         """Open the store of `party_id` to look at it, beside its subscription; raises as `open` does."""
         if not path.is_file():
             raise NotFound(f"no store `{path}`; party `{party_id}` has not received anything here")
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection = connect_for_reading(path)
         try:
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-            _check(connection, path, party_id)
+            check(connection, path, party_id)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, party_id, writable=False)
+
+    @classmethod
+    def open_for_rebuilding(cls, path: Path, party_id: str) -> Self:
+        """Open the store of `party_id` to `rebuild` its view beside its subscription; raises as `open` does.
+
+        What the rebuilding leaves to erase is left to the subscription.
+        """
+        if not path.is_file():
+            raise NotFound(f"no store `{path}`; party `{party_id}` has not received anything here")
+        connection = connect_checked(path)
+        try:
+            check(connection, path, party_id)
         except BaseException:
             connection.close()
             raise
@@ -179,9 +185,7 @@ class PartyStore:
                 if isinstance(step, Disclosed):
                     self._insert(step)
                     changed.setdefault(step.key, set()).add(step.event_type)
-            for key, event_types in changed.items():
-                if self.view.reads(event_types):
-                    self._refold(key)
+            self._versions.note_changed(self._connection, changed)
             if removed:
                 self._connection.execute("UPDATE party_store SET erasure_pending = 1")
         if removed:
@@ -230,16 +234,39 @@ class PartyStore:
 
     def view_lines(self) -> list[dict[str, Any]]:
         """The lines of the party's view, by key; each has `key` and the view's columns (`None` = not known)."""
-        if self._view_digest() == self.view.digest:
-            return self._view_table.lines(self._connection)
-        # A reader newer than the subscription must not write, so it folds for itself.
-        found = []
-        for key in self.keys():
-            events = self.visible(key, self.view.event_types or None)
-            line = self.view.fold(events) if events else None
-            if line is not None:
-                found.append({"key": key} | {column.name: line.get(column.name) for column in self.view.columns})
-        return found
+        with self._transaction("DEFERRED"):
+            return self._versions.lines(self._connection, self.keys)
+
+    def numbered_lines(self) -> tuple[list[dict[str, Any]], int, dict[str, int]]:
+        """The lines, how often lines changed so far, and the number of each citizen's last change."""
+        with self._transaction("DEFERRED"):
+            lines = self._versions.lines(self._connection, self.keys)
+            return (lines, *self._versions.changes(self._connection))
+
+    def view_status(self) -> list[VersionStatus]:
+        """Every version of the view, the oldest first."""
+        with self._transaction("DEFERRED"):
+            return self._versions.statuses(self._connection)
+
+    def rebuild(self) -> Iterator[int]:
+        """Build the view anew beside the live version and switch; yield before each step how many citizens wait.
+
+        Raises `FencedOff` where another build takes the place of this one.
+        """
+        with self._transaction():
+            number = self._versions.start(self._connection)
+        return self._fold_waiting(number)
+
+    def rebuild_beside(self) -> Iterator[int]:
+        """`rebuild` beside a running subscription: each step is followed by as long a pause.
+
+        SQLite lets nobody queue for its write lock; without pauses the subscription might never get it.
+        """
+        begun = time.monotonic()
+        for waiting in self.rebuild():
+            time.sleep(max(_PAUSE_SECONDS_MIN, time.monotonic() - begun))
+            yield waiting
+            begun = time.monotonic()
 
     def _move(self, move: Move) -> None:
         after = (move.after.next_offset, move.after.last_number, move.partition)
@@ -273,23 +300,32 @@ class PartyStore:
             ),
         )  # fmt: skip
 
-    def _refold(self, key: str) -> None:
-        self._view_table.replace(self._connection, key, self.visible(key, self.view.event_types or None))
-
     def _renew_view(self) -> None:
-        """Fold the view again where its code is not the one that the lines were folded by."""
-        if self._view_digest() == self.view.digest:
+        """Build the view again where other code made the live version; fold who waits where the code is this."""
+        live = next(status for status in self.view_status() if status.version.live)
+        if live.stale:
+            steps = self.rebuild()
+        elif live.waiting:
+            steps = self._fold_waiting(live.version.number)
+        else:
             return
-        with self._transaction():
-            self._view_table.drop_all(self._connection)
-            self._view_table.create(self._connection)
-            for key in self.keys():
-                self._refold(key)
-            self._connection.execute("UPDATE party_store SET view_digest = ?, erasure_pending = 1", (self.view.digest,))
+        for _ in steps:
+            pass
 
-    def _view_digest(self) -> str:
-        (digest,) = self._connection.execute("SELECT view_digest FROM party_store").fetchone()
-        return str(digest)
+    def _fold_waiting(self, number: int) -> Iterator[int]:
+        limit, waited, done = _FOLDED_AT_ONCE, None, False
+        while not done:
+            waiting = self._versions.waiting(self._connection, number)
+            if waited is not None and waiting >= waited:
+                limit *= 2  # more came than was folded: without longer steps the build might never end
+            waited = waiting
+            yield waiting
+            with self._transaction():
+                numbers = {partition: position.last_number for partition, position in self.positions().items()}
+                done = self._versions.fold_some(self._connection, number, limit, numbers)
+                if done:
+                    # A dropped version leaves its pages behind.
+                    self._connection.execute("UPDATE party_store SET erasure_pending = 1")
 
     def _empty_log(self) -> bool:
         # The log holds pages as they were before; emptied, only the overwritten ones are left.
@@ -297,8 +333,8 @@ class PartyStore:
         return not busy
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
+    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        self._connection.execute(f"BEGIN {kind}")
         try:
             yield
             self._connection.execute("COMMIT")
@@ -311,59 +347,6 @@ class PartyStore:
 def store_path(world_directory: Path, party_id: str) -> Path:
     """Where the store of `party_id` lies in a world's directory."""
     return world_directory / "consumers" / f"{Party(party_id).name_in_topics}.db"
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        for setting in (
-            f"busy_timeout = {_BUSY_TIMEOUT_MS}",
-            "secure_delete = ON",
-            "synchronous = FULL",
-            "temp_store = MEMORY",
-        ):
-            connection.execute(f"PRAGMA {setting}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _connect_checked(path: Path) -> sqlite3.Connection:
-    try:
-        return _connect(path)
-    except sqlite3.DatabaseError as error:
-        raise ForeignStore(f"`{path}` is no party store, or is damaged: {error}") from error
-
-
-def _lay_out(connection: sqlite3.Connection, party_id: str) -> None:
-    view = view_of(party_id)
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise CallerFailure(
-            f"the file system gives journal mode `{mode}`, expected `wal`; put the store on a local disk"
-        )
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA:
-        connection.execute(statement)
-    ViewTable(view).create(connection)
-    connection.execute("INSERT INTO party_store VALUES (?, NULL, ?, 0)", (party_id, view.digest))
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {_FORMAT}")
-    connection.execute("COMMIT")
-
-
-def _check(connection: sqlite3.Connection, path: Path, party_id: str) -> None:
-    try:
-        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application_id != _APPLICATION_ID or version != _FORMAT:
-            raise ForeignStore(f"`{path}` is no party store of format {_FORMAT}; expected one made by this version")
-        (owner,) = connection.execute("SELECT party FROM party_store").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise ForeignStore(f"`{path}` is no party store, or is damaged: {error}") from error
-    if owner != party_id:
-        raise ForeignStore(f"`{path}` is the store of party `{owner}`, expected `{party_id}`")
 
 
 def _visible(row: tuple[Any, ...]) -> VisibleEvent:

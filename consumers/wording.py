@@ -39,6 +39,14 @@ class Wording:
         """The heading of a view's column."""
         return self.sections["columns"][name]
 
+    def board_list(self, name: str, days: int) -> str:
+        """The title of a list of a board; `days` is the list's period."""
+        return self.sections["lists"][name].format(days=days)
+
+    def count(self, name: str) -> str:
+        """The title of what is counted."""
+        return self.sections["counts"][name]
+
     def missing(self, code: str) -> str:
         """One thing that a view's line lacks."""
         return self.sections["missing"][code]

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "rules": "deploy.rules_command:rules",
     "scenario": "deploy.scenario.command:scenario",
     "view": "deploy.view_command:view",
+    "views": "deploy.views_command:views",
     "world": "deploy.world_command:world_group",
 }
 """Command -> `module:name`."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Final
 
 from consumers.views import reading
-from consumers.views.base import MISSING, Column, Line, Shape, View, missing
+from consumers.views.base import CUSTODY_COLUMNS, MISSING, Column, Line, Shape, View, missing
 
 _NEEDS: Final = {"TREATMENT": "treatment", "PLAN": "plan", "COORDINATOR": "coordinator", "HOUSING": "housing"}
 
 
 def _fold(events: reading.Events) -> Line | None:
     treatment = reading.latest(events, reading.TREATMENT)
+    handed = reading.latest(events, ("TreatmentReferred", "TreatmentTransferred"))
     trials = reading.open_ones(
         events,
         ("TreatmentTrialStarted", "TreatmentTrialExtended"),
@@ -26,11 +27,13 @@ def _fold(events: reading.Events) -> Line | None:
     trial = trials[-1] if trials else None
     housing, plan = reading.housing(events), reading.plan(events)
     line: dict[str, object] = reading.custody_line(events) | {
+        "planned_release": reading.planned_release(events),
         "treatment": treatment.event_type if treatment else None,
         "treatment_kind": reading.field_of(treatment, "kind"),
         "treatment_at": treatment.occurred_at if treatment else None,
         "setting": reading.field_of(treatment, "setting"),
         "provider": reading.field_of(treatment, "provider"),
+        "handed_to": reading.field_of(handed, "to"),
         "guarantee": reading.field_of(treatment, "guaranteeDate"),
         "trial_until": reading.field_of(trial, "extendedTo") or reading.field_of(trial, "plannedEnd"),
         "plan": plan.event_type if plan else None,
@@ -45,16 +48,13 @@ def _fold(events: reading.Events) -> Line | None:
 VIEW: Final = View(
     "addiction",
     (
-        Column("custody", Shape.CODE),
-        Column("since", Shape.INSTANT),
-        Column("institution", Shape.TEXT),
-        Column("released_at", Shape.INSTANT),
-        Column("release_kind", Shape.CODE),
+        *CUSTODY_COLUMNS,
         Column("treatment", Shape.CODE),
         Column("treatment_kind", Shape.CODE),
         Column("treatment_at", Shape.INSTANT),
         Column("setting", Shape.CODE),
         Column("provider", Shape.TEXT),
+        Column("handed_to", Shape.TEXT),
         Column("guarantee", Shape.DAY),
         Column("trial_until", Shape.DAY),
         Column("plan", Shape.CODE),
@@ -64,6 +64,7 @@ VIEW: Final = View(
         MISSING,
     ),
     reading.CUSTODY
+    | reading.RELEASE_DATES
     | reading.HOUSING
     | reading.COORDINATOR
     | frozenset(reading.PLANS)

@@ -54,6 +54,8 @@ class View:
     event_types: frozenset[str]
     fold: Callable[[Sequence[VisibleEvent]], Line | None]
     """Events of one citizen in their order -> the line's columns, or `None`: this citizen has no line."""
+    counts_only: bool = False
+    """Whether its reader may see counts of many citizens and never a line."""
 
     def reads(self, event_types: Iterable[str]) -> bool:
         """Whether a change of events of these types can change a line."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from consumers.views import reading
-from consumers.views.base import MISSING, Column, Line, Shape, View, missing
+from consumers.views.base import CUSTODY_COLUMNS, MISSING, Column, Line, Shape, View, missing
 
 _NEEDS: Final = {"BENEFIT": "benefits", "HOUSING": "housing"}
 
@@ -24,6 +24,7 @@ def _fold(events: reading.Events) -> Line | None:
     work = reading.open_ones(events, ("EmploymentStarted",), ("EmploymentEnded",), "activityId")
     housing = reading.housing(events)
     line: dict[str, object] = reading.custody_line(events) | {
+        "planned_release": reading.planned_release(events),
         "kept_open_until": reading.field_of(reading.latest(events, ("CaseKeptOpen",)), "keepOpenUntil"),
         "benefits": [event.payload["kind"] for event in running if "kind" in event.payload],
         "applied_for": [event.payload["kind"] for event in applied if "kind" in event.payload],
@@ -39,12 +40,8 @@ def _fold(events: reading.Events) -> Line | None:
 VIEW: Final = View(
     "benefit",
     (
-        Column("custody", Shape.CODE),
-        Column("since", Shape.INSTANT),
-        Column("institution", Shape.TEXT),
+        *CUSTODY_COLUMNS,
         Column("kept_open_until", Shape.DAY),
-        Column("released_at", Shape.INSTANT),
-        Column("release_kind", Shape.CODE),
         Column("benefits", Shape.CODES),
         Column("applied_for", Shape.CODES),
         Column("stopped_at", Shape.INSTANT),
@@ -54,6 +51,7 @@ VIEW: Final = View(
         MISSING,
     ),
     reading.CUSTODY
+    | reading.RELEASE_DATES
     | reading.HOUSING
     | reading.INCOME
     | frozenset(reading.TRANSFERS)

@@ -8,13 +8,47 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from consumers.views import addiction, benefit, job, prison, probation, psychiatry, social, summary, youth_guidance
+from consumers.views import (
+    addiction,
+    benefit,
+    child_family,
+    cohort,
+    housing,
+    job,
+    placement,
+    prison,
+    prison_health,
+    probation,
+    psychiatry,
+    social,
+    steering,
+    summary,
+    support,
+    youth_guidance,
+)
 from consumers.views.base import View
 from contracts.parties import Party
 
 VIEWS: Final[Mapping[str, View]] = {
     module.VIEW.name: module.VIEW
-    for module in (prison, probation, social, job, benefit, addiction, youth_guidance, psychiatry, summary)
+    for module in (
+        prison,
+        prison_health,
+        probation,
+        placement,
+        social,
+        job,
+        benefit,
+        addiction,
+        child_family,
+        housing,
+        youth_guidance,
+        psychiatry,
+        support,
+        cohort,
+        steering,
+        summary,
+    )
 }
 
 

@@ -30,6 +30,7 @@ def _fold(events: reading.Events) -> Line | None:
         "plan": plan.event_type if plan else None,
         "follow_up": reading.field_of(plan, "followUpDate"),
         "coordinator": reading.coordinator(events),
+        "consultant": reading.consultant(events),
         "last_meeting": reading.latest_instant(events, ("JobcenterMeetingHeld",)),
     }
     line["missing"] = missing(line, _NEEDS)
@@ -46,6 +47,7 @@ VIEW: Final = View(
         Column("plan", Shape.CODE),
         Column("follow_up", Shape.DAY),
         Column("coordinator", Shape.TEXT),
+        Column("consultant", Shape.TEXT),
         Column("last_meeting", Shape.INSTANT),
         MISSING,
     ),

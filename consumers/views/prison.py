@@ -35,6 +35,7 @@ def _fold(events: reading.Events) -> Line | None:
         "housing": reading.field_of(housing, "kind"),
         "housing_from": reading.field_of(housing, "startsOn"),
         "income": reading.income(events),
+        "plans_differ": reading.plans_differ(events),
         "kept_open_until": reading.field_of(reading.latest(events, ("CaseKeptOpen",)), "keepOpenUntil"),
     }
     if line["custody"] != "RELEASED":
@@ -51,6 +52,7 @@ VIEW: Final = View(
         Column("earliest_parole", Shape.DAY),
         Column("planned_release", Shape.DAY),
         Column("plan", Shape.CODE),
+        Column("plans_differ", Shape.CODES),
         Column("coordinator", Shape.TEXT),
         Column("housing", Shape.CODE),
         Column("housing_from", Shape.DAY),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from consumers.views import reading
-from consumers.views.base import MISSING, Column, Line, Shape, View, missing
+from consumers.views.base import CUSTODY_COLUMNS, MISSING, Column, Line, Shape, View, missing
 
 _MEDICATION: Final = ("MedicationAgreementMade", "MedicationAgreementChanged")
 _AGREEMENTS: Final = ("DischargeAgreementMade", "CoordinationPlanMade")
@@ -26,6 +26,7 @@ def _fold(events: reading.Events) -> Line | None:
     handed_over = reading.latest(events, ("MedicationHandedOver",))
     treatment = reading.latest(events, reading.TREATMENT)
     line: dict[str, object] = reading.custody_line(events) | {
+        "planned_release": reading.planned_release(events),
         "admitted_since": admissions[-1].occurred_at if admissions else None,
         "legal_form": reading.field_of(admissions[-1], "legalForm") if admissions else None,
         "outpatient_since": outpatient[-1].occurred_at if outpatient else None,
@@ -48,11 +49,7 @@ def _fold(events: reading.Events) -> Line | None:
 VIEW: Final = View(
     "psychiatry",
     (
-        Column("custody", Shape.CODE),
-        Column("since", Shape.INSTANT),
-        Column("institution", Shape.TEXT),
-        Column("released_at", Shape.INSTANT),
-        Column("release_kind", Shape.CODE),
+        *CUSTODY_COLUMNS,
         Column("admitted_since", Shape.INSTANT),
         Column("legal_form", Shape.CODE),
         Column("outpatient_since", Shape.INSTANT),
@@ -68,6 +65,7 @@ VIEW: Final = View(
         MISSING,
     ),
     reading.CUSTODY
+    | reading.RELEASE_DATES
     | reading.HOUSING
     | reading.COORDINATOR
     | frozenset(_MEDICATION)

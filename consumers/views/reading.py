@@ -24,13 +24,9 @@ HOUSING: Final = frozenset({"HousingSecured", "HousingLost"})
 INCOME: Final = frozenset({"BenefitGranted", "BenefitStopped", "EmploymentStarted", "EmploymentEnded"})
 COORDINATOR: Final = frozenset({"CoordinatorAssigned", "CoordinatorHandedOver", "CoordinatorVacated"})
 JOINT_PLANS: Final = ("JointPlanAgreed", "JointPlanAmended", "JointPlanEnded")
-PLANS: Final = (
-    "SentencePlanAgreed",
-    "SentencePlanRevised",
-    "MunicipalPlanAgreed",
-    "MunicipalPlanRevised",
-    *JOINT_PLANS,
-)
+SENTENCE_PLANS: Final = ("SentencePlanAgreed", "SentencePlanRevised")
+MUNICIPAL_PLANS: Final = ("MunicipalPlanAgreed", "MunicipalPlanRevised")
+PLANS: Final = (*SENTENCE_PLANS, *MUNICIPAL_PLANS, *JOINT_PLANS)
 CASES: Final = ("CaseOpened", "CaseReopened", "CaseClosed")
 TREATMENT: Final = (
     "TreatmentRequested", "TreatmentAssessed", "TreatmentReferred", "TreatmentStarted", "TreatmentInterrupted",
@@ -112,14 +108,28 @@ def plan(events: Events, names: Iterable[str] = PLANS) -> VisibleEvent | None:
 
 
 def coordinator(events: Events) -> str | None:
-    """The party that coordinates now; a vacancy ends only the assignment of the party it names."""
-    holder: str | None = None
-    for event in events:
-        if event.event_type == "CoordinatorVacated":
-            holder = None if event.payload.get("party") == holder else holder
-        elif event.event_type in COORDINATOR:
-            holder = event.payload.get("party")
+    """The party that coordinates now."""
+    holder: str | None = field_of(_coordination(events), "party")
     return holder
+
+
+def consultant(events: Events) -> str | None:
+    """The person who coordinates now, as far as named."""
+    person: str | None = field_of(_coordination(events), "coordinator")
+    return person
+
+
+def plans_differ(events: Events) -> list[str]:
+    """The domains in which the prison's plan and the municipal or joint plan say different things.
+
+    That is: a domain that is in one of them alone, or in both with other goals. Dropped items and the domain
+    OFFENDING do not count. Without items of both plans there is nothing to compare (domain specification, I3).
+    """
+    inside = _goals(plan(events, SENTENCE_PLANS))
+    outside = _goals(plan(events, JOINT_PLANS) or plan(events, MUNICIPAL_PLANS))
+    if not inside or not outside:
+        return []
+    return sorted(domain for domain in inside.keys() | outside.keys() if inside.get(domain) != outside.get(domain))
 
 
 def own_case(events: Events) -> VisibleEvent | None:
@@ -139,6 +149,25 @@ def open_ones(events: Events, starts: Iterable[str], ends: Iterable[str], id_fie
         elif event.event_type in ending:
             running.pop(identity, None)
     return list(running.values())
+
+
+def _coordination(events: Events) -> VisibleEvent | None:
+    """The assignment that holds now; a vacancy ends only the assignment of the party it names."""
+    held: VisibleEvent | None = None
+    for event in events:
+        if event.event_type == "CoordinatorVacated":
+            held = None if event.payload.get("party") == field_of(held, "party") else held
+        elif event.event_type in COORDINATOR:
+            held = event
+    return held
+
+
+def _goals(agreed: VisibleEvent | None) -> dict[str, set[str]]:
+    goals: dict[str, set[str]] = {}
+    for item in field_of(agreed, "items") or ():
+        if "domain" in item and item["domain"] != "OFFENDING" and item.get("status") != "DROPPED":
+            goals.setdefault(item["domain"], set()).add(item.get("goal", ""))
+    return goals
 
 
 def _last(events: Events) -> VisibleEvent | None:

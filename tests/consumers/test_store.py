@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers import store as store_module
+from consumers import store_file
 from consumers.store import Move, PartyStore, Position, store_path
 from consumers.subscription import Subscription
 from consumers.views import choice, prison
@@ -133,7 +133,7 @@ def test_what_leaves_a_views_line_leaves_the_disk(tmp_path: Path) -> None:
 def test_a_reader_that_holds_the_log_delays_the_erasure_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr(store_file, "_BUSY_TIMEOUT_MS", 20)
     path = tmp_path / "s.db"
     topic = SimulatedTopic()
     with PartyStore.create(path, "PRI") as store:
@@ -166,18 +166,18 @@ def test_a_crash_before_the_file_is_rewritten_is_made_good_at_opening(tmp_path: 
         assert not store.erasure_pending
 
 
-def test_a_view_is_folded_again_when_its_code_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_is_folded_again_when_its_code_changed(tmp_path: Path) -> None:
     topic = SimulatedTopic()
     topic.disclose(KEYS[0], name("e"), "ImprisonmentStarted", {"occurredAt": AT, "institution": "PRI"})
     with PartyStore.create(tmp_path / "s.db", "PRI") as store:
         drain(Subscription("PRI", topic, store))
         before = store.view_lines()
-        store._connection.execute("UPDATE view_prison SET institution = 'stale'")
-        store._connection.execute("UPDATE party_store SET view_digest = 'older'")
+        store._connection.execute("UPDATE view_prison_1 SET institution = 'stale'")
+        store._connection.execute("UPDATE view_version SET digest = 'older'")
     with PartyStore.open_for_reading(tmp_path / "s.db", "PRI") as reader:
         assert reader.view_lines() == before
     with PartyStore.open(tmp_path / "s.db", "PRI") as store:
-        assert store._connection.execute("SELECT institution FROM view_prison").fetchall() == [("PRI",)]
+        assert store._connection.execute("SELECT institution FROM view_prison_2").fetchall() == [("PRI",)]
         assert store.view_lines() == before
         assert before[0]["institution"] == "PRI"
     assert choice.view_of("PRI") is prison.VIEW

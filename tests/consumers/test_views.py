@@ -255,7 +255,15 @@ def test_psychiatry_shows_admission_medication_agreement_and_risk() -> None:
         ("A.ADD", "addiction"),
         ("A.YTH", "youth_guidance"),
         ("PSY", "psychiatry"),
-        ("MNT", "summary"),
+        ("PHE", "prison_health"),
+        ("H.FAC", "placement"),
+        ("A.CHI", "child_family"),
+        ("A.HSG", "housing"),
+        ("MNT", "support"),
+        ("VOL", "support"),
+        ("EVA", "cohort"),
+        ("GOV", "steering"),
+        ("AUD", "summary"),
     ],
 )
 def test_the_role_chooses_the_view(party: str, view: str) -> None:
