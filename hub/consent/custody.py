@@ -5,7 +5,8 @@ Rules (domain specification, 4.1, 4.9.3, 4.9.16, 4.3 N7):
   else it begins a new one, even while another is open. A recall always begins one, convicted and with plan duty.
 - Open = no release with `occurredAt` at or after the latest start; of several such releases the last one counts.
 - The window runs from the episode's start to its release plus `post_release_window`; without release it is open.
-- Restrictions are those of the latest RemandStarted or RemandExtended, lifted by an imprisonment and by any release.
+- Restrictions are those of the latest RemandStarted or RemandExtended, lifted by an imprisonment and by any release;
+  they hold outside a window too: an extension may be known before its start.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ READS: Final = STARTED | RELEASED | {"RemandExtended"}
 
 @dataclass(frozen=True, slots=True)
 class Custody:
-    """What custody means now. `window_start` is the episode's start (milliseconds) while in the window."""
+    """What custody means now. `window_start` is the episode's start (milliseconds) while in the window.
+
+    Outside it only `restricted` may hold.
+    """
 
     open: bool = False
     window_start: int | None = None
@@ -60,9 +64,10 @@ class _Episode:
 
 def custody_of(facts: Sequence[Fact], moment: Moment) -> Custody:
     """Return what `facts` (ordered, occurred by now) make of custody."""
+    restricted = _restricted(facts, moment)
     episode = _last_episode(facts)
     if episode is None:
-        return Custody()
+        return Custody(restricted=restricted)
     release = _last_release(facts, episode.latest.occurred_at)
     in_window = True
     if release is not None:
@@ -73,13 +78,13 @@ def custody_of(facts: Sequence[Fact], moment: Moment) -> Custody:
     moment.note("convicted", episode.convicted_by)
     moment.note("plan_duty", episode.latest)
     if not in_window:
-        return Custody()
+        return Custody(restricted=restricted)
     return Custody(
         open=release is None,
         window_start=episode.start.occurred_at,
         convicted=episode.convicted_by is not None,
         plan_duty=episode.plan_duty,
-        restricted=_restricted(facts, moment),
+        restricted=restricted,
     )
 
 
