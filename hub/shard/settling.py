@@ -1,7 +1,8 @@
 """Settles the cases that a batch touched, and those that are due: decisions and numbers into the batch.
 
 Rules:
-- Each case once, at the end of the batch, for the batch's clock.
+- Each case once, at the end of the batch, for the batch's clock; in order of case ids. In the order of touching, a
+  fact of one citizen that a party may not see would move that citizen's records before another's.
 - A shard that is far behind its ticks does not settle: the cases are made due, and settled once it has caught up.
   So an outage never sends what was withdrawn meanwhile.
 - An error while deciding one case or cutting what it tells: nothing of that case leaves, it is counted and tried
@@ -72,7 +73,7 @@ class Settling:
             held.due = due
             batch.touch(held)
         told: list[Told] = []
-        for held in batch.touched.values():
+        for _, held in sorted(batch.touched.items()):
             told.extend(self._settle_case(held, batch))
         return told
 

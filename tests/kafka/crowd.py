@@ -33,8 +33,9 @@ from consumers.visible import VisibleEvent
 from contracts.catalogue import catalogue
 from contracts.civil_time import day_number, moment_of
 from contracts.connection import KafkaConnection
-from contracts.fact import event_id_of
+from contracts.fact import ce_id_of, event_id_of
 from contracts.failures import TransportFailure
+from contracts.topics import HUB_PARTY
 from deploy.hub_process import HubProcess, create_hub, hub_directory, shard_path
 from deploy.scenario import expansion
 from deploy.scenario.comparison import Terms, compared
@@ -147,6 +148,7 @@ class Crowd:
             for number, terms in enumerate(self._terms)
             for hub_id, symbol in terms.event_ids.items()
         }
+        self._symbols = {ce_id_of(event_id): whose for event_id, whose in self._events.items()}
 
     def close(self) -> None:
         """Stop the hub, release every client, take the world off the cluster."""
@@ -293,9 +295,12 @@ class Crowd:
         return snapshot, differences
 
     def _told(self, citizen: Citizen, event: VisibleEvent) -> tuple[str, int, str]:
-        number, symbol = self._events[event_id_of(event.party, event.event_id)]
+        about = event.payload["targetEventId"] if event.party == HUB_PARTY else event.event_id
+        number, symbol = self._symbols[about]
         assert number == citizen.number, "an event of one citizen under the key of another"
         categories = catalogue().event_types[event.event_type].categories_in(event.payload)
+        if event.party == HUB_PARTY:
+            return f"notice of {symbol}", categories, event.payload["kind"]
         return symbol, categories, repr(sorted(event.payload.items()))
 
     def _differences(self, citizen: Citizen, instant: int, seen: Mapping[str, list[VisibleEvent]]) -> Iterator[str]:
@@ -314,13 +319,16 @@ class Crowd:
         return known
 
     def facts(self) -> Counter[str]:
-        """How often each event, by the hub's id, is on a case timeline."""
-        return Counter(
-            record.event_id
+        """How often each event of an agency, by the hub's id, is on a case timeline; notices stand there once."""
+        stored = [
+            record
             for citizen in self.citizens
             for record in self._records_of(citizen)
             if isinstance(record, FactRecorded)
-        )
+        ]
+        notices = [record.event_id for record in stored if record.party == HUB_PARTY]
+        assert len(notices) == len(set(notices)) > 0
+        return Counter(record.event_id for record in stored if record.party != HUB_PARTY)
 
     def expected_facts(self) -> Counter[str]:
         """Each event of the scenario once for every citizen."""

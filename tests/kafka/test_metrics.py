@@ -67,7 +67,7 @@ def test_counts_are_those_of_what_was_published(live: LiveWorld) -> None:
     for value in (None, b"\x01\x02", b"\x01\x03"):
         live.write(raw(live.housing(), value=value))
     live.wait_until(lambda: {first, second} <= live.seen_by_prison(), "both facts are disclosed")
-    live.take_back_housing(number)
+    live.take_back_housing(number)  # one notice each to the two who were told
     live.wait_until(lambda: first not in live.seen_by_prison(), "the first fact is taken back")
     expected = {
         ("hub_ingested_total", 'party="A.SOC"'): 3.0,
@@ -75,11 +75,11 @@ def test_counts_are_those_of_what_was_published(live: LiveWorld) -> None:
         ("hub_parked_total", 'party="A.SOC",reason="empty_value"'): 1.0,
         ("hub_parked_total", 'party="A.SOC",reason="bad_frame"'): 2.0,
         ("hub_disclosed_total", 'party="A.SOC"'): 3.0,
-        ("hub_disclosed_total", 'party="A.BEN"'): 2.0,
-        ("hub_disclosed_total", 'party="PRI"'): 2.0,
+        ("hub_disclosed_total", 'party="A.BEN"'): 3.0,
+        ("hub_disclosed_total", 'party="PRI"'): 3.0,
         ("hub_retracted_total", 'party="A.BEN"'): 1.0,
         ("hub_retracted_total", 'party="PRI"'): 1.0,
-        ("hub_decisions_total", ""): 9.0,
+        ("hub_decisions_total", ""): 11.0,
     }
     live.wait_until(lambda: len(grown(before, live.metrics())) >= len(expected), "all is counted")
     assert grown(before, settled(live)) == expected

@@ -1,0 +1,116 @@
+"""What the production decision says of a story to every party, settlement by settlement.
+
+Rules:
+- A case is folded afresh, record by record, and its rights are derived anew at every settlement: nothing that the
+  shard keeps between two settlements takes part.
+- An answer is the mask of categories that a party is shown of an event; the basis is left out, for it is not sent.
+
+From `stories`; goes to `twins`, which says by it what was never visible to whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from contracts.catalogue import catalogue
+from contracts.civil_time import day_number
+from contracts.codec import codec
+from contracts.fact import event_id_of
+from contracts.schema_ids import schema_ids
+from hub.case_timeline.timeline import CaseTimeline, Reader
+from hub.consent.policy import Policy, load_policy
+from hub.consent.standing import Standing
+from hub.disclosure.settlement import decisions_on, mask_of_shown, rights_in
+from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
+from tests.safety.stories import REGISTRY, Event, Story
+from tests.safety.transcripts import SETTLED_AT
+
+Answer = Mapping[str, int]
+"""Event id -> mask of what one party is shown; what is not named is not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A story decided: per settlement the standing, and per party its answer."""
+
+    standings: tuple[Standing, ...]
+    by_party: Mapping[str, tuple[Answer, ...]]
+    ever: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(event id, party) -> everything ever shown of it."""
+
+
+@lru_cache(maxsize=2)
+def _policy(jurisdiction: str) -> Policy:
+    return load_policy(jurisdiction, REGISTRY)
+
+
+@lru_cache(maxsize=2)
+def _reader(jurisdiction: str) -> Reader:
+    return Reader(catalogue(), codec(), _policy(jurisdiction).gate_types, "safety")
+
+
+def answers_of(story: Story, parties: Iterable[str]) -> Answers:
+    """Decide `story` for `parties` at every settlement."""
+    parties = tuple(parties)
+    policy, reader = _policy(story.jurisdiction), _reader(story.jurisdiction)
+    case = CaseTimeline(story.case_id)
+    stream = case_stream(story.case_id)
+    case.fold(CitizenEnrolled(stream, 1, 0, day_number(story.born), story.jurisdiction), reader)
+    waiting = list(reversed(story.events))
+    standings: list[Standing] = []
+    by_party: dict[str, list[dict[str, int]]] = {party: [] for party in parties}
+    ever: dict[tuple[str, str], int] = {}
+    for at in SETTLED_AT:
+        while waiting and waiting[-1].stated.recorded_at <= at:
+            case.fold(_recorded(stream, case.version + 1, waiting.pop()), reader)
+        rights = rights_in(case, at, policy)
+        standings.append(rights.standing)
+        shown: dict[str, dict[str, int]] = {party: {} for party in parties}
+        for event_id, entry in case.facts.items():
+            death = case.dead.get(event_id)
+            for party in parties:
+                if death is None:
+                    mask = mask_of_shown(rights.decider.shown(entry.outline, party))
+                else:
+                    mask = mask_of_shown(decisions_on(entry.outline, death, rights.decider).get(party, ()))
+                if mask:
+                    shown[party][event_id] = mask
+                    ever[event_id, party] = ever.get((event_id, party), 0) | mask
+        for party in parties:
+            by_party[party].append(shown[party])
+    return Answers(tuple(standings), {party: tuple(lines) for party, lines in by_party.items()}, ever)
+
+
+_BODIES: Final[dict[int, tuple[Event, bytes]]] = {}
+_BODIES_MAX: Final = 4_000
+
+
+def _recorded(stream: str, version: int, event: Event) -> FactRecorded:
+    stated = event.stated
+    schema_id = schema_ids().published(stated.event_type)
+    known = _BODIES.get(id(event))
+    if known is None:
+        if len(_BODIES) >= _BODIES_MAX:
+            _BODIES.clear()
+        body = codec().encode(schema_id, {"occurredAt": stated.occurred_at, **stated.payload})[5:]
+        # The event is kept beside its body, so that its identity stays its own.
+        known = _BODIES[id(event)] = (event, body)
+    return FactRecorded(
+        stream,
+        version,
+        event.event_id,
+        stated.event_type,
+        stated.party,
+        f"urn:party:{stated.party}:main",
+        schema_id,
+        stated.occurred_at,
+        event.published_at,
+        stated.recorded_at,
+        event_id_of(stated.party, stated.corrects) if stated.corrects else None,
+        event.correlation,
+        event.causation,
+        known[1],
+    )

@@ -1,0 +1,114 @@
+"""What a party gets never depends on what it may not see: pairs of histories, compared byte by byte.
+
+Rule: `SAFETY_PAIRS` says how many pairs (480 without it); `python -m tests.safety --pairs 2000` is the long run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.event_types import DOMAIN, EventType
+from hub.case_timeline.timeline import CaseTimeline
+from hub.consent.decision import Decider
+from hub.disclosure import cutter, envelope, settlement
+from hub.disclosure.settlement import Change, decisions_on
+from tests.consent.production import Stated
+from tests.safety.interference import search
+from tests.safety.stories import BIRTHS, DIARY, PARTIES, Event, Story
+from tests.safety.transcripts import Play, Transcript
+from tests.safety.twins import CHANGES
+
+PAIRS = int(os.environ.get("SAFETY_PAIRS", "480"))
+FEW = 50
+SOME_PARTIES = ("A.SOC", "PRI", "FAC")
+
+
+def test_hidden_differences_change_no_byte_of_what_any_party_gets(tmp_path: Path) -> None:
+    found = search(tmp_path / "search", PAIRS)
+    assert found.interference == []
+    assert found.reordered == 0
+    assert found.pairs >= PAIRS
+    assert found.discarded < found.tried / 2
+    assert found.records > found.pairs
+    assert found.refused > 0
+    assert set(found.pairs_of) == set(PARTIES)
+    assert {party for party in PARTIES if not found.records_of[party]} <= {"EVA"}
+    assert min(found.changes[name] for name in CHANGES) > found.pairs / 20
+
+
+def links_go_along_untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envelope, "_if_told", lambda case, entry, reference, party: reference)
+
+
+def an_emptied_list_is_sent_as_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = cutter.cut
+
+    def leaky(event_type: EventType, payload: Mapping[str, Any], mask: int, withheld: frozenset[str]) -> Any:
+        form = cut(event_type, payload, mask, withheld)
+        lists = [field.name for field in event_type.fields if field.category == DOMAIN and field.repeated]
+        return form and {**{name: [] for name in lists if payload.get(name)}, **form}
+
+    monkeypatch.setattr(envelope, "cut", leaky)
+
+
+def hidden_items_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutter, "_item_bit", lambda item: -1)
+
+
+def what_was_told_is_told_again_whenever_the_standing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    differences_of = settlement._differences_of
+
+    def leaky(case: CaseTimeline, decider: Decider, event_id: str) -> list[Change]:
+        fresh = decisions_on(case.facts[event_id].outline, case.dead.get(event_id), decider)
+        again = [Change(event_id, party, shown, ()) for party, shown in fresh.items()]
+        return [*differences_of(case, decider, event_id), *again]
+
+    monkeypatch.setattr(settlement, "_differences_of", leaky)
+
+
+@pytest.mark.parametrize(
+    ("leak", "seed"),
+    [
+        (links_go_along_untold, 0),
+        (an_emptied_list_is_sent_as_empty, 800),
+        (hidden_items_are_sent, 0),
+        (what_was_told_is_told_again_whenever_the_standing_changes, 0),
+    ],
+)
+def test_the_search_finds_a_planted_leak(
+    leak: Callable[[pytest.MonkeyPatch], None], seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leak(monkeypatch)
+    assert search(tmp_path / "search", FEW, seed, SOME_PARTIES).interference
+
+
+def told_of_two_citizens(directory: Path, *, with_hidden_fact: bool) -> Transcript:
+    """What social services get where two cases are opened at one instant, psychiatry's contact before them or not."""
+    cases = ("5f0c7d1e-0000-4000-8000-00000000000a", "5f0c7d1e-0000-4000-8000-00000000000b")
+
+    def event(number: int, party: str, event_type: str, **values: Any) -> Event:
+        at = DIARY[1] + number * 1_000
+        event_id = f"e0000000-0000-4000-8000-00000000000{number}"
+        return Event(Stated(event_id, event_type, party, at, at, {"at": at, **values}), at)
+
+    hidden = event(1, "PSY", "OutpatientContactHeld", episodeId=cases[0], attendance=None, endReason=None)
+    opened = [event(n, "A.SOC", "CaseOpened", caseNo="1", reason=None) for n in (2, 3)]
+    stories = [
+        Story(cases[0], BIRTHS[0], "DK", (opened[0],)),
+        Story(cases[1], BIRTHS[0], "DK", (hidden, opened[1]) if with_hidden_fact else (opened[1],)),
+    ]
+    play = Play(directory, stories)
+    transcript = play.transcript("A.SOC")
+    play.close()
+    return transcript
+
+
+def test_a_hidden_fact_of_one_citizen_does_not_move_the_records_of_two(tmp_path: Path) -> None:
+    without = told_of_two_citizens(tmp_path / "without", with_hidden_fact=False)
+    assert len(without.records) == 2
+    assert told_of_two_citizens(tmp_path / "with", with_hidden_fact=True) == without
