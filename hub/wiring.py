@@ -46,7 +46,7 @@ from hub.store.sqlite import create_store, open_store
 
 IDLE_WRITE_MS = 60_000
 STEP_WAIT_SECONDS = 0.1
-COLLECT_AFTER_OBJECTS = 200_000
+COLLECT_AFTER_OBJECTS = 1_000_000
 COLLECT_IDLE_SECONDS = 5.0
 
 log = logging.getLogger(__name__)

@@ -62,7 +62,7 @@ def open_shard(world: World, state_directory: Path) -> Shard:
 def run_until(shard: Shard, topic: str, offset: int) -> None:
     """Step `shard` until it has handled `topic` up to `offset` and everything told is confirmed sent."""
     while shard.state.positions.get(topic, 0) < offset or shard.sending.unsent_total():
-        shard.step(0.05)
+        shard.step(0.005)
 
 
 def run_hub(world: World, directory: Path, first_offset: int, warm_up: int, count: int) -> tuple[float, int]:
