@@ -20,9 +20,11 @@ def test_benchmark_measures_both_rates_and_the_cost_of_a_long_timeline() -> None
     assert set(figures) == {
         "raw_per_second",
         "raw_twice_per_second",
+        "raw_native_per_second",
         "hub_per_second",
         "ratio",
         "ratio_to_raw_twice",
+        "ratio_to_raw_native",
         "plain_us_at_10",
         "plain_us_at_10000",
         "plain_ratio",
