@@ -18,11 +18,10 @@ import click
 from contracts.civil_time import day_date, parse_local, zone_of
 from contracts.failures import CallerFailure, DamagedStore
 from deploy.options import world_option
-from deploy.stores import opened_stores
+from deploy.stores import opened_stores, policies_of
 from deploy.world import World
 from hub.case_timeline.timeline import Reader, known_at, timeline_of
 from hub.consent.policies import Policies
-from hub.consent.rule_reader import RULES_FOLDER
 from hub.consent.standing import Person
 from hub.continuity.case import KnownCase, recorded_facts
 from hub.continuity.consent_health import barriers
@@ -73,7 +72,7 @@ def indicators(known_at: str | None, as_json: bool, directory: Path) -> None:
 
 
 def _read_cases(world: World, known: str | None) -> Iterator[_Read]:
-    policies = Policies.load(world.registry, world.rules_directory or RULES_FOLDER)
+    policies = policies_of(world)
     reader = reader_for(policies)
     with opened_stores(world) as stores:
         for store in stores:

@@ -23,11 +23,10 @@ from deploy.options import world_option
 from deploy.rules.differences import differences
 from deploy.rules.rehearsal import CASES_MIN, Rehearsal, counted
 from deploy.rules.tables import events_csv, events_lines, summary_csv, summary_lines
-from deploy.stores import opened_stores
+from deploy.stores import opened_stores, policies_of
 from deploy.world import World
 from hub.case_timeline.timeline import CaseTimeline, Reader, timeline_of
 from hub.consent.matrix import MatrixReader
-from hub.consent.policies import Policies
 from hub.consent.policy import Policy
 from hub.consent.rule_reader import RULES_FOLDER, parse_rule_set, read_rule_set
 from hub.consent.rule_set import RuleSet
@@ -116,7 +115,7 @@ def _instant(text: str, jurisdiction: str) -> int:
 
 def _rehearsed(world: World, proposed: RuleSet, since: int | None) -> Rehearsal:
     """Decide the cases of the proposed rule set's jurisdiction, each as known now at its shard's clock."""
-    policies = Policies.load(world.registry, world.rules_directory or RULES_FOLDER)
+    policies = policies_of(world)
     new = Policy(proposed, world.registry)
     gate_types = new.gate_types.union(*(policy.gate_types for policy in policies))
     reader = Reader(catalogue(), codec(), gate_types, "rehearsal")
