@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from contracts.codec import RecordCodec
 from hub.store.number_runs import decode_run, encode_run
+from hub.store.packed_facts import decode_fact, encode_fact
 from hub.store.records import (
     BatchCommitted,
     CitizenEnrolled,
@@ -186,10 +187,11 @@ _SCHEMAS: Final = (
     _plain(6, ParkedResolved, sealed=False, parked_version="long", outcome="string", recorded_at="long"),
     _plain(7, BatchCommitted, sealed=False, owner="string", clock="long", positions={"type": "map", "values": "long"}),
     _plain(8, RulesAdopted, sealed=False, recorded_at="long", digest="string"),
+    StoredSchema(9, FactRecorded, True, encode_fact, decode_fact),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}
-"""The format in which each class is written now."""
+"""The format in which each class is written now: the newest of its formats, which stands last."""
 
 READABLE: Final[Mapping[tuple[str, int], StoredSchema]] = {
     (schema.stored_class.__name__, schema.number): schema for schema in _SCHEMAS

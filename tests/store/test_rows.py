@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,7 +14,7 @@ from contracts.failures import DamagedStore, NotFound, StoreUnavailable
 from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
 from hub.store.number_runs import NUMBERS_PER_ROW_MAX, packed
-from hub.store.record_schemas import WRITTEN_AS
+from hub.store.record_schemas import READABLE, WRITTEN_AS
 from hub.store.records import (
     CitizenEnrolled,
     FactRecorded,
@@ -269,3 +269,30 @@ def test_a_long_run_of_numbers_is_cut_into_rows(stores: SQLiteStores) -> None:
     assert sum(row.topic == "NumbersAssigned" for row in store.notifications(0, 100)) == 3
     assert [one.originator_version for one in store.numbers("A", 0, count + 5)] == list(range(1, count + 1))
     assert [one.originator_version for one in store.numbers("A", count - 2, 9)] == [count - 1, count]
+
+
+_NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=60)
+_INSTANTS = st.integers(-(2**63), 2**63 - 1)
+
+
+@st.composite
+def _facts(draw: st.DrawFn) -> FactRecorded:
+    links = [draw(st.none() | _NAMES) for _ in range(3)]
+    names = [draw(_NAMES) for _ in range(4)]
+    times = [draw(_INSTANTS) for _ in range(3)]
+    return FactRecorded("case:a", 2, *names, draw(st.integers(0, 2**32 - 1)), *times, *links, draw(st.binary()))
+
+
+@given(_facts())
+def test_a_fact_reads_as_it_was_given_in_every_format_that_rows_have(record: FactRecorded) -> None:
+    for number_of_format in (2, 9):
+        schema = READABLE["FactRecorded", number_of_format]
+        assert schema.decode("case:a", 2, schema.encode(record)) == record
+    assert WRITTEN_AS[FactRecorded].number == 9
+
+
+@given(_facts(), st.sampled_from(["event_id", "event_type", "party", "source", "corrects", "correlation", "causation"]))
+def test_a_name_that_would_run_into_the_next_is_not_stored(record: FactRecorded, name: str) -> None:
+    changes: dict[str, Any] = {name: "a\0b"}
+    with pytest.raises(DamagedStore, match="zero character"):
+        WRITTEN_AS[FactRecorded].encode(record._replace(**changes))

@@ -1,0 +1,59 @@
+"""How a fact lies in its row: a packed head (times, schema id), its names, then its Avro body as it was published.
+
+Rules:
+- The body is the publisher's own bytes, never written anew. What stands before it is the hub's note of where it is from.
+- Names cannot hold the separator: ids and sources are checked by arrival (`contracts.cloudevents`), and again here.
+- Why this is no Avro record: see `contracts/decisions/the-head-of-a-fact-is-packed.md`.
+
+`hub.store.record_schemas` writes and reads rows with it; the mapper seals them.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from contracts.failures import DamagedStore
+from hub.store.records import FactRecorded
+
+_HEAD: Final = Struct(">IqqqI")
+"""Schema id, occurred, published and recorded time, bytes of the names."""
+_BETWEEN: Final = "\0"
+_NAMES: Final = 7
+
+
+def encode_fact(record: FactRecorded) -> bytes:
+    """Return the state of a fact's row. Raises `DamagedStore` for a name that holds the separator."""
+    (
+        _, _, event_id, event_type, party, source, schema_id, occurred_at, published_at, recorded_at,
+        corrects, correlation, causation, body,
+    ) = record  # fmt: skip
+    joined = _BETWEEN.join((event_id, event_type, party, source, corrects or "", correlation or "", causation or ""))
+    if joined.count(_BETWEEN) != _NAMES - 1:
+        raise DamagedStore("a fact's ids or source hold a zero character: it was not checked on arrival")
+    names = joined.encode()
+    return _HEAD.pack(schema_id, occurred_at, published_at, recorded_at, len(names)) + names + body
+
+
+def decode_fact(stream: str, version: int, state: bytes) -> FactRecorded:
+    """Return the fact of a row; raises what a state of any other form makes it run into."""
+    schema_id, occurred_at, published_at, recorded_at, length = _HEAD.unpack_from(state)
+    end = _HEAD.size + length
+    names = state[_HEAD.size : end].decode()
+    event_id, event_type, party, source, corrects, correlation, causation = names.split(_BETWEEN)
+    return FactRecorded(
+        stream,
+        version,
+        event_id,
+        event_type,
+        party,
+        source,
+        schema_id,
+        occurred_at,
+        published_at,
+        recorded_at,
+        corrects or None,
+        correlation or None,
+        causation or None,
+        state[end:],
+    )
