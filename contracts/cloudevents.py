@@ -136,27 +136,37 @@ def _usual_attributes(headers: Headers) -> Attributes | None:
     match = _USUAL.fullmatch(together) if len(together) <= HEADER_VALUE_BYTES_MAX else None
     if match is None:
         return None
-    event_id, source, event_type, time = match.groups()
-    return Attributes(event_id.decode(), source.decode(), event_type.decode(), parse_time(time.decode()))
+    event_id, source, event_type, minute, millis = match.groups()
+    start = _start_of_minute(minute)
+    if start is None:
+        return None
+    instant = start + int(millis.replace(b".", b""))
+    return Attributes(event_id.decode(), source.decode(), event_type.decode(), instant)
 
 
 def published_headers(attributes: Attributes) -> list[tuple[str, bytes]]:
     """Return the headers under which a publisher sends an event with `attributes`."""
     headers = _common_headers(attributes.id, attributes.source, attributes.type, attributes.time)
-    headers += _link_headers(attributes.corrects, attributes.correlation, attributes.causation)
+    headers += link_headers(attributes.corrects, attributes.correlation, attributes.causation)
     headers.append((CONTENT_TYPE, _AVRO_BYTES))
     return headers
 
 
 def disclosed_headers(attributes: DisclosureAttributes) -> list[tuple[str, bytes]]:
     """Return the headers of one record of an output topic; a retraction has no content and no content type."""
-    return [
-        *_disclosed_common(attributes.id, attributes.party, attributes.type, attributes.time),
-        *_link_headers(attributes.corrects, attributes.correlation, attributes.causation),
-        (HUB_SEQ, b"%d" % attributes.number),
-        (HUB_DECISION, attributes.decision.encode()),
-        *_EFFECT_HEADERS[attributes.effect],
-    ]
+    event = disclosed_event_headers(attributes.id, attributes.party, attributes.type, attributes.time)
+    links = link_headers(attributes.corrects, attributes.correlation, attributes.causation)
+    return numbered_headers([*event, *links], attributes.number, attributes.decision, attributes.effect)
+
+
+def disclosed_event_headers(event_id: str, party: str, event_type: str, time: int) -> list[tuple[str, bytes]]:
+    """Return what the records of one event have in common, whoever gets them; `time` is its `ce_time`, milliseconds."""
+    return _common_headers(event_id, f"urn:party:{party}", event_type, time)
+
+
+def numbered_headers(event: Headers, number: int, decision: str, effect: Effect) -> list[tuple[str, bytes]]:
+    """Return the headers of one record about `event`, for the party that `number` is given out to."""
+    return [*event, (HUB_SEQ, b"%d" % number), (HUB_DECISION, decision.encode()), *_EFFECT_HEADERS[effect]]
 
 
 def parse_disclosed(headers: Headers) -> DisclosureAttributes:
@@ -185,12 +195,25 @@ def parse_disclosed(headers: Headers) -> DisclosureAttributes:
     )
 
 
-@lru_cache(maxsize=4_096)
 def format_time(instant: int) -> str:
     """Return `instant` (milliseconds) as RFC 3339 in UTC, always with three decimals."""
-    day, rest = divmod(instant, 86_400_000)
-    minutes, millis = divmod(rest, 60_000)
-    return f"{_day_text(day)}T{minutes // 60:02d}:{minutes % 60:02d}:{millis // 1000:02d}.{millis % 1000:03d}Z"
+    minute, millis = divmod(instant, 60_000)
+    return f"{_minute_text(minute)}:{millis // 1000:02d}.{millis % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4_096)
+def _minute_text(minute: int) -> str:
+    day, minutes = divmod(minute, 1_440)
+    return f"{_day_text(day)}T{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+@lru_cache(maxsize=4_096)
+def _start_of_minute(minute: bytes) -> int | None:
+    """The instant at which `2025-01-06T09:00` begins; `None` where there is no such minute."""
+    try:
+        return parse_time(f"{minute.decode()}:00Z")
+    except Refused:
+        return None
 
 
 @lru_cache(maxsize=1_024)
@@ -221,12 +244,6 @@ def parse_time(text: str) -> int:
 _AVRO_BYTES: Final = AVRO.encode()
 
 
-@lru_cache(maxsize=4_096)
-def _disclosed_common(event_id: str, party: str, event_type: str, time: int) -> tuple[tuple[str, bytes], ...]:
-    """What the records of one event have in common, whoever gets them."""
-    return tuple(_common_headers(event_id, f"urn:party:{party}", event_type, time))
-
-
 def _common_headers(event_id: str, source: str, event_type: str, time: int) -> list[tuple[str, bytes]]:
     return [
         ("ce_specversion", b"1.0"),
@@ -237,7 +254,8 @@ def _common_headers(event_id: str, source: str, event_type: str, time: int) -> l
     ]
 
 
-def _link_headers(corrects: str | None, correlation: str | None, causation: str | None) -> list[tuple[str, bytes]]:
+def link_headers(corrects: str | None, correlation: str | None, causation: str | None) -> list[tuple[str, bytes]]:
+    """Return the headers that name other events, none for what is not there."""
     if corrects is None and correlation is None and causation is None:
         return []
     links = zip(_OPTIONAL, (corrects, correlation, causation), strict=True)
@@ -275,7 +293,7 @@ _USUAL: Final = re.compile(
             rf"({_UUID.pattern})".encode(),
             rf"({_SOURCE_TEXT})".encode(),
             rf"({_TYPE.pattern})".encode(),
-            rf"({_TIME.pattern})".encode(),
+            rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-5][0-9]\.[0-9]{3})Z",
             re.escape(_AVRO_BYTES),
         )
     )

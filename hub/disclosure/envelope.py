@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
 
-from contracts.cloudevents import DisclosureAttributes, disclosed_headers
+from contracts.cloudevents import Effect, Headers, disclosed_event_headers, link_headers, numbered_headers
 from contracts.derived_ids import uuid_of
 from contracts.fact import ce_id_of, event_id_of
 from contracts.schema_ids import SchemaIds
@@ -26,8 +26,6 @@ from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact
 from hub.consent.policies import Policies
 from hub.disclosure.cutter import cut
 
-DISCLOSED: Final = "disclosed"
-RETRACTED: Final = "retracted"
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -42,6 +40,8 @@ class Envelopes:
     shard: int
     _last_cut: tuple[str, int, frozenset[str]] | None = None
     _last_form: bytes | None = None
+    _last_event: str = ""
+    _event: Headers = ()
     _keyed: blake2b = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -84,26 +84,34 @@ class Envelopes:
         """Return the record that tells `party` the `form` of one fact; without one it takes the fact back."""
         entry = case.facts[event_id]
         fact = entry.record
-        corrects = fact.corrects
-        attributes = DisclosureAttributes(
-            ce_id_of(event_id),
-            fact.party,
-            self.reader.catalogue.event_types[fact.event_type].ce_type,
-            fact.published_at,
-            number,
-            DISCLOSED if form else RETRACTED,
-            self.decision_reference(party, number),
-            ce_id_of(corrects) if corrects and _was_told(case, corrects, party) else None,
-            _if_told(case, entry, fact.correlation, party),
-            _if_told(case, entry, fact.causation, party),
-        )
-        return OutputRecord(party, number, key.encode("ascii"), form, disclosed_headers(attributes))
+        if event_id != self._last_event:
+            # Those who are told of one fact come one after the other.
+            ce_type = self.reader.catalogue.event_types[fact.event_type].ce_type
+            self._event = disclosed_event_headers(ce_id_of(event_id), fact.party, ce_type, fact.published_at)
+            self._last_event = event_id
+        event = self._event
+        if fact.corrects or fact.correlation or fact.causation:
+            event = [*event, *_links(case, entry, party)]
+        effect: Effect = "disclosed" if form else "retracted"
+        headers = numbered_headers(event, number, self.decision_reference(party, number), effect)
+        return OutputRecord(party, number, key.encode("ascii"), form, headers)
 
     def decision_reference(self, party: str, number: int) -> str:
         """Return the `hub_decision` of a number: the same on every sending, meaningless to its reader."""
         keyed = self._keyed.copy()
         keyed.update(f"{party}|{number}".encode())
         return uuid_of(keyed.hexdigest())
+
+
+def _links(case: CaseTimeline, entry: TimelineFact, party: str) -> Headers:
+    """The headers that name other events, each only where the party was told of that event."""
+    fact = entry.record
+    corrects = fact.corrects
+    return link_headers(
+        ce_id_of(corrects) if corrects and _was_told(case, corrects, party) else None,
+        _if_told(case, entry, fact.correlation, party),
+        _if_told(case, entry, fact.causation, party),
+    )
 
 
 def _was_told(case: CaseTimeline, event_id: str, party: str) -> bool:

@@ -1,7 +1,7 @@
 """How a fact lies in its row: a packed head (times, schema id), its names, then its Avro body as it was published.
 
 Rules:
-- The body is the publisher's own bytes, never written anew. What stands before it is the hub's note of where it is from.
+- The body is the publisher's own bytes, never written anew. Before it stands what the hub notes about it.
 - Names cannot hold the separator: ids and sources are checked by arrival (`contracts.cloudevents`), and again here.
 - Why this is no Avro record: see `contracts/decisions/the-head-of-a-fact-is-packed.md`.
 
