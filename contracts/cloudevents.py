@@ -6,7 +6,8 @@ Rules:
 - Each `ce_` header stands once, is short ASCII, and is one that this module knows. A header that is unknown is
   refused, not skipped: a misspelt `ce_corrects` would make a second fact of a correction. Headers without `ce_`
   are ignored.
-- Times are RFC 3339 in UTC with `Z`; ids are UUIDs in lower case; no personal data in any of them.
+- Times are RFC 3339, written in UTC with `Z`, read with any offset (stock libraries write `+00:00`); ids are UUIDs in
+  lower case; no personal data in any of them.
 - What the hub sends carries the publishing party, never its system, and a number, an effect and a decision id.
 
 From here: arrival (parse), producers (write), disclosure (write), consumers (parse).
@@ -50,7 +51,10 @@ _SOURCE_TEXT: Final = f"urn:party:{_PARTY}:{_SYSTEM}"
 _SOURCE: Final = re.compile(rf"urn:party:({_PARTY}):({_SYSTEM})")
 _DISCLOSED_SOURCE: Final = re.compile(rf"urn:party:({_PARTY})")
 _TYPE: Final = re.compile(r"[a-z0-9_]{1,40}(?:\.[A-Za-z0-9_]{1,60}){2,6}\.v[1-9][0-9]{0,3}")
-_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?Z")
+_TIME: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,9}))?"
+    r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
+)
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
@@ -227,18 +231,23 @@ def _day_text(day: int) -> str:
 
 
 def parse_time(text: str) -> int:
-    """Return RFC 3339 `text` in UTC as milliseconds, finer digits dropped; raise `Refused(bad_header)` otherwise."""
-    if _TIME.fullmatch(text):
+    """Return RFC 3339 `text` as milliseconds, finer digits dropped; raise `Refused(bad_header)` otherwise."""
+    match = _TIME.fullmatch(text)
+    if match is not None:
+        day, hours, minutes, seconds, fraction, sign, ahead_hours, ahead_minutes = match.groups()
         try:
-            day = _day_of_text(text[:10])
+            midnight = _day_of_text(day) * 86_400_000
         except ValueError:
             pass
         else:
-            seconds = int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
-            instant = day * 86_400_000 + seconds * 1000 + int(text[20:23].rstrip("Z").ljust(3, "0"))
+            instant = midnight + int(hours) * 3_600_000 + int(minutes) * 60_000 + int(seconds) * 1_000
+            instant += int((fraction or "")[:3].ljust(3, "0"))
+            if sign is not None:
+                ahead = int(ahead_hours) * 3_600_000 + int(ahead_minutes) * 60_000
+                instant += ahead if sign == "-" else -ahead
             if INSTANT_MIN <= instant <= INSTANT_MAX:
                 return instant
-    raise _bad("ce_time", "expected RFC 3339 in UTC, such as `2025-01-06T09:00:00.000Z`")
+    raise _bad("ce_time", "expected RFC 3339, such as `2025-01-06T09:00:00.000Z`")
 
 
 _AVRO_BYTES: Final = AVRO.encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contracts.cloudevents import (
@@ -126,7 +126,10 @@ def test_a_missing_header_is_named(name: str) -> None:
         ("ce_type", b"HousingSecured"),
         ("ce_type", TYPE.encode() + b" "),
         ("ce_time", b"2025-03-07T09:00:00"),
-        ("ce_time", b"2025-03-07T09:00:00+01:00"),
+        ("ce_time", b"2025-03-07T09:00:00+24:00"),
+        ("ce_time", b"2025-03-07T09:00:00+01"),
+        ("ce_time", b"2025-03-07T09:00:00.000+01:60"),
+        ("ce_time", b"1900-01-01T00:30:00+01:00"),
         ("ce_time", b"2025-03-07 09:00:00Z"),
         ("ce_time", b"2025-02-30T09:00:00Z"),
         ("ce_time", b"2025-03-07T09:00:60Z"),
@@ -196,3 +199,12 @@ def test_times_are_utc_with_milliseconds() -> None:
     assert parse_time("2025-09-10T09:00:00Z") == 1_757_494_800_000
     assert parse_time("2025-09-10T09:00:00.123999999Z") == 1_757_494_800_123
     assert format_time(-1) == "1969-12-31T23:59:59.999Z"
+
+
+@given(instants, st.sampled_from("+-"), st.integers(0, 23 * 60 + 59))
+def test_a_time_with_an_offset_is_the_same_instant(instant: int, sign: str, minutes: int) -> None:
+    local = instant + minutes * 60_000 * (1 if sign == "+" else -1)
+    assume(INSTANT_MIN <= local <= INSTANT_MAX)
+    text = format_time(local).removesuffix("Z") + f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
+    assert parse_time(text) == instant
+    assert parse_time(format_time(instant).lower()) == instant
