@@ -21,15 +21,13 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from contracts.catalogue import OTHER, Catalogue
-from contracts.event_types import NEVER, EventType, Field, Kind
+from contracts.catalogue import Catalogue
+from contracts.event_types import CONSENT_AREA, NEVER, OTHER, SCOPE_CODE_LISTS, EventType, Field, Kind, base_name
 from contracts.limits import DECIMAL_PRECISION, DECIMAL_SCALE
 
 Schema = dict[str, Any]
 
 NAMESPACE: Final = "org.casehub"
-CONSENT_AREA: Final = "consent"
-SCOPE_CODE_LISTS: Final = frozenset({"Category", "Purpose", "ConsentGiver", "ConsentForm"})
 
 _TEXT_KINDS: Final = frozenset(
     {Kind.STRING, Kind.PARTY, Kind.MUNICIPALITY, Kind.STAFF, Kind.PERSON, Kind.CODE}
@@ -84,7 +82,7 @@ def schema_of(event_type: EventType, form: Form, catalogue: Catalogue) -> Schema
 
 
 def _may_default(event_type: EventType, field: Field) -> bool:
-    return not field.mandatory and event_type.area != CONSENT_AREA and field.type_name not in SCOPE_CODE_LISTS
+    return not field.mandatory and event_type.area != CONSENT_AREA and field.base_type not in SCOPE_CODE_LISTS
 
 
 def _field_schema(field: Field, *, nullable: bool, default: bool, catalogue: Catalogue, defined: set[str]) -> Schema:
@@ -125,14 +123,14 @@ _PLAIN: Final[Mapping[Kind, Any]] = {
 
 
 def _enum_schema(name: str, catalogue: Catalogue, defined: set[str]) -> Any:
-    full_name = f"{NAMESPACE}.codes.{name}"
+    full_name = f"{NAMESPACE}.codes.{base_name(name)}"
     if full_name in defined:
         return full_name
     defined.add(full_name)
     code_list = catalogue.code_lists[name]
     return {
         "type": "enum",
-        "name": name,
+        "name": base_name(name),
         "namespace": f"{NAMESPACE}.codes",
         "doc": code_list.doc,
         "symbols": list(code_list.symbols),
@@ -141,14 +139,14 @@ def _enum_schema(name: str, catalogue: Catalogue, defined: set[str]) -> Any:
 
 
 def _record_schema(name: str, catalogue: Catalogue, defined: set[str]) -> Any:
-    full_name = f"{NAMESPACE}.records.{name}"
+    full_name = f"{NAMESPACE}.records.{base_name(name)}"
     if full_name in defined:
         return full_name
     defined.add(full_name)
     record = catalogue.records[name]
     return {
         "type": "record",
-        "name": name,
+        "name": base_name(name),
         "namespace": f"{NAMESPACE}.records",
         "doc": record.doc,
         "fields": [

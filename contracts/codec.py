@@ -6,6 +6,8 @@ Rules:
 - One value, one encoding: what was decoded is encoded again and must give the same bytes. This catches trailing
   bytes, overlong numbers, indexes outside a union or enum, booleans other than 0 and 1, and split array blocks.
 - Whatever the library raises on hostile bytes becomes `Refused(bad_avro)`.
+- What is below arrival is in one shape: `decode_body` and `newest` read a value of an earlier version as the newest
+  version has it, by the catalogue's rules (`contracts.upcast`). The bytes that were stored stay as they were stated.
 - Payloads hold wire values: times and dates as numbers, uuids as text, decimals as bytes, `None` for absent.
 
 From here: arrival (decode), disclosure (encode the disclosed form), producers and consumers.
@@ -27,6 +29,7 @@ from contracts.failures import InvalidFact, Refused
 from contracts.limits import VALUE_BYTES_MAX
 from contracts.reasons import Reason
 from contracts.schema_ids import SchemaIds, schema_ids
+from contracts.upcast import Translation
 
 MAGIC: Final = b"\x00"
 FRAME_BYTES: Final = 5
@@ -93,6 +96,11 @@ class Codec:
         self._ids, self._contracts = ids, contracts
         self._codecs: dict[int, RecordCodec] = {}
         self._frames: dict[int, bytes] = {}
+        self._to_newest: dict[int, tuple[Translation, ...]] = {}
+        for schema_id, entry in ids.entries.items():
+            earlier = contracts.earlier.get(entry.event_type.name, ())
+            if steps := earlier[entry.event_type.version - 1 :]:
+                self._to_newest[schema_id] = tuple(step.to_next for step in steps)
 
     def encode(self, schema_id: int, payload: Mapping[str, Any]) -> bytes:
         """Return `payload` as framed bytes. Raises `KeyError` for an unknown id, `InvalidFact` for a misfit."""
@@ -130,8 +138,23 @@ class Codec:
         return Decoded(schema_id, entry.event_type, entry.form, payload, body)
 
     def decode_body(self, schema_id: int, body: bytes) -> dict[str, Any]:
-        """Return the payload of a trusted `body` from our own store. Raises `KeyError` for an unknown id."""
-        return self._codec(schema_id).decode(body)
+        """Return the payload of a trusted `body` from our own store, in the shape of its newest version.
+
+        Raises `KeyError` for an unknown id.
+        """
+        return self.newest(schema_id, self._codec(schema_id).decode(body))
+
+    def newest(self, schema_id: int, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return a decoded `payload` of `schema_id` in the shape of the newest version of its event type."""
+        for step in self._to_newest.get(schema_id, ()):
+            payload = step.up(payload)
+        return payload
+
+    def older(self, schema_id: int, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return a `payload` in the shape of the newest version as far as that of `schema_id` can carry it."""
+        for step in reversed(self._to_newest.get(schema_id, ())):
+            payload = step.down(payload)
+        return payload
 
     def _codec(self, schema_id: int) -> RecordCodec:
         codec = self._codecs.get(schema_id)

@@ -2,6 +2,7 @@
 
 Rules:
 - Under one version nothing changes but docs, because an id never changes its meaning: the gate says in words what did.
+- Every version that was ever recorded stays, and stays what it was: facts of it are stored, agencies go on stating it.
 - A new version must read, and be read by, every older version of its event type and form. Avro's own checker judges
   names, types, defaults and symbols; it is blind for what follows, so the gate looks for it itself: a changed logical
   type, unit, scale, precision or namespace, a changed category, a removed field or symbol, an alias, a changed
@@ -22,7 +23,8 @@ from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibi
 from avro.errors import AvroException
 from avro.schema import parse
 
-from contracts.avro_schemas import CONSENT_AREA, NAMESPACE, Schema, fingerprint
+from contracts.avro_schemas import NAMESPACE, Schema, fingerprint
+from contracts.event_types import CONSENT_AREA
 from contracts.history.changes import changes
 from contracts.history.recorded import Accepted, SchemaKey
 from contracts.lint import Finding, lint_schema
@@ -90,6 +92,9 @@ def _history_itself(
             yield Finding("history-changed", _place(key), "is not what its id was given for: restore the history")
         if key.event_type not in names:
             yield Finding("event-removed", key.event_type, "facts of it are stored and must stay readable: keep it")
+        elif key not in today:
+            what = "facts of this version are stored and must stay readable: keep it as `[[earlier]]`"
+            yield Finding("version-removed", _place(key), what)
 
 
 def _against_itself(key: SchemaKey, schema: Schema, recorded: Schema | None) -> list[Finding]:
@@ -97,7 +102,7 @@ def _against_itself(key: SchemaKey, schema: Schema, recorded: Schema | None) -> 
         return []
     found = [change for change in changes(recorded, schema) if change.kind != "doc"]
     words = "; ".join(str(change) for change in found) or "its parts stand in another order"
-    what = f"{words}: raise the family's `version`, or take it back"
+    what = f"{words}: raise the family's `version` and keep this one as `[[earlier]]`, or take it back"
     return [Finding("changed-under-its-version", _place(key), what)]
 
 

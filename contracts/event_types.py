@@ -13,16 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
 from contracts.categories import BIT, CATEGORY_OF_DOMAIN, NO_CATEGORY, Category
+from contracts.civil_time import day_number
 
 DOMAIN: Final = "domain"
 NEVER: Final = "never"
 ANY_ROLE: Final = "any"
 HUB: Final = "HUB"
+OTHER: Final = "OTHER"
+_DAY_MS: Final = 86_400_000
+CONSENT_AREA: Final = "consent"
+SCOPE_CODE_LISTS: Final = frozenset({"Category", "Purpose", "ConsentGiver", "ConsentForm"})
+"""The code lists that say whom and what a consent covers: no value of theirs is ever filled in or translated."""
 
 
 class Kind(StrEnum):
@@ -64,6 +71,11 @@ class Field:
     must_be_true: bool = False
     """A statement without which the event may not be made at all (a consent's explanations)."""
 
+    @property
+    def base_type(self) -> str:
+        """The name of the code list or record, whichever version of it: `HousingKind` of `HousingKind@1`."""
+        return base_name(self.type_name)
+
 
 @dataclass(frozen=True, slots=True)
 class CodeList:
@@ -101,6 +113,13 @@ class EventType:
     version: int = 1
     control: bool = False
     """A record of the hub to itself (`in.hub.v1`): never a fact of a case, never disclosed."""
+    ends_on: date | None = None
+    """The day (UTC) from which this version is no longer taken, for one that has a successor."""
+
+    @cached_property
+    def ends_at(self) -> int | None:
+        """The instant (milliseconds) from which a record of this version is parked; `None` for never."""
+        return None if self.ends_on is None else day_number(self.ends_on) * _DAY_MS
 
     @cached_property
     def ce_type(self) -> str:
@@ -152,6 +171,11 @@ class EventType:
     @cached_property
     def _domain_fields(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields if field.category == DOMAIN)
+
+
+def base_name(type_name: str) -> str:
+    """Return the name that every version of a code list or record has in common, which is its name in Avro."""
+    return type_name.partition("@")[0]
 
 
 def domain_bit(domain: object) -> int:

@@ -22,10 +22,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contracts.avro_schemas import CONSENT_AREA, NAMESPACE, SCOPE_CODE_LISTS, Form, Schema, forms_of, schema_of
-from contracts.catalogue import OTHER, Catalogue
+from contracts.avro_schemas import NAMESPACE, Form, Schema, forms_of, schema_of
+from contracts.catalogue import Catalogue
 from contracts.categories import Category
-from contracts.event_types import ANY_ROLE, DOMAIN, HUB, NEVER, EventType, Field, Kind
+from contracts.event_types import (
+    ANY_ROLE,
+    CONSENT_AREA,
+    DOMAIN,
+    HUB,
+    NEVER,
+    OTHER,
+    SCOPE_CODE_LISTS,
+    EventType,
+    Field,
+    Kind,
+)
 from contracts.limits import NESTING_LEVELS_MAX
 
 ROLES: Final = frozenset(
@@ -59,7 +70,7 @@ def lint(catalogue: Catalogue) -> list[Finding]:
         findings += _doc(record.name, record.doc)
         for field in record.fields:
             findings += _field(f"{record.name}.{field.name}", field, has_domain=True)
-    for event_type in catalogue.event_types.values():
+    for event_type in catalogue.every_version:
         findings += _event_type(event_type)
         for form in forms_of(event_type):
             schema = schema_of(event_type, form, catalogue)
@@ -101,7 +112,7 @@ def _field(where: str, field: Field, *, has_domain: bool) -> Iterator[Finding]:
         yield Finding("name-form", where, "expected a lower-case letter first, then letters and digits")
     if field.category not in _CATEGORIES:
         yield Finding("unclassified-field", where, "give it one of the 18 categories, `domain` or `never`")
-    item_has_domain = field.repeated and (field.kind is Kind.RECORD or field.type_name == "Domain")
+    item_has_domain = field.repeated and (field.kind is Kind.RECORD or field.base_type == "Domain")
     if field.category == DOMAIN and not (item_has_domain if field.repeated else has_domain):
         yield Finding("category-without-domain", where, "there is no domain to take the category from: name a category")
 

@@ -56,7 +56,7 @@ _UUID: Final = re.compile(UUID_TEXT.replace(r"\z", r"\Z"))
 def fault_in(event_type: EventType, payload: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the first (field, rule) that the wire values of `payload` break, or `None`."""
     try:
-        _validator(event_type.name).validate_python(payload)
+        _validator(event_type).validate_python(payload)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         return _path(first["loc"]), _rule(first["type"], first["msg"])
@@ -76,9 +76,8 @@ def checked(event_type: EventType, values: Mapping[str, object]) -> dict[str, An
 
 
 @lru_cache(maxsize=1024)
-def _validator(event_type_name: str) -> SchemaValidator:
-    contracts = catalogue()
-    return SchemaValidator(_record_rules(contracts.event_types[event_type_name].fields, contracts))
+def _validator(event_type: EventType) -> SchemaValidator:
+    return SchemaValidator(_record_rules(event_type.fields, catalogue()))
 
 
 def _record_rules(fields: tuple[Field, ...], contracts: Catalogue) -> rules.CoreSchema:

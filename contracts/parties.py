@@ -28,6 +28,8 @@ class Party:
 
     id: str
     healthcare_provider: bool = False
+    reads: tuple[tuple[str, int], ...] = ()
+    """The event types that this party is still sent in an earlier version, each with that version."""
 
     @property
     def role(self) -> str:
@@ -89,7 +91,7 @@ class PartyRegistry:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the registry's content, in hex; decisions cite it."""
+        """SHA-256 over what decisions rest on, in hex; they cite it. `reads` only changes the form of what is sent."""
         lines = (f"{party.id} {party.healthcare_provider}" for party in self)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

@@ -2,6 +2,7 @@
 
 Rules:
 - A file holds `[[party]]` tables with `id` and, where true, `healthcare_provider`; anything else is refused.
+- `reads = { HousingSecured = 1 }` names what a party is still sent in an earlier version; all else comes in the newest.
 - Written files are sorted by id, so that two equal registries are two equal files.
 
 From here: every program of the hub that must know who takes part.
@@ -12,6 +13,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from contracts.avro_schemas import is_disclosable
+from contracts.catalogue import catalogue
 from contracts.failures import BadRegistry
 from contracts.parties import Party, PartyRegistry
 
@@ -39,15 +42,28 @@ def write_registry(path: Path, registry: PartyRegistry) -> None:
         lines += ["", "[[party]]", f'id = "{party.id}"']
         if party.healthcare_provider:
             lines.append("healthcare_provider = true")
+        if party.reads:
+            lines.append(f"reads = {{ {', '.join(f'{name} = {version}' for name, version in party.reads)} }}")
     beside = path.with_name(path.name + ".new")
     beside.write_text("\n".join([*lines, ""]), encoding="utf-8")
     beside.replace(path)
 
 
 def _party(path: Path, number: int, row: object) -> Party:
-    if not isinstance(row, dict) or not set(row) <= {"id", "healthcare_provider"}:
-        raise BadRegistry(f"registry `{path}`, party {number}: expected `id` and `healthcare_provider` only")
+    if not isinstance(row, dict) or not set(row) <= {"id", "healthcare_provider", "reads"}:
+        raise BadRegistry(f"registry `{path}`, party {number}: expected `id`, `healthcare_provider` and `reads` only")
     party_id, healthcare_provider = row.get("id"), row.get("healthcare_provider", False)
     if not isinstance(party_id, str) or not isinstance(healthcare_provider, bool):
         raise BadRegistry(f"registry `{path}`, party {number}: expected a text `id` and true or false")
-    return Party(party_id, healthcare_provider)
+    reads = row.get("reads", {})
+    if not isinstance(reads, dict) or not all(_may_read(name, version) for name, version in reads.items()):
+        expected = "event types that are disclosed, each with a version that has a successor; see `hub contracts list`"
+        raise BadRegistry(f"registry `{path}`, party {number}, `reads`: expected {expected}")
+    return Party(party_id, healthcare_provider, tuple(sorted(reads.items())))
+
+
+def _may_read(name: str, version: object) -> bool:
+    earlier = catalogue().earlier.get(name, ())
+    return type(version) is int and any(
+        each.event_type.version == version and is_disclosable(each.event_type) for each in earlier
+    )

@@ -3,6 +3,7 @@
 Rules:
 - `contracts/schemas/ids.toml` is append-only: an id never changes its meaning and is never given out again.
 - A published schema never changes under its version. What changes is a new version, with new ids.
+- Every id that was ever given out stays readable: its version stands in the catalogue, with a successor or without.
 - The fingerprint of every entry is compared with what the catalogue derives, at start: a difference is refused.
 - `hub contracts generate` writes the `.avsc` files and adds the ids that are missing; it changes none.
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -45,18 +46,29 @@ class SchemaEntry:
 
 @dataclass(frozen=True)
 class SchemaIds:
-    """All ids of the present catalogue."""
+    """All ids that were ever given out; `by_key` has those of the newest versions."""
 
     entries: Mapping[int, SchemaEntry]
     by_key: Mapping[tuple[str, str], int]
 
     def published(self, event_type: str) -> int:
-        """The id of the published form; raises `KeyError` for an unknown event type."""
+        """The id of the newest published form; raises `KeyError` for an unknown event type."""
         return self.by_key[event_type, Form.PUBLISHED]
 
     def disclosed(self, event_type: str) -> int:
-        """The id of the disclosed form; raises `KeyError` for a type that is unknown or never disclosed."""
+        """The id of the newest disclosed form; raises `KeyError` for a type that is unknown or never disclosed."""
         return self.by_key[event_type, Form.DISCLOSED]
+
+    def of_version(self, event_type: str, version: int, form: Form) -> int:
+        """The id of one version's form; raises `KeyError` where there is none."""
+        return self._of_version[event_type, version, form]
+
+    @cached_property
+    def _of_version(self) -> Mapping[_Key, int]:
+        return {
+            (entry.event_type.name, entry.event_type.version, str(entry.form)): entry.id
+            for entry in self.entries.values()
+        }
 
     def entry(self, schema_id: int) -> SchemaEntry | None:
         """What `schema_id` stands for, or `None`."""
@@ -74,15 +86,21 @@ def read_schema_ids(path: Path, contracts: Catalogue) -> SchemaIds:
     recorded = _recorded(path)
     entries: dict[int, SchemaEntry] = {}
     by_key: dict[tuple[str, str], int] = {}
-    for event_type in contracts.event_types.values():
+    for event_type in contracts.every_version:
         for form in forms_of(event_type):
             expected = fingerprint(schema_of(event_type, form, contracts))
-            found = recorded.get((event_type.name, event_type.version, form))
+            found = recorded.pop((event_type.name, event_type.version, str(form)), None)
             if found is None:
-                raise BadContract(f"`{event_type.name}` has no {form} schema id: run `hub contracts generate`")
+                what = f"version {event_type.version} of `{event_type.name}`"
+                raise BadContract(f"{what} has no {form} schema id: run `hub contracts generate`")
             _refuse_changed(event_type, form, found[1], expected)
             entries[found[0]] = SchemaEntry(found[0], event_type, form, expected)
-            by_key[event_type.name, form] = found[0]
+            by_key[event_type.name, form] = found[0]  # the newest version comes last
+    if recorded:
+        (name, version, written), (schema_id, _) = min(recorded.items(), key=lambda item: item[1])
+        what = f"id `{schema_id}` was given to the {written} form of `{name}`, version {version}"
+        fix = "keep that version, as `[[earlier]]` if it has a successor"
+        raise BadContract(f"{what}, and facts of it are stored: {fix}")
     return SchemaIds(entries, by_key)
 
 
@@ -96,7 +114,7 @@ def write_schemas(directory: Path, contracts: Catalogue | None = None) -> list[i
     next_id = max((schema_id for schema_id, _ in recorded.values()), default=0) + 1
     added: list[int] = []
     texts: dict[Path, str] = {}
-    for event_type in contracts.event_types.values():
+    for event_type in contracts.every_version:
         for form in forms_of(event_type):
             schema = schema_of(event_type, form, contracts)
             texts[directory / schema_file(event_type, form)] = schema_text(schema)

@@ -16,7 +16,7 @@ from typing import Final
 
 import click
 
-from contracts.avro_schemas import Schema
+from contracts.avro_schemas import Form, Schema
 from contracts.catalogue import catalogue
 from contracts.compatibility import check
 from contracts.event_types import EventType
@@ -61,7 +61,8 @@ def list_contracts(event_type: str | None, role: str | None, as_json: bool) -> N
     for contract in chosen:
         roles = " ".join(contract.stated_by)
         click.echo(
-            f"{contract.name}  schema {schema_ids().published(contract.name)}  anchor {contract.anchor}  {roles}"
+            f"{contract.name}  v{contract.version}  schema {schema_ids().published(contract.name)}"
+            f"  anchor {contract.anchor}  {roles}{_earlier_words(contract.name)}"
         )
         if event_type:
             click.echo(f"  {contract.doc}")
@@ -79,7 +80,7 @@ def lint_contracts() -> None:
     findings = lint(catalogue())
     for finding in findings:
         click.echo(f"{finding.rule}  {finding.where}: {finding.message}", err=True)
-    click.echo(f"{len(catalogue().event_types)} event types, {len(findings)} findings")
+    click.echo(f"{len(catalogue().every_version)} contracts, {len(findings)} findings")
     if findings:
         sys.exit(1)
 
@@ -94,7 +95,7 @@ def generate(directory: Path) -> None:
 
 @contracts.command("check")
 def check_contracts() -> None:
-    """Compare today's contracts with every one that was ever recorded, FULL_TRANSITIVE; exit 1 where one breaks."""
+    """Compare every version with all that were ever recorded of it, FULL_TRANSITIVE; exit 1 where one breaks."""
     recorded = recorded_schemas()
     findings = check(todays_schemas(catalogue()), recorded, given_ids(), accepted_breaks())
     for finding in findings:
@@ -124,6 +125,16 @@ def diff_contracts(old: str, new: str) -> None:
         sys.exit(1)
 
 
+def _earlier_words(name: str) -> str:
+    """The versions that are taken beside the newest, each with its id and the day on which it ends, if it does."""
+    words = [
+        f"v{earlier.version} schema {schema_ids().of_version(name, earlier.version, Form.PUBLISHED)}"
+        + (f" until {earlier.ends_on}" if earlier.ends_on else "")
+        for earlier in catalogue().versions(name)[:-1]
+    ]
+    return f"  (also {', '.join(words)})" if words else ""
+
+
 def _schemas_of(name: str) -> Mapping[SchemaKey, Schema]:
     if name == HISTORY:
         return recorded_schemas()
@@ -133,7 +144,17 @@ def _schemas_of(name: str) -> Mapping[SchemaKey, Schema]:
 def _values(contract: EventType) -> dict[str, object]:
     return {
         "name": contract.name,
+        "version": contract.version,
         "ce_type": contract.ce_type,
+        "earlier": [
+            {
+                "version": earlier.version,
+                "ce_type": earlier.ce_type,
+                "schema_id": schema_ids().of_version(contract.name, earlier.version, Form.PUBLISHED),
+                "ends_on": earlier.ends_on.isoformat() if earlier.ends_on else None,
+            }
+            for earlier in catalogue().versions(contract.name)[:-1]
+        ],
         "schema_id": schema_ids().published(contract.name),
         "disclosed_schema_id": schema_ids().disclosed(contract.name),
         "stated_by": list(contract.stated_by),

@@ -164,11 +164,11 @@ def create_world(
 def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) -> World:
     """Take the parties of `registry` that are new into `world`: users, rights, topics. Started again, the hub has them.
 
-    Raises `BadRegistry` before anything is made: nobody leaves a registry, and nobody changes in it.
+    Raises `BadRegistry` before anything is made: nobody leaves a registry, and of a party only `reads` may change.
     """
     check_names(registry)
     for party in world.registry:
-        if party.id not in registry or registry[party.id] != party:
+        if party.id not in registry or replace(registry[party.id], reads=party.reads) != party:
             raise BadRegistry(f"party `{party.id}` is not in the new registry as it was: only add parties to it")
     names = world.names
     fresh = [user for user in users_of(names, registry) if user not in world.passwords]

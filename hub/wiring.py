@@ -30,7 +30,7 @@ from hub.broker.ports import Inputs, Outputs
 from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
-from hub.disclosure.envelope import Envelopes
+from hub.disclosure.envelope import Envelopes, earlier_versions_read
 from hub.metrics import Metrics
 from hub.settings import WorkerSettings, keys_path, read_secret, store_path
 from hub.shard.admission import Admission
@@ -86,7 +86,9 @@ def build_shard(
     """Return a shard ready to `start()`. `secret` is the hub's, 32 bytes; `idle_write_ms` 0 writes every tick."""
     policies = Policies.load(registry, rules_folder)
     reader = reader_for(policies)
-    envelopes = Envelopes(reader, schema_ids(), policies, secret, shard)
+    envelopes = Envelopes(
+        reader, schema_ids(), policies, secret, shard, earlier_versions_read(registry, reader.catalogue)
+    )
     cases = Cases(store, reader, policies, secret, shard, partitions)
     state = ShardState.at(store.head())
     return Shard(

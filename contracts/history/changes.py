@@ -43,9 +43,10 @@ def changes(old: Schema, new: Schema) -> list[SchemaChange]:
 
 
 def differences(old: Mapping[SchemaKey, Schema], new: Mapping[SchemaKey, Schema]) -> list[str]:
-    """What differs between the newest versions of two sets of schemas, event type by event type, in words.
+    """What differs between two sets of schemas, event type by event type, in words.
 
-    A change that both forms of an event share is told once.
+    The newest versions are compared with each other, every earlier one with itself. A change that both forms of an
+    event share is told once.
     """
     before, after = _newest(old), _newest(new)
     lines: list[str] = []
@@ -55,11 +56,36 @@ def differences(old: Mapping[SchemaKey, Schema], new: Mapping[SchemaKey, Schema]
         for form in forms:
             for words in _form_differences(before.get((event_type, form)), after.get((event_type, form))):
                 said.setdefault(words, []).append(str(form))
-        lines += [
-            f"{event_type}{'' if len(where) == len(forms) else f' ({where[0]} form)'} {words}"
-            for words, where in said.items()
-        ]
+        lines += _told(event_type, said, len(forms))
+        lines += _earlier_differences(event_type, old, new)
     return lines
+
+
+def _earlier_differences(
+    event_type: str, old: Mapping[SchemaKey, Schema], new: Mapping[SchemaKey, Schema]
+) -> list[str]:
+    """What differs in the versions of one event type before the newest of both sets."""
+    before, after = ({key for key in schemas if key.event_type == event_type} for schemas in (old, new))
+    if not before or not after:
+        return []
+    newest = max(key.version for key in before | after)
+    said: dict[str, list[str]] = {}
+    for key in sorted(before | after):
+        if key.version == newest:
+            continue
+        if key in before and key in after:
+            words = [f"version {key.version} {change}" for change in changes(old[key], new[key])]
+        else:
+            words = [f"version {key.version} is {'gone' if key in before else 'new'}"]
+        for each in words:
+            said.setdefault(each, []).append(key.form)
+    return _told(event_type, said, len({key.form for key in before | after}))
+
+
+def _told(event_type: str, said: Mapping[str, list[str]], forms: int) -> list[str]:
+    return [
+        f"{event_type}{'' if len(where) == forms else f' ({where[0]} form)'} {words}" for words, where in said.items()
+    ]
 
 
 def _newest(schemas: Mapping[SchemaKey, Schema]) -> dict[tuple[str, str], tuple[int, Schema]]:

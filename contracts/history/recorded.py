@@ -50,10 +50,10 @@ class Accepted:
 
 
 def todays_schemas(contracts: Catalogue) -> dict[SchemaKey, Schema]:
-    """Every schema that the catalogue derives."""
+    """Every schema that the catalogue derives, those of versions that have a successor too."""
     return {
         SchemaKey(event_type.name, event_type.version, str(form)): schema_of(event_type, form, contracts)
-        for event_type in contracts.event_types.values()
+        for event_type in contracts.every_version
         for form in forms_of(event_type)
     }
 

@@ -9,6 +9,8 @@ Two halves, both pure:
 Rules:
 - A reason code depends only on the record, its contract and what its publisher may already know.
 - Nothing of a value about a citizen goes into a message.
+- A version of an event type that has a successor is taken until the day on which it ends. It is judged by its own
+  contract; what goes on from here has the shape of the newest version, and the bytes stay those that were stated.
 
 An `InputRecord` comes from `hub.broker`; what passes becomes a `Fact` on the case's timeline (`hub.shard`).
 """
@@ -40,7 +42,10 @@ _USE_THE_PSEUDONYM: Final = "use the pseudonym that the hub gave this party for 
 
 
 class Statement(NamedTuple):
-    """A record that is sound in itself, whoever it is about."""
+    """A record that is sound in itself, whoever it is about.
+
+    `event_type` is the version that was stated; `payload` has the shape of the newest one.
+    """
 
     party: str
     event_id: str
@@ -85,15 +90,17 @@ def read(record: InputRecord, party: Party, recorded_at: int, codec: Codec) -> S
     attributes = parse_attributes(record.headers)
     event_type = decoded.event_type
     _check_who(attributes, event_type, party)
+    if event_type.ends_at is not None and recorded_at >= event_type.ends_at:
+        fix = f"version {event_type.version} of `{event_type.name}` has ended: state a newer one"
+        raise Refused(Reason.UNKNOWN_SCHEMA, "schema id", fix)
     if fault := fault_in(event_type, decoded.payload):
         field, rule = fault
         raise Refused(Reason.VALUE_OUTSIDE_MODEL, field, rule)
     if decoded.payload["occurredAt"] > recorded_at + CLOCK_SKEW_MS_MAX:
         raise Refused(Reason.IN_THE_FUTURE, "occurredAt", "state a fact when it has happened; check the clock")
     event_id = event_id_of(party.id, attributes.id)
-    return Statement(
-        party.id, event_id, event_type, attributes, decoded.payload, decoded.schema_id, decoded.body, value
-    )
+    payload = codec.newest(decoded.schema_id, decoded.payload)
+    return Statement(party.id, event_id, event_type, attributes, payload, decoded.schema_id, decoded.body, value)
 
 
 def _check_who(attributes: Attributes, event_type: EventType, party: Party) -> None:

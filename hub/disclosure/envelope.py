@@ -4,6 +4,7 @@ Rules:
 - The envelope is cut like the payload: never the publisher's system, source reference, signature or recorded
   time. `ce_corrects`, correlation and causation go along only where the party was told of that very event.
 - The key is the receiving party's own pseudonym for the citizen.
+- A party is told in the newest version of an event type, or in the earlier one that the registry says it still reads.
 - A retraction has no value. A number that was overtaken by a later one of the same fact goes out as a retraction.
 - `hub_decision` tells nothing by itself: it is drawn under the hub's secret from party and number.
 
@@ -17,9 +18,13 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
 
+from contracts.avro_schemas import Form
+from contracts.catalogue import Catalogue
 from contracts.cloudevents import Effect, Headers, disclosed_event_headers, link_headers, numbered_headers
 from contracts.derived_ids import uuid_of
+from contracts.event_types import EventType
 from contracts.fact import ce_id_of, event_id_of
+from contracts.parties import PartyRegistry
 from contracts.schema_ids import SchemaIds
 from hub.broker.ports import OutputRecord
 from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact
@@ -38,7 +43,9 @@ class Envelopes:
     policies: Policies
     secret: bytes
     shard: int
-    _last_cut: tuple[str, int, frozenset[str]] | None = None
+    read_earlier: Mapping[tuple[str, str], EventType] = field(default_factory=dict)
+    """(Party, event type) -> the earlier version in which that party is told of it."""
+    _last_cut: tuple[str, int, frozenset[str], EventType | None] | None = None
     _last_form: bytes | None = None
     _last_event: str = ""
     _event: Headers = ()
@@ -67,16 +74,25 @@ class Envelopes:
         if receiver != fact.party:
             policy = self.policies.in_force(case.enrolled.jurisdiction, at)
             withheld = policy.withheld_fields(fact.event_type, receiver)
-        this_cut = (event_id, mask, withheld)
+        earlier = self._earlier(receiver, fact.event_type)
+        this_cut = (event_id, mask, withheld, earlier)
         # Those who are told of one fact come one after the other, and most of them may see the same of it.
         if this_cut != self._last_cut:
             if payload is None:
                 payload = self.reader.codec.decode_body(fact.schema_id, fact.value)
             form = cut(self.reader.catalogue.event_types[fact.event_type], payload, mask, withheld)
-            schema_id = self.schema_ids.disclosed(fact.event_type)
-            self._last_form = None if form is None else self.reader.codec.encode_trusted(schema_id, form)
+            self._last_form = None if form is None else self._encoded(fact.event_type, form, earlier)
             self._last_cut = this_cut
         return self._last_form
+
+    def _earlier(self, party: str, event_type: str) -> EventType | None:
+        return self.read_earlier.get((party, event_type)) if self.read_earlier else None
+
+    def _encoded(self, event_type: str, form: dict[str, Any], earlier: EventType | None) -> bytes:
+        if earlier is None:
+            return self.reader.codec.encode_trusted(self.schema_ids.disclosed(event_type), form)
+        schema_id = self.schema_ids.of_version(event_type, earlier.version, Form.DISCLOSED)
+        return self.reader.codec.encode_trusted(schema_id, self.reader.codec.older(schema_id, form))
 
     def record(
         self, case: CaseTimeline, event_id: str, party: str, number: int, key: str, form: bytes | None
@@ -84,10 +100,10 @@ class Envelopes:
         """Return the record that tells `party` the `form` of one fact; without one it takes the fact back."""
         entry = case.facts[event_id]
         fact = entry.record
-        if event_id != self._last_event:
-            # Those who are told of one fact come one after the other.
-            ce_type = self.reader.catalogue.event_types[fact.event_type].ce_type
-            self._event = disclosed_event_headers(ce_id_of(event_id), fact.party, ce_type, fact.published_at)
+        if event_id != self._last_event or self.read_earlier:
+            # Those who are told of one fact come one after the other, and nearly always in one version.
+            event_type = self._earlier(party, fact.event_type) or self.reader.catalogue.event_types[fact.event_type]
+            self._event = disclosed_event_headers(ce_id_of(event_id), fact.party, event_type.ce_type, fact.published_at)
             self._last_event = event_id
         event = self._event
         if fact.corrects or fact.correlation or fact.causation:
@@ -112,6 +128,13 @@ def _links(case: CaseTimeline, entry: TimelineFact, party: str) -> Headers:
         _if_told(case, entry, fact.correlation, party),
         _if_told(case, entry, fact.causation, party),
     )
+
+
+def earlier_versions_read(registry: PartyRegistry, contracts: Catalogue) -> dict[tuple[str, str], EventType]:
+    """Return what the parties of `registry` still read in an earlier version (`Envelopes.read_earlier`)."""
+    return {
+        (party.id, name): contracts.versions(name)[version - 1] for party in registry for name, version in party.reads
+    }
 
 
 def _was_told(case: CaseTimeline, event_id: str, party: str) -> bool:

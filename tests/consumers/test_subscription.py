@@ -13,6 +13,7 @@ from contracts.cloudevents import HUB_SEQ
 from contracts.failures import CallerFailure, ForeignStore, MissingNumber, TransportFailure, UnreadableRecord
 from contracts.partitioning import partition_of
 from tests.consumers.simulated_topic import KEYS, SimulatedTopic, name
+from tests.contracts.second_version import grown, in_force
 
 AT = 1_736_150_400_000
 CASE = {"occurredAt": AT, "caseNo": "x", "at": AT}
@@ -258,3 +259,23 @@ def test_a_repeat_behind_a_record_that_stops_does_not_carry_the_position_past_it
         with pytest.raises(UnreadableRecord, match=f"partition {at}, offset 1: key"):
             subscription.advance(0)
         assert store.positions()[at].next_offset == 1
+
+
+def test_what_was_told_in_an_earlier_version_is_read_in_the_newest(tmp_path: Path, topic: SimulatedTopic) -> None:
+    """A store that was filled before the release, and one that gets both versions after it, show one shape."""
+    secured = {"occurredAt": AT, "housingId": name("flat"), "kind": "TEMPORARY_107", "at": AT}
+    topic.disclose(KEYS[0], name("before"), "HousingSecured", {**secured, "reason": "DEBT"})
+    path = tmp_path / "later.db"
+    with PartyStore.create(path, "A.SOC") as store:
+        Subscription("A.SOC", topic, store).advance(0)
+        assert dict(store.visible()[0].payload) == {**secured, "reason": "DEBT"}
+    with in_force(grown(tmp_path / "contracts")):
+        newer = {**secured, "kind": "HALFWAY_HOUSE", "cause": "EVICTION"}
+        topic.disclose(KEYS[0], name("after"), "HousingSecured", newer)
+        with PartyStore.open(path, "A.SOC") as store:
+            assert Subscription("A.SOC", topic, store).advance(0) == 1
+            payloads = {event.event_id: dict(event.payload) for event in store.visible()}
+    assert payloads == {
+        name("before"): {**secured, "kind": "SHELTER_110", "cause": "DEBT"},
+        name("after"): newer,
+    }

@@ -33,6 +33,7 @@ from contracts.history.recorded import (
 from contracts.schema_ids import write_schemas
 from deploy import contracts_command
 from deploy.command_line import hub
+from tests.contracts.second_version import with_successor
 
 FIRST_RECORDED = 333
 FIRST_RECORDED_SHA256 = "1fb16c4e6d47a27b27e7c92777bf46939561455f7cfa1a9a97110bcf1296d688"
@@ -109,13 +110,12 @@ def _rules(schema: Schema, old: Schema = THING) -> set[str]:
 
 
 def _gate(versions: dict[int, Schema], today: int, *accepted: Accepted) -> list[str]:
-    """The findings of the gate, `rule message`, where `today` is the newest of these recorded versions."""
-    recorded = {SchemaKey("Thing", version, "published"): schema for version, schema in versions.items()}
+    """The findings of the gate, `rule message`, where `today` is the newest of these versions, all recorded."""
+    recorded = {
+        SchemaKey("Thing", version, "published"): schema for version, schema in versions.items() if version <= today
+    }
     ids = {key: (number, fingerprint(recorded[key])) for number, key in enumerate(recorded, 1)}
-    newest = SchemaKey("Thing", today, "published")
-    return [
-        f"{finding.rule} {finding.message}" for finding in check({newest: versions[today]}, recorded, ids, accepted)
-    ]
+    return [f"{finding.rule} {finding.message}" for finding in check(recorded, recorded, ids, accepted)]
 
 
 # --- breaks between two versions
@@ -286,10 +286,16 @@ def test_an_event_type_that_was_recorded_stays() -> None:
     assert "event-removed HousingSecured" in _found(dataclasses.replace(contracts, event_types=fewer))
 
 
+def test_a_version_that_was_recorded_stays() -> None:
+    second = dataclasses.replace(catalogue().event_types["HousingSecured"], version=2)
+    alone = dataclasses.replace(catalogue(), event_types={**catalogue().event_types, "HousingSecured": second})
+    assert {"version-removed HousingSecured.v1 published", "version-removed HousingSecured.v1 disclosed"} <= {
+        *_found(alone)
+    }
+
+
 def test_a_new_version_needs_an_id_and_a_record() -> None:
-    contracts = catalogue()
-    second = dataclasses.replace(contracts.event_types["HousingSecured"], version=2)
-    raised = dataclasses.replace(contracts, event_types={**contracts.event_types, "HousingSecured": second})
+    raised = with_successor(catalogue(), "HousingSecured")
     assert {"no-id HousingSecured.v2 published", "no-id HousingSecured.v2 disclosed"} == _found(raised).keys()
     ids = {**given_ids(), SchemaKey("HousingSecured", 2, "published"): (10_000, "0")}
     findings = check(todays_schemas(raised), recorded_schemas(), ids)

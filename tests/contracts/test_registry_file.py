@@ -9,6 +9,7 @@ import pytest
 from contracts.failures import BadRegistry
 from contracts.parties import Party, PartyRegistry
 from contracts.registry_file import read_registry, write_registry
+from tests.contracts.second_version import grown, in_force
 
 
 def test_a_written_registry_is_read_back(tmp_path: Path) -> None:
@@ -20,9 +21,24 @@ def test_a_written_registry_is_read_back(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["registry.toml"]
 
 
+def test_a_party_may_still_read_an_earlier_version(tmp_path: Path) -> None:
+    path = tmp_path / "registry.toml"
+    with in_force(grown(tmp_path / "contracts")):
+        registry = PartyRegistry.of([Party("A.SOC", reads=(("HousingLost", 1), ("HousingSecured", 1))), Party("PRI")])
+        write_registry(path, registry)
+        assert read_registry(path) == registry
+        assert registry.digest == PartyRegistry.of([Party("A.SOC"), Party("PRI")]).digest, "no decision rests on it"
+        for reads in ("HousingSecured = 2", "HousingSecured = 0", "CaseOpened = 1", "Nothing = 1", 'HousingLost = "1"'):
+            path.write_text(f'[[party]]\nid = "A.SOC"\nreads = {{ {reads} }}\n')
+            with pytest.raises(BadRegistry, match=r"party 1, `reads`: expected event types"):
+                read_registry(path)
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        '[[party]]\nid = "A.SOC"\nreads = 3',
+        '[[party]]\nid = "A.SOC"\nreads = { HousingSecured = 1 }',
         "",
         "party = 3",
         "party = []",

@@ -16,6 +16,7 @@ from contracts.catalogue import Catalogue, catalogue
 from contracts.event_types import NEVER, EventType, Kind
 from contracts.failures import BadContract
 from contracts.schema_ids import DIRECTORY, IDS_FILE, read_schema_ids, schema_file, schema_ids, write_schemas
+from tests.contracts.second_version import with_successor
 
 FIRST_IDS = 333
 FIRST_IDS_SHA256 = "93f2c6039824c31c6c243fb34c20d5d82e6cc65eafc32d026212d6856098332e"
@@ -62,7 +63,7 @@ def test_a_new_version_gets_new_ids_after_the_old(tmp_path: Path) -> None:
     shutil.copytree(DIRECTORY, directory)
     old_lines = (directory / IDS_FILE).read_text().splitlines()
     housing = contracts.event_types["HousingSecured"]
-    changed = _changed(contracts, "HousingSecured", version=2, fields=_without_last_field(housing))
+    changed = with_successor(contracts, "HousingSecured", fields=_without_last_field(housing))
     last = max(schema_ids().entries)
     assert write_schemas(directory, changed) == [last + 1, last + 2]
     assert (directory / IDS_FILE).read_text().splitlines()[: len(old_lines) - 1] == old_lines[:-1]
@@ -92,7 +93,7 @@ def test_a_better_doc_is_no_change() -> None:
 
 
 def test_a_type_without_an_id_is_refused() -> None:
-    contracts = _changed(catalogue(), "HousingSecured", version=2)
+    contracts = with_successor(catalogue(), "HousingSecured")
     with pytest.raises(BadContract, match="HousingSecured"):
         read_schema_ids(DIRECTORY / IDS_FILE, contracts)
 
