@@ -13,6 +13,7 @@ from contracts import lint as lint_module
 from contracts.catalogue import Catalogue, catalogue
 from contracts.event_types import DOMAIN, CodeList, EventType, Field, Kind, RecordType
 from contracts.lint import lint, lint_schema
+from tests.contracts.second_version import with_successor
 
 DOC = "A sentence that says what this is."
 
@@ -109,6 +110,27 @@ def test_a_disclosed_name_may_not_be_an_events_name() -> None:
     assert "duplicate-short-name" in _rules(both)
 
 
+@pytest.mark.parametrize(
+    ("record", "rule"),
+    [
+        (RecordType("Item", (_field(),), "short"), "missing-doc"),
+        (RecordType("Item", (_field(doc=""),), DOC), "missing-doc"),
+        (RecordType("Item", (_field(category="none"),), DOC), "unclassified-field"),
+        (RecordType("Item", (_field(name="Thing"),), DOC), "name-form"),
+    ],
+)
+def test_a_bad_record_is_found(record: RecordType, rule: str) -> None:
+    contracts = _catalogue()
+    assert rule in _rules(dataclasses.replace(contracts, records={"Item": record}))
+
+
+@pytest.mark.parametrize("spoilt", ["earlier", "newest"])
+def test_an_earlier_version_is_judged_like_the_newest(spoilt: str) -> None:
+    fields = {name: (_field(doc="" if name == spoilt else DOC),) for name in ("earlier", "newest")}
+    grown = with_successor(_catalogue(fields=fields["earlier"]), "ThingHappened", fields=fields["newest"])
+    assert [finding.rule for finding in lint(grown)] == ["missing-doc"]
+
+
 def test_a_record_that_holds_itself_is_found() -> None:
     contracts = _catalogue(fields=(_field(kind=Kind.RECORD, type_name="Item", repeated=True),))
     inner = _field(name="inner", kind=Kind.RECORD, type_name="Item", category="HO", repeated=True)
@@ -128,6 +150,7 @@ def test_a_record_that_holds_itself_is_found() -> None:
         (_record(["null", "R"]), "recursion"),
         (_record(["null", "n.R"], namespace="n"), "recursion"),
         (_record("int", aliases=["Old"]), "alias"),
+        (_record({"type": _record("int", name="Inner", aliases=["Outer"])}), "alias"),
         ({"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "aliases": ["b"]}]}, "alias"),
         ({"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "default": 0}]}, "default-value"),
         (_record({"type": "enum", "name": "E", "symbols": ["A", "OTHER"]}), "enum-without-other"),

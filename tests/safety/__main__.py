@@ -1,4 +1,4 @@
-"""The long search for interference: `python -m tests.safety --pairs 2000 --seed 0`; exits 1 where any is found."""
+"""The long search for interference: `python -m tests.safety --pairs 20000 --seed 0`; exits 1 where any is found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.safety.interference import search
 def main() -> int:
     """Search, and print the figures."""
     options = argparse.ArgumentParser(prog="python -m tests.safety", description=__doc__)
-    options.add_argument("--pairs", type=int, default=2_000, help="how many pairs to compare, over all parties")
+    options.add_argument("--pairs", type=int, default=20_000, help="how many pairs to compare, over all parties")
     options.add_argument("--seed", type=int, default=0, help="where the stories begin")
     given = options.parse_args()
     started = time.monotonic()
