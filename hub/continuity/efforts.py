@@ -1,7 +1,8 @@
 """I8: efforts that overlap: two open at once, in one domain, by different providers.
 
 Rules (domain specification, 6, I8):
-- An effort is open if it began and has not ended by the cut-off; two overlap if both were open for a day at least.
+- An effort is open if it began, or was resumed, and has not ended by the cut-off; two overlap if both were open for a
+  day at least.
 - A pair that was resolved as justified does not count. The area is a housing effort's master plan.
 
 Pure.
@@ -51,12 +52,12 @@ def open_efforts(case: KnownCase) -> Iterator[OpenEffort]:
     """The efforts of one citizen that are open at the cut-off."""
     for kind in case.terms.effort:
         last: dict[str, Fact] = {}
-        for fact in case.of_types(kind.begun_by, *sorted(kind.ended_by)):
+        for fact in case.of_types(*kind.begun_by, *kind.ended_by):
             effort_id = activity_of(fact)
             if effort_id is not None:
                 last[effort_id] = fact
         for effort_id, fact in last.items():
-            if fact.event_type == kind.begun_by:
+            if fact.event_type in kind.begun_by:
                 yield _effort(case, kind, effort_id, fact)
 
 

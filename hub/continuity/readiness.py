@@ -6,15 +6,16 @@ Rules (domain specification, 6, I11, I12):
 - Housing: secured at or before r and not lost by r. Gap nights: from r (the planned date while r is not known) to the
   earliest start of what is secured; none secured: censored.
 - Income: a benefit that has begun, or employment, not ended at r.
-- A department's case is open from its opening, reopening or keeping open until its closing; the share is of [s, r)
-  in exact time, to the cut-off while r is not known.
+- A department's case is open from its opening or reopening until its closing. One of which only the keeping open is
+  known is open until its closing or the day until which it is kept (at 00:00), whichever comes first. The share is of
+  [s, r) in exact time, to the cut-off while r is not known.
 
 Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from contracts.civil_time import start_of_day
@@ -97,8 +98,9 @@ def _begun(case: KnownCase, fact: Fact) -> int:
     return happened if starts_on is None else max(happened, start_of_day(starts_on, case.zone))
 
 
-_OPENED = ("CaseOpened", "CaseReopened", "CaseKeptOpen")
-_CASE = (*_OPENED, "CaseClosed")
+_OPENED = ("CaseOpened", "CaseReopened")
+_KEPT = "CaseKeptOpen"
+_CASE = (*_OPENED, _KEPT, "CaseClosed")
 
 
 def _parties(case: KnownCase) -> list[str]:
@@ -106,15 +108,40 @@ def _parties(case: KnownCase) -> list[str]:
 
 
 def _open_ms(case: KnownCase, party: str, since: int, before: int) -> int:
-    open_cases: set[str] = set()
-    total, reached = 0, since
+    """How long, in [since, before), `party` had any case open (milliseconds)."""
+    numbers: dict[str, list[Fact]] = {}
     for fact in case.of_types(*_CASE):
-        at = min(max(case.happened(fact), since), before)
-        if fact.party != party:
-            continue
-        if open_cases:
-            total += at - reached
-        reached = at
-        number = str(fact.payload["caseNo"])
-        open_cases = open_cases | {number} if fact.event_type in _OPENED else open_cases - {number}
-    return total + (before - reached if open_cases else 0)
+        if fact.party == party:
+            numbers.setdefault(str(fact.payload["caseNo"]), []).append(fact)
+    spans = sorted(span for facts in numbers.values() for span in _open_spans(case, facts, before))
+    total, reached = 0, since
+    for begin, end in spans:
+        begin, end = max(begin, reached), min(end, before)
+        if begin < end:
+            total, reached = total + end - begin, end
+    return total
+
+
+def _open_spans(case: KnownCase, facts: list[Fact], before: int) -> Iterator[tuple[int, int]]:
+    """When one case was open, from and until. Spans may overlap."""
+    opened: int | None = None
+    kept: tuple[int, int] | None = None
+    for fact in facts:
+        at = case.happened(fact)
+        if fact.event_type in _OPENED:
+            opened = at if opened is None else opened
+        elif fact.event_type == _KEPT:
+            until = start_of_day(fact.payload["keepOpenUntil"], case.zone)
+            if kept is not None:
+                yield kept[0], min(kept[1], at)
+            kept = at, until
+        else:
+            if opened is not None:
+                yield opened, at
+            if kept is not None:
+                yield kept[0], min(kept[1], at)
+            opened = kept = None
+    if opened is not None:
+        yield opened, before
+    if kept is not None:
+        yield kept

@@ -25,9 +25,9 @@ TERMS_FILE: Final = Path(__file__).with_name("terms.toml")
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """A kind of effort: what begins it, what ends it, its domain (empty: the event names it)."""
+    """A kind of effort: what begins it or lets it go on, what ends it, its domain (empty: the event names it)."""
 
-    begun_by: str
+    begun_by: frozenset[str]
     ended_by: frozenset[str]
     domain: str
 
@@ -139,7 +139,8 @@ def _listed(given: object) -> list[Any]:
 def _effort(given: Mapping[str, Any]) -> Effort:
     if given.keys() != {"begun_by", "ended_by", "domain"}:
         raise KeyError(given)
-    return Effort(_text(given["begun_by"]), frozenset(map(_text, _listed(given["ended_by"]))), _text(given["domain"]))
+    begun_by, ended_by = (frozenset(map(_text, _listed(given[name]))) for name in ("begun_by", "ended_by"))
+    return Effort(begun_by, ended_by, _text(given["domain"]))
 
 
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -161,6 +162,6 @@ def _check_event_types(path: Path, read: Terms) -> None:
         if field.name.endswith("_by") and isinstance(value, frozenset):
             named |= value
     for effort in read.effort:
-        named |= {effort.begun_by} | effort.ended_by
+        named |= effort.begun_by | effort.ended_by
     if unknown := sorted(named - catalogue().event_types.keys()):
         raise BadRuleSet(f"`{path.name}` names the event type `{unknown[0]}`, which no contract has; correct it")

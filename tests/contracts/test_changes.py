@@ -30,6 +30,11 @@ def _kind(schema: Schema) -> dict[str, Any]:
     return found
 
 
+def _codes(schema: Schema) -> dict[str, Any]:
+    found: dict[str, Any] = _kind(schema)["type"]
+    return found
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -41,7 +46,7 @@ def _kind(schema: Schema) -> dict[str, Any]:
         ),
         (lambda new: new.update(aliases=["Old"]), "aliases none -> Old"),
         (lambda new: _kind(new).update(aliases=["sort"]), "`kind`: aliases none -> sort"),
-        (lambda new: _kind(new)["type"].update(aliases=["Sort"]), "`kind`: aliases none -> Sort"),
+        (lambda new: _codes(new).update(aliases=["Sort"]), "`kind`: aliases none -> Sort"),
         (lambda new: new["fields"][1]["type"].update(size=32), "`digest`: 16 bytes -> 32"),
         (
             lambda new: new["fields"].append({"name": "more", "type": ["null", "int"], "category": "HO"}),

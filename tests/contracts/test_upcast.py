@@ -213,6 +213,37 @@ def test_what_would_be_lost_or_made_up_is_refused(tmp_path: Path, old: str, new:
         _small(tmp_path, area.replace(old, new))
 
 
+def test_a_list_of_codes_is_not_split_over_fields(tmp_path: Path) -> None:
+    lists = AREA + NEWEST + EARLIER
+    for name in ('"Kind"', '"Kind@1"'):
+        lists = lists.replace(f"{name}, ", f"{name}, list = true, ")
+    with pytest.raises(BadContract, match="a list is not split over fields"):
+        _small(tmp_path, lists)
+
+
+def test_a_field_may_become_the_codes_of_another_if_every_code_is_told(tmp_path: Path) -> None:
+    line = 'kind = { type = "Kind", category = "HO", mandatory = true, doc = "What kind it is." }\n'
+    assert line in NEWEST
+    gone = AREA + NEWEST.replace(line, "").replace('"Side", ', '"Side", mandatory = true, ') + EARLIER
+    told = 'BOTH = { kind = "OTHER", side = "LEFT" }'
+    with pytest.raises(BadContract, match="`kind`: is gone, and nothing tells what `ONE` is now"):
+        _small(tmp_path, gone.replace(told, 'BOTH = { side = "LEFT" }'))
+    every = 'ONE = { side = "RIGHT" }\nBOTH = { side = "LEFT" }\nOTHER = { side = "OTHER" }'
+    (step,) = _small(tmp_path, gone.replace(told, every)).earlier["Thing"]
+    assert [step.to_next.up({"kind": code})["side"] for code in ("ONE", "BOTH", "OTHER")] == ["RIGHT", "LEFT", "OTHER"]
+    back = [step.to_next.down({"side": code})["kind"] for code in ("RIGHT", "LEFT", "OTHER")]
+    assert back == ["ONE", "BOTH", "OTHER"]
+    assert step.to_next.down({})["kind"] is None
+
+
+@pytest.mark.parametrize("name", ["Kind@0", "Kind@", "Kind@one", "a kind"])
+@pytest.mark.parametrize("table", ["code_list", "record"])
+def test_an_earlier_code_list_is_named_by_its_number(tmp_path: Path, table: str, name: str) -> None:
+    codes = f'[{table}."{name}"]\ndoc = "Kinds of thing."\n' + ('symbols = ["OTHER"]\n' if table == "code_list" else "")
+    with pytest.raises(BadContract, match="for an earlier version with `@` and its number"):
+        _small(tmp_path, codes=CODES + codes)
+
+
 def test_a_purpose_that_is_gone_cannot_be_told_as_another(tmp_path: Path) -> None:
     codes = CODES.replace('symbols = ["SUPPORT", "OTHER"]', 'symbols = ["SUPPORT", "CARE", "OTHER"]')
     with pytest.raises(BadContract, match="no `CARE`"):
