@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -25,8 +25,8 @@ from hub.consent.policies import Policies
 from hub.consent.standing import Person
 from hub.continuity.case import KnownCase, recorded_facts
 from hub.continuity.consent_health import barriers
-from hub.continuity.measures import KIND_BOUND, SPREADS, Release, band_labels, releases_of
-from hub.continuity.table import Line, Rulebook, barriers_of, table_of
+from hub.continuity.measures import KIND_BOUND, SPREADS, Release, band_labels, grouping_labels, releases_of
+from hub.continuity.table import GroupLine, Line, Rulebook, Shares, barriers_of, groups_of, table_of
 from hub.continuity.terms import terms
 from hub.store.reader import SQLiteShardReader
 from hub.wiring import reader_for
@@ -47,15 +47,17 @@ def continuity() -> None:
 def indicators(known_at: str | None, as_json: bool, directory: Path) -> None:
     """Print the continuity indicators per municipality, kind of release and month."""
     world = World.open(directory)
-    rulebook = Rulebook(band_labels(terms()), SPREADS, KIND_BOUND, terms().small_cell)
+    rulebook = Rulebook(band_labels(terms()), SPREADS, KIND_BOUND, terms().small_cell, grouping_labels())
     found = list(_read_cases(world, known_at))
-    lines = table_of((release for releases, _ in found for release in releases), rulebook)
+    releases = [release for of_case, _ in found for release in of_case]
+    lines, groups = table_of(releases, rulebook), groups_of(releases, rulebook)
     barrier_counts = barriers_of((pairs for _, pairs in found), rulebook.small_cell)
     if as_json:
         document = {
             "terms": terms().id,
             "small_cell": rulebook.small_cell,
             "lines": [_values(line, rulebook) for line in lines],
+            "groups": [_group_values(group) for group in groups],
             "barriers": [
                 {"category": each.category, "receiver": each.role, "persons": each.persons} for each in barrier_counts
             ],
@@ -65,6 +67,9 @@ def indicators(known_at: str | None, as_json: bool, directory: Path) -> None:
     click.echo(f"Releases by responsible municipality; nothing of fewer than {rulebook.small_cell} persons is shown.")
     for line in lines:
         click.echo("\n".join(_text(line, rulebook)))
+    for group in groups:
+        what = f"{group.measure} by {group.grouping} {group.group}"
+        click.echo(f"{group.municipality}  {what}: {_cells(group.labels, group.shares)}")
     for barrier in barrier_counts:
         click.echo(f"I15 {barrier.category} was not shown to {barrier.role}: {barrier.persons} persons")
     if not lines and not barrier_counts:
@@ -108,11 +113,23 @@ def _text(line: Line, rulebook: Rulebook) -> Iterator[str]:
     where = "all releases" if line.kind is None else f"{line.month} {line.kind}"
     yield f"{line.municipality}  {where}: {line.persons} persons"
     for name, shares in line.shares.items():
-        labels = rulebook.bands[name]
-        cells = ", ".join(f"{label} {part}/{shares.whole}" for label, part in zip(labels, shares.parts, strict=True))
-        yield f"  {name:<24}  {cells}"
+        yield f"  {name:<24}  {_cells(rulebook.bands[name], shares)}"
     for name, spread in line.spreads.items():
         yield f"  {name:<24}  median {float(spread.median):.2f}, p90 {float(spread.p90):.2f}, of {spread.count}"
+
+
+def _cells(labels: Sequence[str], shares: Shares) -> str:
+    return ", ".join(f"{label} {part}/{shares.whole}" for label, part in zip(labels, shares.parts, strict=True))
+
+
+def _group_values(line: GroupLine) -> dict[str, object]:
+    return {
+        "municipality": line.municipality,
+        "grouping": line.grouping,
+        "group": line.group,
+        "measure": line.measure,
+        "shares": {"of": line.shares.whole, **dict(zip(line.labels, line.shares.parts, strict=True))},
+    }
 
 
 def _values(line: Line, rulebook: Rulebook) -> dict[str, object]:

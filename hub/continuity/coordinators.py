@@ -48,12 +48,15 @@ def coordination(case: KnownCase, episode: Episode) -> Coordination:
 
 
 def caseloads(case: KnownCase) -> Mapping[tuple[str, str], int]:
-    """The last caseload stated of each coordinator, by party and pseudonymous staff id."""
-    return {
-        (str(fact.payload["party"]), str(fact.payload["coordinator"])): int(fact.payload["caseload"])
-        for fact in case.of_types(*_ASSIGNED)
-        if fact.payload.get("caseload") is not None and fact.payload.get("coordinator") is not None
-    }
+    """The last caseload stated of each coordinator, by party and pseudonymous staff id; the newest statement last."""
+    found: dict[tuple[str, str], int] = {}
+    for fact in case.of_types(*_ASSIGNED):
+        payload = fact.payload
+        if payload.get("caseload") is not None and payload.get("coordinator") is not None:
+            coordinator = str(payload["party"]), str(payload["coordinator"])
+            found.pop(coordinator, None)
+            found[coordinator] = int(payload["caseload"])
+    return found
 
 
 def without_coordinator_before_release(case: KnownCase, episode: Episode) -> bool | None:

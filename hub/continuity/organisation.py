@@ -3,7 +3,8 @@
 Rules (domain specification, 6, I13):
 - Gap of a move: days from the effective date to the first case of the new municipality, 0 where it came earlier; while
   there is none, censored.
-- A coordinator's place is vacant if no successor was assigned within 14 days.
+- A coordinator's place is vacant if no successor was assigned within 14 days; so is a role of a party's staff, from a
+  change that names nobody for it to one that names somebody.
 - Coverage: months with an evaluation snapshot, of the months of an agreement (to the cut-off while it has no end).
   Snapshots and agreements may lie outside any case: they are handed in.
 
@@ -36,15 +37,25 @@ def municipal_gap_days(case: KnownCase) -> int | None:
 
 
 def vacancies(case: KnownCase) -> int:
-    """I13 role vacancies: coordinators who left, with nobody in their place within the days allowed."""
-    limit = case.terms.vacancy_days
+    """I13 role vacancies: people who left, with nobody in their place within the days allowed."""
     assigned = [case.happened(fact) for fact in case.of_types("CoordinatorAssigned", "CoordinatorHandedOver")]
-    count = 0
-    for fact in case.of_types("CoordinatorVacated"):
-        left = case.happened(fact)
-        later = [at for at in assigned if at >= left]
-        count += case.days(left, min(later) if later else case.at) > limit
-    return count
+    left = [(case.happened(fact), assigned) for fact in case.of_types("CoordinatorVacated")]
+    changes = case.of_types("StaffRoleChanged")
+    for change in changes:
+        if change.payload.get("role") is not None and change.payload.get("staff") is None:
+            filled = [case.happened(other) for other in changes if _fills(other, change)]
+            left.append((case.happened(change), filled))
+    return sum(_stayed_empty(case, at, successors) for at, successors in left)
+
+
+def _fills(change: Fact, vacated: Fact) -> bool:
+    same_role = all(change.payload.get(name) == vacated.payload.get(name) for name in ("party", "role"))
+    return same_role and change.payload.get("staff") is not None
+
+
+def _stayed_empty(case: KnownCase, left: int, successors: Iterable[int]) -> bool:
+    filled = min((at for at in successors if at >= left), default=case.at)
+    return case.days(left, filled) > case.terms.vacancy_days
 
 
 def evaluation_coverage(case: KnownCase, governance: Iterable[Fact]) -> Share:

@@ -9,6 +9,8 @@ Rules (domain specification, 4.3 N2, 6):
 - A measure is shown in all lines of a municipality or in none of them: where one line must hide it, only the total
   has it. A measure of some kinds only is not in a total of which lines are missing: it would count those lines.
 - A total also needs `small_cell` different citizens.
+- By group a measure is shown for all groups of a municipality or for none, and only where the total shows it: so the
+  groups add up to what the total says, and nothing is left over that they could tell.
 
 Two tables of different cut-offs can still be compared by whoever may ask for both. Pure.
 """
@@ -16,8 +18,8 @@ Two tables of different cut-offs can still be compared by whoever may ask for bo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from hub.continuity.measures import Release
@@ -61,28 +63,76 @@ class Barrier:
     persons: int
 
 
+@dataclass(frozen=True, slots=True)
+class GroupLine:
+    """One group of one grouping in a municipality, with the one measure that is asked by it."""
+
+    municipality: str
+    grouping: str
+    group: str
+    measure: str
+    labels: tuple[str, ...]
+    shares: Shares
+
+
 @dataclass(frozen=True)
 class Rulebook:
-    """What is counted: bands of each banded measure, names of spreads, which are of some kinds only, and `k`."""
+    """What is counted: bands of each banded measure, names of spreads, which are of some kinds only, and `k`.
+
+    `groupings`: name -> (measure, names of its bands but the last within one group).
+    """
 
     bands: Mapping[str, Sequence[str]]
     spreads: Collection[str]
     kind_bound: Collection[str]
     small_cell: int
+    groupings: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
 
 
 def table_of(releases: Iterable[Release], rulebook: Rulebook) -> list[Line]:
     """Return every line that may be shown: of each municipality its lines, then its total."""
+    lines: list[Line] = []
+    for municipality, groups in _counted(releases):
+        lines += _municipality(municipality, groups, rulebook)
+    return lines
+
+
+def groups_of(releases: Iterable[Release], rulebook: Rulebook) -> list[GroupLine]:
+    """Return every group that may be shown, of each municipality by grouping."""
+    lines: list[GroupLine] = []
+    for municipality, groups in _counted(releases):
+        total = next((line for line in _municipality(municipality, groups, rulebook) if line.kind is None), None)
+        everyone = [release for group in groups.values() for release in group]
+        for grouping, (measure, labels) in rulebook.groupings.items():
+            if total is not None and measure in total.shares:
+                lines += _grouped(municipality, grouping, measure, labels, everyone, rulebook.small_cell)
+    return lines
+
+
+def _grouped(
+    municipality: str, grouping: str, measure: str, labels: tuple[str, ...], everyone: list[Release], small_cell: int
+) -> Iterator[GroupLine]:
+    by_group: dict[str, list[Release]] = {}
+    for release in everyone:
+        if grouping in release.groups:
+            by_group.setdefault(release.groups[grouping], []).append(release)
+    within = Rulebook({measure: labels}, (), (), small_cell)
+    if measure in _passed_by_all(list(by_group.values()), within):
+        for group, members in sorted(by_group.items()):
+            shares = _line(municipality, None, None, members, {measure}, within).shares
+            if measure in shares:
+                yield GroupLine(municipality, grouping, group, measure, labels, shares[measure])
+
+
+def _counted(releases: Iterable[Release]) -> Iterator[tuple[str, dict[tuple[str, str], list[Release]]]]:
+    """Each municipality with its lines: by month and kind, the releases that count in it."""
     municipalities: dict[str, dict[tuple[str, str], dict[str, Release]]] = {}
     for release in sorted(releases, key=lambda each: (each.at, each.person)):
         groups = municipalities.setdefault(release.municipality, {})
         # Of several releases of one citizen in one line the last one counts.
         groups.setdefault((release.month, release.kind), {})[release.person] = release
-    lines: list[Line] = []
     for municipality, groups in sorted(municipalities.items()):
-        counted = {key: list(people.values()) for key, people in sorted(groups.items())}
-        lines += _municipality(municipality, counted, rulebook)
-    return lines
+        yield municipality, {key: list(people.values()) for key, people in sorted(groups.items())}
 
 
 def barriers_of(cases: Iterable[Collection[tuple[str, str]]], small_cell: int) -> list[Barrier]:

@@ -103,11 +103,11 @@ def test_treatment_before_release_and_host_cost() -> None:
         ("B.ADD", "PARTNERSHIP", 1),
         ("B.ADD", "HOME_MUNICIPALITY", 0),
         ("A.ADD", "PARTNERSHIP", 0),
-        ("FAC", "PARTNERSHIP", 0),
+        ("PHE", "PARTNERSHIP", 0),
+        ("B.ADD", "ORDINARY_TREATMENT", 1),
     ]:
-        if party != "FAC":
-            event = f"x 2025-07-02T10:00 {party} TreatmentStarted(treatmentId=t2 funding={funding})"
-            assert differing(after_custody(event), f"I hostCostEventsAfterRelease={count}") == []
+        event = f"x 2025-07-02T10:00 {party} TreatmentStarted(treatmentId=t2 funding={funding})"
+        assert differing(after_custody(event), f"I hostCostEventsAfterRelease={count}") == []
 
 
 def test_coordinators() -> None:
@@ -287,6 +287,21 @@ def test_move_between_municipalities_and_vacant_place() -> None:
         next_one = f"b 2025-03-{day}T09:00 A.SOC {ASSIGNED}"
         assert differing(f"E {START} ;; {left} ;; {next_one}", f"I I13_vacancies={count}") == []
         assert differing(f"E {START} ;; {left}", f"X 2025-03-{day} | KIF: nothing", f"I I13_vacancies={count}") == []
+
+
+def test_a_role_of_staff_is_vacant_until_somebody_is_named_for_it() -> None:
+    left = "a 2025-03-01T09:00 HUB StaffRoleChanged(party=A.SOC role=PROJECT_LEAD)"
+    named = "b 2025-03-{} HUB StaffRoleChanged(party={} role={} staff=two)"
+    late = "X 2025-05-01 | KIF: nothing"
+    for change, count in [
+        (named.format("15T23:00", "A.SOC", "PROJECT_LEAD"), 0),
+        (named.format("16T00:00", "A.SOC", "PROJECT_LEAD"), 1),
+        (named.format("02T09:00", "A.JOB", "PROJECT_LEAD"), 1),
+        (named.format("02T09:00", "A.SOC", "SECRETARY"), 1),
+        (left.replace("a 2025-03-01", "b 2025-04-30"), 1),
+    ]:
+        assert differing(f"E {START} ;; {left} ;; {change}", late, f"I I13_vacancies={count}") == []
+    assert differing(f"E {START} ;; {left}", "X 2025-03-15 | KIF: nothing", "I I13_vacancies=0") == []
 
 
 def test_children() -> None:

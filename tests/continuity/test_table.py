@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import product
@@ -11,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.continuity.measures import Release
-from hub.continuity.table import Barrier, Line, Rulebook, Shares, Spread, barriers_of, table_of
+from hub.continuity.table import (
+    Barrier,
+    GroupLine,
+    Line,
+    Rulebook,
+    Shares,
+    Spread,
+    barriers_of,
+    groups_of,
+    table_of,
+)
 
 LABELS = (("2025-01", "PAROLE"), ("2025-01", "REMAND"), ("2025-02", "PAROLE"), ("2025-03", "OTHER"))
 COUNTS_ONLY = Rulebook({}, (), (), small_cell=3)
@@ -167,6 +178,45 @@ def test_a_measure_of_some_kinds_is_in_no_total_of_which_lines_are_missing() -> 
     assert table_of(remand + later + others, ONE_MEASURE)[-1].shares == {"m": Shares((6,), 11)}
     assert table_of(remand + later + others, bound)[-1].shares == {}
     assert table_of(remand + others, bound)[-1].shares == {"m": Shares((5,), 10)}
+
+
+IN_GROUPS = Rulebook({"m": ("yes",)}, (), (), 2, {"colour": ("m", ("yes",))})
+COLOURS = ("blue", "green", "red")
+
+
+def coloured(world: tuple[int, ...]) -> list[Release]:
+    """Releases by colour and answer: for each colour so many `yes`, so many `no`; the last number has neither."""
+    cells = list(product(COLOURS, (0, 1)))
+    found = [
+        dataclasses.replace(each, groups={"colour": colour})
+        for count, (colour, band) in zip(world, cells, strict=False)
+        for each in people(count, (LABELS[0][0], LABELS[0][1]), bands={"m": band})
+    ]
+    found = [dataclasses.replace(each, person=f"{each.groups}/{each.person}") for each in found]
+    return found + people(world[len(cells)], LABELS[0], bands={"m": None})
+
+
+def test_groups_are_all_shown_and_add_up_to_the_total_or_none_is() -> None:
+    assert groups_of(coloured((2, 3, 4, 2, 0, 0, 2)), IN_GROUPS) == [
+        GroupLine("A", "colour", "blue", "m", ("yes",), Shares((2,), 5)),
+        GroupLine("A", "colour", "green", "m", ("yes",), Shares((4,), 6)),
+    ]
+    for hidden in ((2, 1, 4, 2, 0, 0, 2), (2, 3, 4, 2, 1, 0, 2), (2, 3, 4, 2, 0, 0, 1), (2, 0, 4, 2, 0, 0, 2)):
+        assert groups_of(coloured(hidden), IN_GROUPS) == [], hidden
+
+
+def test_no_group_that_is_kept_back_can_be_worked_out() -> None:
+    shown: dict[str, list[tuple[int, ...]]] = {}
+    worlds = [world for world in sums(7, 9) if world[6] in (0, 2)]
+    for world in worlds:
+        releases = coloured(world)
+        lines = [(line.persons, line.shares) for line in table_of(releases, IN_GROUPS)]
+        shown.setdefault(repr((lines, groups_of(releases, IN_GROUPS))), []).append(world)
+    told = [alike for output, alike in shown.items() if "GroupLine" in output]
+    assert len(told) > 5
+    assert all(len(alike) == 1 for alike in told), "what is shown is the whole of it"
+    for alike in (each for output, each in shown.items() if "GroupLine" not in output and "'m'" in output):
+        assert len({world[:6] for world in alike}) > 1
 
 
 def test_barriers_of_few_are_kept_back() -> None:
