@@ -83,12 +83,16 @@ def _read_cases(world: World, known: str | None) -> Iterator[_Read]:
         for store in stores:
             clock = store.head().clock
             for case_id in store.cases():
-                yield _read(store, case_id, clock, known, policies, reader)
+                yield read_case(store, case_id, clock, known, policies, reader)
 
 
-def _read(
+def read_case(
     store: SQLiteShardReader, case_id: str, clock: int, known: str | None, policies: Policies, reader: Reader
 ) -> _Read:
+    """Return what is kept of one case: its releases, and what of it was not shown to whom.
+
+    As known at `known` (local time of the case's jurisdiction), else at `clock` (milliseconds).
+    """
     records = list(store.case_records(case_id))
     enrolled = timeline_of(case_id, records[:1], reader).enrolled
     if enrolled is None:

@@ -22,6 +22,8 @@ from deploy.benchmark.rule_cost import rule_costs
 from deploy.benchmark.timeline_cost import timeline_costs
 from deploy.benchmark.whole_way import open_shard, run_hub, run_until
 from deploy.benchmark.workload import PUBLISHER, Workload, registry
+from deploy.benchmark.year import Size
+from deploy.benchmark.year_report import report_year
 from deploy.hub_process import create_hub, hub_directory
 from deploy.local_kafka import LocalKafka
 from deploy.world import World, create_world
@@ -42,9 +44,18 @@ MEASURED = (*RAW_RECEIVERS, RAW_WITH_THE_HUBS_SENDER, "hub")
 @click.option("--events", default=EVENTS, show_default=True, help="How many events each measurement handles.")
 @click.option("--rounds", default=ROUNDS, show_default=True, help="How often each is measured; the median counts.")
 @click.option("--rules", "of_rules", is_flag=True, help="Measure decisions and a change of rules instead.")
+@click.option("--year", is_flag=True, help="Replay a year of releases instead, and work out the indicators over it.")
+@click.option("--municipalities", default=Size().municipalities, show_default=True, help="Of the year: how many.")
+@click.option("--releases", default=Size().releases, show_default=True, help="Of the year: how many in each.")
+@click.option("--seed", default=Size().seed, show_default=True, help="Of the year: from which its lives are drawn.")
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
-def bench(events: int, rounds: int, of_rules: bool, as_json: bool) -> None:
+def bench(
+    events: int, rounds: int, of_rules: bool, year: bool, municipalities: int, releases: int, seed: int, as_json: bool
+) -> None:
     """Measure the hub against the raw limit of its own parts."""
+    if year:
+        report_year(Size(municipalities, releases, seed=seed), as_json=as_json)
+        return
     if of_rules:
         _report_rules(rule_costs(), as_json)
         return

@@ -199,9 +199,9 @@ GONE = 'length = { type = "int", category = "HO", doc = "How long it is." }\n'
         ("version = 2", "version = 2\nends_on = 2031-01-01", "unknown key `ends_on`"),
         ("[earlier.upcast]", '[earlier.upcast]\nfilled = { side = "LEFT" }', "`upcast`: expected"),
         (
-            "[earlier.upcast.codes.kind]\nBOTH = {",
-            "[earlier.upcast.codes]\nkind = 3\n[earlier.upcast.x]\ny = {",
-            "expected",
+            '[earlier.upcast.codes.kind]\nBOTH = { kind = "OTHER", side = "LEFT" }',
+            "[earlier.upcast.codes]\nkind = 3",
+            "a table of codes",
         ),
         ("[earlier.events]\nThing", "[earlier.events]\nThings", "stands in the file of the newest"),
     ],
@@ -211,6 +211,11 @@ def test_what_would_be_lost_or_made_up_is_refused(tmp_path: Path, old: str, new:
     assert old in area
     with pytest.raises(BadContract, match=re.escape(problem)):
         _small(tmp_path, area.replace(old, new))
+
+
+def test_a_version_stands_once(tmp_path: Path) -> None:
+    with pytest.raises(BadContract, match="version 1 stands twice"):
+        _small(tmp_path, AREA + NEWEST + EARLIER + EARLIER)
 
 
 def test_a_list_of_codes_is_not_split_over_fields(tmp_path: Path) -> None:
