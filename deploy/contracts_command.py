@@ -80,7 +80,9 @@ def lint_contracts() -> None:
     findings = lint(catalogue())
     for finding in findings:
         click.echo(f"{finding.rule}  {finding.where}: {finding.message}", err=True)
-    click.echo(f"{len(catalogue().every_version)} contracts, {len(findings)} findings")
+    types, versions = len(catalogue().event_types), len(catalogue().every_version)
+    counted = f"{types} event types" + (f" in {versions} versions" if versions > types else "")
+    click.echo(f"{counted}, {len(findings)} findings")
     if findings:
         sys.exit(1)
 

@@ -158,7 +158,7 @@ def test_the_contracts_are_listed_without_the_hubs_own_records() -> None:
 
 def test_one_contract_is_shown_field_by_field() -> None:
     lines = contracts("list", "HousingSecured").output.splitlines()
-    assert lines[0].startswith(f"HousingSecured  schema {schema_ids().published('HousingSecured')}  anchor HO")
+    assert lines[0].startswith(f"HousingSecured  v1  schema {schema_ids().published('HousingSecured')}  anchor HO")
     for field in catalogue().event_types["HousingSecured"].fields:
         assert any(f" {field.name}: {field.kind}" in line and f"@{field.category}" in line for line in lines)
     assert contracts("list", "NoSuchEvent").exit_code == 2
