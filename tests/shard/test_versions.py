@@ -130,6 +130,26 @@ def test_a_party_that_reads_the_first_version_is_told_in_it(upgraded: ShardUnder
     assert [_types(hub, "A.ADD")[event] for event in (old, new, lost)] == ["v1", "v1", "v2"]
 
 
+def test_parties_who_may_see_the_same_of_a_fact_are_each_told_in_their_own_version(tmp_path: Path, later: Path) -> None:
+    """Benefits, children's services and housing see the same; what one was told in is not handed on to the next."""
+    with in_force(later):
+        hub = ShardUnderTest(tmp_path, ("A.SOC", "A.BEN", "A.CHI", "A.HSG"))
+        reading = {"A.CHI": (("HousingSecured", 1),)}
+        hub.registry = PartyRegistry.of(Party(party, reads=reading.get(party, ())) for party in hub.parties)
+        hub.restart()
+        hub.enrol()
+        hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "case")
+        values = {"housingId": HOUSING_ID, "kind": "FAMILY", "at": hub.now, "address": "Street 1", "cause": "DEBT"}
+        event = hub.state("A.SOC", "HousingSecured", values, "flat")
+        hub.settle()
+        told = {party: (hub.view(party)[event], _types(hub, party)[event]) for party in hub.parties}
+    newest = {**values, "occurredAt": hub.now}
+    oldest = {name: value for name, value in newest.items() if name != "cause"} | {"reason": "DEBT"}
+    assert told.pop("A.CHI") == (oldest, "v1")
+    assert set(told) == {"A.SOC", "A.BEN", "A.HSG"}
+    assert all(each == (newest, "v2") for each in told.values())
+
+
 def test_what_was_stated_before_stays_readable_in_the_new_shape(hub: ShardUnderTest, later: Path) -> None:
     before = hub.state(
         "A.SOC", "HousingSecured", {**_values(hub.now), "startsOn": moment_of(START + DAY_MS).date()}, "flat"
