@@ -1,6 +1,8 @@
 """The contracts as they may be some years from now: the housing events have a second version, all else is as it is.
 
 `grown` writes them beside the real ones; `in_force` makes the program read them, as a later release would.
+`with_invented_past` does the opposite for facts that decide who may see what: today's contracts of imprisonment and
+consent are the second version, and the first one had other names for what the rules read.
 
 What the second version changes: `reason` is called `cause`, `startsOn` is dropped, `rentPaidBy` and `tenancyEndsOn` are
 new, of the codes of `kind` two are gone (one of which said who pays) and one is new.
@@ -59,6 +61,37 @@ def grown(directory: Path, ends_on: str = "") -> Path:
     earlier = earlier.replace('"HousingKind"', '"HousingKind@1"') + _RULES
     municipality.write_text(text[:start] + second + text[end:] + "\n" + earlier, encoding="utf-8")
     _grow_codes(directory / "catalogue" / "code_lists.toml")
+    write_schemas(directory / "schemas", read_catalogue(directory / "catalogue"))
+    return directory
+
+
+RENAMED: Final = {
+    "prison_and_probation.toml": {"homeMunicipality": "residence", "planDuty": "coordinationDuty"},
+    "consent.toml": {"purposes": "aims", "recipients": "mayKnow", "sources": "mayTell", "validFrom": "since"},
+}
+"""File -> the field's name now -> the name that it had."""
+_FIRST_EVENT: Final = {"prison_and_probation.toml": "ImprisonmentStarted", "consent.toml": "ConsentGiven"}
+
+
+def with_invented_past(directory: Path) -> Path:
+    """Write today's contracts with an invented first version of two families, under ids of their own."""
+    shutil.copytree(DIRECTORY, directory / "catalogue")
+    for name, renamed in RENAMED.items():
+        file = directory / "catalogue" / name
+        text = file.read_text(encoding="utf-8")
+        event = text.index(f"\n{_FIRST_EVENT[name]} = ")
+        start = text.rindex("[[family]]", 0, event)
+        end = text.index("[[family]]", event)
+        family = text[start:end]
+        second = family.replace("[family.events]", "version = 2\n\n[family.events]")
+        first = family.replace("[[family]]", "[[earlier]]").replace("[family.", "[earlier.")
+        first = first.replace("[earlier.events]", "version = 1\n\n[earlier.events]")
+        for now, before in renamed.items():
+            assert f"\n{now} = " in first
+            first = first.replace(f"\n{now} = ", f"\n{before} = ")
+        rules = ", ".join(f'{now} = "{before}"' for now, before in renamed.items())
+        earlier = f"{first}\n[earlier.upcast]\nrenamed = {{ {rules} }}\n"
+        file.write_text(text[:start] + second + text[end:] + "\n" + earlier, encoding="utf-8")
     write_schemas(directory / "schemas", read_catalogue(directory / "catalogue"))
     return directory
 

@@ -213,6 +213,14 @@ def test_what_would_be_lost_or_made_up_is_refused(tmp_path: Path, old: str, new:
         _small(tmp_path, area.replace(old, new))
 
 
+def test_a_new_field_that_takes_the_name_of_a_renamed_one_is_empty(tmp_path: Path) -> None:
+    again = NEWEST + 'remark = { type = "string", category = "HO", doc = "What else there is to say." }\n'
+    (step,) = _small(tmp_path, AREA + again + EARLIER).earlier["Thing"]
+    read = step.to_next.up({"kind": "ONE", "remark": "said"})
+    assert (read["note"], read["remark"]) == ("said", None)
+    assert step.to_next.down({"note": "said", "remark": "more"})["remark"] == "said"
+
+
 def test_a_version_stands_once(tmp_path: Path) -> None:
     with pytest.raises(BadContract, match="version 1 stands twice"):
         _small(tmp_path, AREA + NEWEST + EARLIER + EARLIER)
@@ -236,6 +244,11 @@ def test_a_field_may_become_the_codes_of_another_if_every_code_is_told(tmp_path:
     every = 'ONE = { side = "RIGHT" }\nBOTH = { side = "LEFT" }\nOTHER = { side = "OTHER" }'
     (step,) = _small(tmp_path, gone.replace(told, every)).earlier["Thing"]
     assert [step.to_next.up({"kind": code})["side"] for code in ("ONE", "BOTH", "OTHER")] == ["RIGHT", "LEFT", "OTHER"]
+    unsaid = gone.replace(told, every).replace(
+        '"Kind@1", category = "HO", mandatory = true', '"Kind@1", category = "HO"'
+    )
+    with pytest.raises(BadContract, match="`side`: is new and mandatory"):
+        _small(tmp_path, unsaid)
     back = [step.to_next.down({"side": code})["kind"] for code in ("RIGHT", "LEFT", "OTHER")]
     assert back == ["ONE", "BOTH", "OTHER"]
     assert step.to_next.down({})["kind"] is None

@@ -225,6 +225,17 @@ def test_a_version_that_has_ended_is_parked_and_the_next_record_handled(upgraded
     assert too_late not in hub.view("A.BEN")
 
 
+def test_a_fact_is_not_stated_again_in_another_version(upgraded: ShardUnderTest) -> None:
+    """The same `ce_id` under another schema is other bytes: what is to change is corrected."""
+    hub = upgraded
+    stated = _state_second(hub, "A.SOC", "flat")
+    _state_first(hub, "A.SOC", ce_id=stated.rpartition("/")[2])
+    hub.settle()
+    (parked,) = hub.parked()
+    assert parked.reason == Reason.SAME_ID_OTHER_BYTES
+    assert hub.view("A.BEN")[stated]["cause"] == "EVICTION"
+
+
 def test_an_old_version_is_judged_by_its_own_contract(upgraded: ShardUnderTest) -> None:
     hub = upgraded
     _state_first(hub, "A.SOC", address="")
