@@ -42,7 +42,8 @@ def vacancies(case: KnownCase) -> int:
     left = [(case.happened(fact), assigned) for fact in case.of_types("CoordinatorVacated")]
     changes = case.of_types("StaffRoleChanged")
     for change in changes:
-        if change.payload.get("role") is not None and change.payload.get("staff") is None:
+        if change.payload.get("role") is not None:
+            # One that names somebody fills the role at once, itself.
             filled = [case.happened(other) for other in changes if _fills(other, change)]
             left.append((case.happened(change), filled))
     return sum(_stayed_empty(case, at, successors) for at, successors in left)

@@ -24,6 +24,11 @@ CUSTODY = f"{START} ;; {RELEASE}"
 ZONE = zone_of("DK")
 
 
+def after_custody(*events: str) -> str:
+    """An `E` line of the custody and its release, and what else happened."""
+    return " ;; ".join([f"E {CUSTODY}", *events])
+
+
 def at(local: str) -> int:
     """A local time of Denmark as an instant."""
     return parse_local(local, ZONE)

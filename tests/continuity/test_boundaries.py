@@ -6,7 +6,7 @@ import pytest
 
 from hub.continuity.episodes import episodes_of
 from hub.continuity.returning import returned_within
-from tests.continuity.cases import CUSTODY, RELEASE, START, case_of, differing
+from tests.continuity.cases import CUSTODY, RELEASE, START, after_custody, case_of, differing
 from tests.scenario.vignettes import vignette
 
 GUIDANCE = f"E {CUSTODY} ;; g 2025-02-03T10:00 A.YTH GuidanceStarted(activityId=g1 setting=PRISON)"
@@ -17,10 +17,6 @@ TRIAL = "TreatmentTrialStarted(trialId=r1 requestedAt=2025-05-06T14:00 plannedEn
 CONSENT = "ConsentGiven(by=SUBJECT form=WRITTEN cat=[SU] src=[A.ADD] to=[A.SOC] for=[SOCIAL_SUPPORT])"
 REQUEST = "b 2025-05-01T10:00 PSY BreakGlassRequested(requestId=b party=PSY categories=[MH] expiresAt=2025-05-02T10:00)"
 ASSIGNED = "CoordinatorAssigned(party=A.SOC)"
-
-
-def after_custody(*events: str) -> str:
-    return " ;; ".join([f"E {CUSTODY}", *events])
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,23 @@ def test_dropped_items_do_not_count_and_goals_are_compared_by_domain() -> None:
     assert goal_mismatch(case, case.at) == Share(1, 2)
 
 
+def test_goals_are_compared_on_the_day_of_release() -> None:
+    custody = {"custodyId": "c1", "legalStatus": "CONVICTED", "planDuty": True, "homeMunicipality": "A"}
+    facts = [
+        fact("ImprisonmentStarted", "2025-01-06T09:00", custody),
+        plan("SentencePlanAgreed", "2025-02-01T10:00", item("HOUSING", "own"), item("FINANCE", "debt"), item("FAMILY")),
+        plan(
+            "MunicipalPlanAgreed", "2025-02-01T10:00", item("HOUSING", "any"), item("FINANCE", "debt"), item("FAMILY")
+        ),
+        fact("ReleasedOnParole", "2025-07-01T10:00", {"custodyId": "c1", "supervision": False}),
+        plan("SentencePlanRevised", "2025-07-02T10:00", item("HOUSING", "any")),
+    ]
+    (release,) = releases_of(known_case(facts, at("2025-09-01T10:00")), "x")
+    assert release.spreads["I3_goals_differing"] == Fraction(1, 3)
+    (release,) = releases_of(known_case([facts[0], facts[3]], at("2025-09-01T10:00")), "x")
+    assert release.spreads["I3_goals_differing"] is None
+
+
 def test_two_empty_plans_match() -> None:
     empty = [plan(name, "2025-02-01T10:00") for name in ("SentencePlanAgreed", "MunicipalPlanAgreed")]
     assert mismatch(known_case(empty, at("2025-03-01T10:00")), at("2025-03-01T10:00")) == Fraction(0)

@@ -11,21 +11,14 @@ from fractions import Fraction
 import pytest
 
 from hub.continuity.case import Share
-from hub.continuity.children import visits
-from hub.continuity.consent_health import consent_health
 from hub.continuity.coordinators import without_coordinator_before_release
 from hub.continuity.episodes import episodes_of
 from hub.continuity.measures import NOT_STATED, releases_of
-from hub.continuity.returning import returned_within
 from hub.continuity.trials import lapse_share, trials
-from tests.continuity.cases import CUSTODY, START, case_of, differing
+from tests.continuity.cases import CUSTODY, START, after_custody, case_of, differing
 from tests.scenario.vignettes import vignette
 
 REMAND = "s 2025-01-06T09:00 PRI RemandStarted(custodyId=c1 restrictions=false homeMunicipality=A)"
-
-
-def after_custody(*events: str) -> str:
-    return " ;; ".join([f"E {CUSTODY}", *events])
 
 
 # --- I1: continued after release
@@ -137,6 +130,21 @@ def test_i5_counts_inside_the_window_only() -> None:
     assert differing(after_custody(before, first), "I I5_changes=0") == []
     assert differing(after_custody(before, first, last.format("")), "I I5_changes=1 I5_jointHandovers=0/1") == []
     assert differing(after_custody(before, first, last.format(":01")), "I I5_changes=0") == []
+
+
+def test_i5_a_hand_over_is_of_quality_if_all_changes_were_made_in_a_joint_meeting() -> None:
+    first = "a 2025-02-03T09:00 A.SOC CoordinatorAssigned(party=A.SOC coordinator=one caseload=9)"
+    handed = "{} 2025-{} A.SOC CoordinatorHandedOver(party=A.SOC coordinator={} jointHandoverMeeting={} caseload={})"
+    joint = handed.format("b", "03-03T09:00", "two", "true", 12)
+    alone = handed.format("c", "04-03T09:00", "one", "false", 7)
+    for facts, band, caseload in [
+        ([first], None, 9),
+        ([first, joint], 0, 12),
+        ([first, joint, alone], 1, 7),
+        ([], None, None),
+    ]:
+        (release,) = releases_of(case_of(vignette(after_custody(*facts))), "x")
+        assert (release.bands["I5_joint_handover"], release.spreads["I5_caseload"]) == (band, caseload)
 
 
 def test_i6_remand_is_reported_apart() -> None:
@@ -257,121 +265,3 @@ def test_i10_by_project_target_group_and_age() -> None:
     assert (release.groups["I10_project"], release.groups["I10_target_group"]) == (NOT_STATED, NOT_STATED)
     (release,) = releases_of(case_of(vignette(after_custody())), "x")
     assert not any(name.startswith("I10") for name in release.groups)
-
-
-# --- I12, I14, I15, I18
-
-
-@pytest.mark.parametrize(
-    ("events", "share"),
-    [
-        # Of ten days: kept open to the end, for four days, for four days after an opening, closed before, twice.
-        (["k 2025-02-01T00:00 A.SOC CaseKeptOpen(caseNo=1 keepOpenUntil=2025-03-01)"], "1.000"),
-        (["k 2025-02-01T00:00 A.SOC CaseKeptOpen(caseNo=1 keepOpenUntil=2025-02-05)"], "0.400"),
-        (
-            [
-                "o 2025-01-01T00:00 A.SOC CaseOpened(caseNo=1)",
-                "k 2025-02-01T00:00 A.SOC CaseKeptOpen(caseNo=1 keepOpenUntil=2025-02-05)",
-            ],
-            "1.000",
-        ),
-        (
-            [
-                "k 2025-02-01T00:00 A.SOC CaseKeptOpen(caseNo=1 keepOpenUntil=2025-03-01)",
-                "c 2025-02-03T00:00 A.SOC CaseClosed(caseNo=1)",
-            ],
-            "0.200",
-        ),
-        (
-            [
-                "k 2025-02-01T00:00 A.SOC CaseKeptOpen(caseNo=1 keepOpenUntil=2025-02-03)",
-                "l 2025-02-05T00:00 A.SOC CaseKeptOpen(caseNo=1 keepOpenUntil=2025-02-08)",
-            ],
-            "0.500",
-        ),
-        (
-            [
-                "k 2025-02-01T00:00 A.SOC CaseKeptOpen(caseNo=1 keepOpenUntil=2025-02-05)",
-                "o 2025-02-03T00:00 A.SOC CaseOpened(caseNo=2)",
-                "c 2025-02-09T00:00 A.SOC CaseClosed(caseNo=2)",
-            ],
-            "0.800",
-        ),
-    ],
-)
-def test_i12_a_case_that_is_only_kept_open_is_open_until_its_day(events: list[str], share: str) -> None:
-    custody = (
-        "E s 2025-02-01T00:00 PRI ImprisonmentStarted(custodyId=c1 legalStatus=CONVICTED homeMunicipality=A) ;; "
-        "r 2025-02-11T00:00 PRI ReleasedOnParole(custodyId=c1)"
-    )
-    assert differing(" ;; ".join([custody, *events]), f"I I12(A.SOC)={share}") == []
-
-
-def test_i14_counts_the_visits_of_the_episode_for_each_thirty_days() -> None:
-    visit = "A.CHI Visit{}(childRef=one form=VIDEO)"
-    released = "r 2025-03-07T09:00 PRI ReleasedOnParole(custodyId=c1)"  # 60 days
-    lines = [
-        f"a 2025-01-06T09:00 {visit.format('Arranged')}",
-        f"b 2025-02-01T10:00 {visit.format('Arranged')}",
-        f"c 2025-02-01T10:00 {visit.format('Held')}",
-        f"d 2025-02-02T10:00 {visit.format('Cancelled')}",
-        f"e 2025-03-07T09:00 {visit.format('Held')}",
-    ]
-    case = case_of(vignette(" ;; ".join([f"E {START}", released, *lines])))
-    (episode,) = episodes_of(case)
-    found = visits(case, episode)
-    assert found is not None
-    assert (found.held, found.arranged) == (1, 2)
-    assert (found.held_per_period, found.arranged_per_period) == (Fraction(1, 2), Fraction(1))
-
-
-def test_i14_a_concern_counts_as_seeing_the_child() -> None:
-    cared = START.replace("planDuty=true", "planDuty=true caresForChild=true")
-    concern = "c 2025-01-08T09:00 A.SOC ChildConcernNotified(to=A.CHI concern=NEGLECT)"
-    assert differing(f"E {cared} ;; {concern}", "I I14_childHours=48") == []
-
-
-def test_i15_counts_each_consent_once() -> None:
-    given = "ConsentGiven(by=SUBJECT form=WRITTEN cat=[SU] src=[A.ADD] to=[A.SOC] for=[SOCIAL_SUPPORT])"
-    lines = [
-        f"k1 2025-01-10T10:00 A.ADD {given}",
-        f"k2 2025-01-11T10:00 A.ADD {given}",
-        "w1 2025-03-01T10:00 A.ADD ConsentWithdrawn(id=k1)",
-        "w2 2025-03-02T10:00 A.ADD ConsentWithdrawn(id=k1)",
-        "f 2025-03-03T10:00 A.ADD ConsentRefused(cat=[SU] src=[A.ADD] to=[A.BEN] for=[BENEFIT])",
-    ]
-    found = consent_health(case_of(vignette("E " + " ;; ".join(lines))))
-    assert (found.active, found.given, found.refused, found.withdrawn, found.lapsed, found.void) == (1, 2, 1, 1, 0, 0)
-
-
-@pytest.mark.parametrize(
-    "back",
-    [
-        "PRI RemandStarted(custodyId=c9 restrictions=false homeMunicipality=A)",
-        "PRI ImprisonmentStarted(custodyId=c9 legalStatus=CONVICTED homeMunicipality=A)",
-        "KIF RecalledToPrison(supervisionId=s1)",
-    ],
-)
-@pytest.mark.parametrize(
-    ("when", "within"),
-    [("2026-07-01T10:00", [False, True, True]), ("2026-07-01T10:00:01", [False, False, True])],
-)
-def test_i18_every_kind_of_return(back: str, when: str, within: list[bool]) -> None:
-    """r + 365 days is 1 July 2026."""
-    case = case_of(vignette(after_custody(f"b {when} {back}")))
-    first = episodes_of(case)[0]
-    assert first.end is not None
-    assert [returned_within(case, first.end, period) for period in case.terms.returned_within] == within
-    assert next(releases_of(case, "x")).bands["I18_returned"] == within.index(True)
-
-
-def test_i18_two_years_and_what_is_no_return() -> None:
-    late = "b 2027-07-01T10:00{} PRI RemandStarted(custodyId=c9 restrictions=false homeMunicipality=A)"
-    for seconds, expected in (("", True), (":01", False)):
-        case = case_of(vignette(after_custody(late.format(seconds))))
-        end = episodes_of(case)[0].end
-        assert end is not None
-        assert returned_within(case, end, case.terms.returned_within[2]) is expected
-    breach = "b 2025-08-01T10:00 KIF ParoleBreachReported(supervisionId=s1 breach=NO_SHOW)"
-    case = case_of(vignette(after_custody(breach)))
-    assert next(releases_of(case, "x")).bands["I18_returned"] == 3

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from contracts.avro_schemas import Form
+from contracts.avro_schemas import Form, schema_of
 from contracts.catalogue import Catalogue, read_catalogue
 from contracts.codec import Codec
 from contracts.failures import BadContract
+from contracts.lint import lint
 from contracts.schema_ids import IDS_FILE, read_schema_ids, write_schemas
 from producers.generation import generated_files
 
@@ -219,6 +220,15 @@ def test_a_new_field_that_takes_the_name_of_a_renamed_one_is_empty(tmp_path: Pat
     read = step.to_next.up({"kind": "ONE", "remark": "said"})
     assert (read["note"], read["remark"]) == ("said", None)
     assert step.to_next.down({"note": "said", "remark": "more"})["remark"] == "said"
+
+
+def test_an_earlier_code_list_of_a_scope_has_no_default_either(tmp_path: Path) -> None:
+    contracts = _small(tmp_path)
+    for event_type in contracts.every_version:
+        fields = {field["name"]: field for field in schema_of(event_type, Form.PUBLISHED, contracts)["fields"]}
+        assert "default" not in fields["purposes"]
+        assert fields["items"]["default"] is None
+    assert lint(contracts) == []
 
 
 def test_a_version_stands_once(tmp_path: Path) -> None:
