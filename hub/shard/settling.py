@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple
 
 from contracts.failures import StoreFailure
@@ -23,6 +24,8 @@ from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import Change, Rights, differences, mask_of_shown, renewed
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
+from hub.shard.notices import notices_of_endings
+from hub.shard.stating import put_on_timeline
 from hub.store.ports import ShardStore
 from hub.store.records import Decision, DecisionsRecorded, case_stream
 
@@ -80,6 +83,7 @@ class Settling:
     def _settle_case(self, held: HeldCase, batch: Batch) -> list[Told]:
         try:
             rights, changes = self._decide(held, batch.after.clock)
+            changes = self._with_notices(held, rights, changes, batch)
             forms = [self._form(held, change, batch) for change in changes]
         except StoreFailure:
             raise
@@ -129,6 +133,18 @@ class Settling:
             if victim in case.facts:
                 touched[victim] = None
         return list(touched)
+
+    def _with_notices(self, held: HeldCase, rights: Rights, changes: list[Change], batch: Batch) -> list[Change]:
+        """Add what parties are told of consents that have ended for them with `changes`."""
+        case, stated = held.timeline, []
+        if any(change.before for change in changes):
+            policy_at, reader = partial(self.cases.policy_at, case), self.cases.reader
+            for record, fact in notices_of_endings(
+                case, rights.decider, changes, batch.after.clock, policy_at, reader, self.cases.secret
+            ):
+                put_on_timeline(held, record, fact, batch, reader)
+                stated.append(fact.event_id)
+        return [*changes, *differences(case, rights.decider, stated)] if stated else changes
 
     def _form(self, held: HeldCase, change: Change, batch: Batch) -> bytes | None:
         """What the receiver will be told; `None` where that is nothing, or nothing new."""
