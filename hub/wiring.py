@@ -30,12 +30,15 @@ from hub.broker.ports import Inputs, Outputs
 from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
+from hub.continuity.clock_terms import clock_terms
+from hub.continuity.terms import terms
 from hub.disclosure.envelope import Envelopes
 from hub.metrics import Metrics
 from hub.settings import WorkerSettings, keys_path, read_secret, store_path
 from hub.shard.admission import Admission
 from hub.shard.batch import ShardState
 from hub.shard.cases import Cases
+from hub.shard.reminders import Reminders
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
 from hub.shard.ticking import Ticker
@@ -69,6 +72,11 @@ def _code_digest(policies: Policies) -> str:
     return digest.hexdigest()
 
 
+def _settled_under(policies: Policies) -> str:
+    """Names the rules, parties and clocks that cases are settled under: others make every case due."""
+    return hashlib.sha256(f"{policies.digest} {clock_terms().digest}".encode()).hexdigest()
+
+
 def build_shard(
     *,
     shard: int,
@@ -87,14 +95,15 @@ def build_shard(
     policies = Policies.load(registry, rules_folder)
     reader = reader_for(policies)
     envelopes = Envelopes(reader, schema_ids(), policies, secret, shard)
-    cases = Cases(store, reader, policies, secret, shard, partitions)
+    cases = Cases(store, reader, policies, _settled_under(policies), secret, shard, partitions)
     state = ShardState.at(store.head())
+    reminders = Reminders(reader, terms(), clock_terms(), lambda _party, _at: False)
     return Shard(
         store=store,
         inputs=inputs,
         cases=cases,
         admission=Admission(store, cases, registry, names),
-        settling=Settling(store, cases, envelopes, registry.digest),
+        settling=Settling(store, cases, envelopes, reminders, registry.digest),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),
         metrics=metrics or Metrics(),
         shard=shard,

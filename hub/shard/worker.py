@@ -115,7 +115,7 @@ class Shard:
 
     def _must_adopt(self) -> bool:
         """Whether the rules or parties are others than those under which the store's cases were settled."""
-        return self.state.rules != self.cases.policies.digest
+        return self.state.rules != self.cases.settled_under
 
     def _run(self, records: Sequence[InputRecord]) -> bool:
         """Make a batch of `records` and commit it; return whether it was worth writing."""
@@ -129,7 +129,7 @@ class Shard:
     def _run_batch(self, records: Sequence[InputRecord]) -> bool:
         batch = Batch.after_state(self.state, self.owner)
         if self._must_adopt():
-            batch.adopt(self.cases.policies.digest, self.store.cases())
+            batch.adopt(self.cases.settled_under, self.store.cases())
         self.admission.admit(records, batch)
         if self._is_behind(batch.after.clock):
             self.settling.postpone(batch)

@@ -13,6 +13,7 @@ from contracts.civil_time import day_date, start_of_day, zone_of
 from contracts.fact import ce_id_of
 from hub.case_timeline.timeline import CaseTimeline
 from hub.shard import notices
+from hub.shard.stating import hub_event_id
 from tests.shard.harness import CASE, DAY_MS, HOUR_MS, ShardUnderTest, consent, imprisonment
 from tests.shard.test_disclosing import CONSENT_ID, given, withdrawn
 
@@ -204,7 +205,7 @@ def test_hidden_facts_of_the_same_batch_do_not_date_an_ending(hub: ShardUnderTes
 
 def hub_event_of(hub: ShardUnderTest, ended: int) -> str:
     case = CaseTimeline(CASE)
-    return notices.hub_event_id(hub.shard.cases.secret, case, "consent ended", CONSENT_ID, "B.SOC", str(ended))
+    return hub_event_id(hub.shard.cases.secret, case, "consent ended", CONSENT_ID, "B.SOC", str(ended))
 
 
 def test_a_failure_while_an_ending_is_dated_lets_nothing_out_and_the_next_try_tells_it_once(
