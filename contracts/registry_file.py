@@ -1,7 +1,8 @@
 """Reads and writes the party registry as a TOML file: one `[[party]]` table for each party.
 
 Rules:
-- A file holds `[[party]]` tables with `id` and, where true, `healthcare_provider`; anything else is refused.
+- A file holds `[[party]]` tables with `id`, where true `healthcare_provider`, and `silent_after_seconds` where it is
+  not everybody's; anything else is refused.
 - Written files are sorted by id, so that two equal registries are two equal files.
 
 From here: every program of the hub that must know who takes part.
@@ -11,9 +12,12 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Final
 
 from contracts.failures import BadRegistry
 from contracts.parties import Party, PartyRegistry
+
+_KEYS: Final = frozenset({"id", "healthcare_provider", "silent_after_seconds"})
 
 
 def read_registry(path: Path) -> PartyRegistry:
@@ -39,15 +43,20 @@ def write_registry(path: Path, registry: PartyRegistry) -> None:
         lines += ["", "[[party]]", f'id = "{party.id}"']
         if party.healthcare_provider:
             lines.append("healthcare_provider = true")
+        if party.silent_after_seconds is not None:
+            lines.append(f"silent_after_seconds = {party.silent_after_seconds}")
     beside = path.with_name(path.name + ".new")
     beside.write_text("\n".join([*lines, ""]), encoding="utf-8")
     beside.replace(path)
 
 
 def _party(path: Path, number: int, row: object) -> Party:
-    if not isinstance(row, dict) or not set(row) <= {"id", "healthcare_provider"}:
-        raise BadRegistry(f"registry `{path}`, party {number}: expected `id` and `healthcare_provider` only")
+    if not isinstance(row, dict) or not set(row) <= _KEYS:
+        raise BadRegistry(f"registry `{path}`, party {number}: expected {', '.join(sorted(_KEYS))} only")
     party_id, healthcare_provider = row.get("id"), row.get("healthcare_provider", False)
     if not isinstance(party_id, str) or not isinstance(healthcare_provider, bool):
         raise BadRegistry(f"registry `{path}`, party {number}: expected a text `id` and true or false")
-    return Party(party_id, healthcare_provider)
+    silent_after = row.get("silent_after_seconds")
+    if silent_after is not None and (type(silent_after) is not int or silent_after < 1):
+        raise BadRegistry(f"registry `{path}`, party {number}: `silent_after_seconds` must be a whole number from 1")
+    return Party(party_id, healthcare_provider, silent_after)

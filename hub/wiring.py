@@ -41,6 +41,7 @@ from hub.shard.cases import Cases
 from hub.shard.reminders import Reminders
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
+from hub.shard.silence import Silence
 from hub.shard.ticking import Ticker
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
@@ -97,13 +98,14 @@ def build_shard(
     envelopes = Envelopes(reader, schema_ids(), policies, secret, shard)
     cases = Cases(store, reader, policies, _settled_under(policies), secret, shard, partitions)
     state = ShardState.at(store.head())
-    reminders = Reminders(reader, terms(), clock_terms(), lambda _party, _at: False)
+    silence = Silence(registry, clock_terms())
+    reminders = Reminders(reader, terms(), clock_terms(), silence)
     return Shard(
         store=store,
         inputs=inputs,
         cases=cases,
         admission=Admission(store, cases, registry, names),
-        settling=Settling(store, cases, envelopes, reminders, registry.digest),
+        settling=Settling(store, cases, envelopes, reminders, registry.digest, dict(store.open_reviews())),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),
         metrics=metrics or Metrics(),
         shard=shard,

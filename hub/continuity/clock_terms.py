@@ -42,11 +42,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ClockTerms:
-    """All clocks: what is asked, by (jurisdiction, kind). A kind that is not there does not run there."""
+    """All clocks: what is asked, by (jurisdiction, kind). A kind that is not there does not run there.
+
+    `silent_after_seconds`: after how long without a sign of life a publisher counts as silent.
+    """
 
     id: str
     digest: str
     asked: Mapping[tuple[str, str], tuple[Asked, ...]]
+    silent_after_seconds: int
 
 
 @lru_cache(maxsize=1)
@@ -62,7 +66,13 @@ def read_clock_terms(path: Path) -> ClockTerms:
         document = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadRuleSet(f"`{path.name}` is not TOML: {error}") from error
-    _require(path, document.keys() == {"id", "clock"}, "expected `id` and `[[clock]]` tables, and nothing else")
+    _require(
+        path,
+        document.keys() == {"id", "silent_after_seconds", "clock"},
+        "expected `id`, `silent_after_seconds` and `[[clock]]` tables, and nothing else",
+    )
+    silent_after = document["silent_after_seconds"]
+    _require(path, type(silent_after) is int and silent_after > 0, "`silent_after_seconds` is a whole number from 1")
     asked: dict[tuple[str, str], tuple[Asked, ...]] = {}
     kinds: list[str] = []
     for clock in document["clock"]:
@@ -76,7 +86,7 @@ def read_clock_terms(path: Path) -> ClockTerms:
     _require(path, sorted(kinds) == sorted(CLOCKS), f"expected each of {', '.join(sorted(CLOCKS))} once")
     _known(path, "", "kind", kinds, catalogue().code_lists["ReminderKind"].symbols)
     digest = hashlib.sha256(text + TERMS_FILE.read_bytes()).hexdigest()
-    return ClockTerms(str(document["id"]), digest, asked)
+    return ClockTerms(str(document["id"]), digest, asked, silent_after)
 
 
 def _asked(path: Path, kind: str, line: Mapping[str, Any]) -> Asked:

@@ -14,10 +14,11 @@ From `settling`, which puts what comes out on the timeline and decides it; the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from contracts.categories import ALL_CATEGORIES
 from contracts.civil_time import day_date
 from contracts.fact import Fact, Outline, ce_id_of
 from contracts.failures import DamagedStore
@@ -26,12 +27,14 @@ from hub.consent.decision import Decider
 from hub.consent.standing import Person
 from hub.continuity.case import Known, KnownCase, happened_at
 from hub.continuity.clock_terms import PROVIDER, PUBLISHER, Asked, ClockTerms
-from hub.continuity.clocks import Clock, clocks_of, reads
+from hub.continuity.clocks import EMERGENCY, Clock, citizen_notice_overdue, clocks_of, reads, review_overdue
 from hub.continuity.episodes import RELEASE_DATED
 from hub.continuity.terms import Terms
 from hub.disclosure.cutter import cut
 from hub.disclosure.settlement import mask_of_shown
+from hub.shard.silence import Silence
 from hub.shard.stating import hub_event_id, hub_fact
+from hub.store.ports import OpenReview
 from hub.store.records import FactRecorded
 
 REMINDER: Final = "ReminderRaised"
@@ -58,11 +61,15 @@ class Reminder(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What one look at a case finds: what to raise, which reminders (event ids) no longer hold, when to look again."""
+    """What one look at a case finds: what to raise, which reminders (event ids) no longer hold, when to look again.
+
+    `open_reviews`: what is owed about emergency access, whoever is reminded of it, for the operator's count.
+    """
 
     minute: int
     raised: tuple[Reminder, ...]
     taken_back: tuple[str, ...]
+    open_reviews: tuple[OpenReview, ...]
     next: int | None
 
 
@@ -73,12 +80,12 @@ def next_minute(instant: int) -> int:
 
 @dataclass(frozen=True)
 class Reminders:
-    """Looks at the clocks of cases. `is_silent` says whether a party has given no sign of life lately, at a time."""
+    """Looks at the clocks of cases."""
 
     reader: Reader
     terms: Terms
     clock_terms: ClockTerms
-    is_silent: Callable[[str, int], bool]
+    silence: Silence
     _reads: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,16 +95,20 @@ class Reminders:
         """Whether a clock may be counted from this fact."""
         return entry.outline.event_type in self._reads
 
-    def look(self, case: CaseTimeline, decider: Decider, clock: int) -> Look:
-        """Look at every clock of a case whose whole history is held, as of the last whole minute."""
+    def look(self, case: CaseTimeline, decider: Decider, clock: int, heard: Mapping[str, int]) -> Look:
+        """Look at every clock of a case whose whole history is held, as of the last whole minute.
+
+        `heard`: when each party gave its last sign of life.
+        """
         minute = clock // MINUTE_MS * MINUTE_MS
-        looking = _Looking(self, case, decider, minute)
+        looking = _Looking(self, case, decider, minute, heard)
         wanted = {reminder.what: reminder for reminder in looking.reminders()}
         live = {_what_of(case.facts[event_id], self.reader): event_id for event_id in _live(case)}
         return Look(
             minute,
             tuple(reminder for what, reminder in sorted(wanted.items()) if what not in live),
             tuple(event_id for what, event_id in sorted(live.items()) if what not in wanted),
+            looking.open_reviews(),
             min(looking.later, default=None),
         )
 
@@ -123,10 +134,12 @@ def _what_of(entry: TimelineFact, reader: Reader) -> tuple[str, str, int, tuple[
 class _Looking:
     """One look at one case. `later` collects the whole minutes at which something may be different."""
 
-    def __init__(self, of: Reminders, case: CaseTimeline, decider: Decider, minute: int) -> None:
+    def __init__(
+        self, of: Reminders, case: CaseTimeline, decider: Decider, minute: int, heard: Mapping[str, int]
+    ) -> None:
         if case.enrolled is None:
             raise DamagedStore("a case is settled before its enrolment")
-        self._of, self._case, self._decider, self._minute = of, case, decider, minute
+        self._of, self._case, self._decider, self._minute, self._heard = of, case, decider, minute, heard
         self._person = Person(day_date(case.enrolled.birth_date), case.enrolled.jurisdiction)
         self._payloads: dict[str, Mapping[str, Any]] = {}
         self._facts: dict[Cut, Fact | None] = {}
@@ -145,8 +158,24 @@ class _Looking:
                     continue
                 if clock.until is not None:
                     self._look_at(clock.until)
-                silent = all(self._of.is_silent(each, self._minute) for each in parties)
+                silent = all(self._of.silence.is_silent(each, self._heard, self._minute) for each in parties)
                 yield Reminder(party, clock.kind, clock.due, tuple(fact.event_id for fact in clock.rests_on), silent)
+
+    def open_reviews(self) -> tuple[OpenReview, ...]:
+        """What is owed about emergency access, over all facts of the case."""
+        known = [
+            Known(fact)
+            for event_id, entry in self._case.facts.items()
+            if entry.outline.event_type in EMERGENCY
+            and event_id not in self._case.dead
+            and entry.record.recorded_at < self._minute
+            and (fact := self._fact((event_id, ALL_CATEGORIES, _NOTHING_WITHHELD))) is not None
+        ]
+        if not known:
+            return ()
+        case = KnownCase.of(known, self._person, self._minute, self._decider.policy, self._of.terms)
+        owed = [*review_overdue(case), *citizen_notice_overdue(case)]
+        return tuple(sorted(OpenReview(clock.kind, clock.due) for clock in owed))
 
     def _look_at(self, instant: int) -> None:
         self.later.add(next_minute(instant - 1))

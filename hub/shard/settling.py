@@ -28,7 +28,7 @@ from hub.shard.cases import Cases, HeldCase
 from hub.shard.notices import notices_of_endings
 from hub.shard.reminders import Reminders, ends_another, next_minute, reminders_stated
 from hub.shard.stating import put_on_timeline
-from hub.store.ports import ShardStore
+from hub.store.ports import OpenReview, ShardStore
 from hub.store.records import Decision, DecisionsRecorded, case_stream
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,8 @@ class Settling:
     envelopes: Envelopes
     reminders: Reminders
     registry_digest: str
+    open_reviews: dict[str, tuple[OpenReview, ...]]
+    """What is owed about emergency access, by case, as stored."""
     _tried_again_at: dict[str, int] = field(default_factory=dict)
     """The cases that could not be decided: they stay due, and are left alone until then."""
 
@@ -168,7 +170,9 @@ class Settling:
                 look_at = soon if look_at is None else min(look_at, soon)
             return look_at, []
         self.cases.hold_history(held)
-        look = self.reminders.look(case, rights.decider, clock)
+        look = self.reminders.look(case, rights.decider, clock, batch.after.heard)
+        if look.open_reviews != self.open_reviews.get(case.case_id, ()):
+            batch.writes.open_reviews[case.case_id] = look.open_reviews
         stated: list[str] = []
         for record, fact in reminders_stated(case, look, clock, self.cases.reader, self.cases.secret):
             put_on_timeline(held, record, fact, batch, self.cases.reader)

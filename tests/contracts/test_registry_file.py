@@ -12,10 +12,13 @@ from contracts.registry_file import read_registry, write_registry
 
 
 def test_a_written_registry_is_read_back(tmp_path: Path) -> None:
-    registry = PartyRegistry.of([Party("PSY", True), Party("A.SOC"), Party("A.ADD", True), Party("PRI")])
+    registry = PartyRegistry.of(
+        [Party("PSY", True), Party("A.SOC", silent_after_seconds=60), Party("A.ADD", True), Party("PRI")]
+    )
     write_registry(tmp_path / "registry.toml", registry)
     read = read_registry(tmp_path / "registry.toml")
     assert read == registry
+    assert (read["A.SOC"].silent_after_seconds, read["PRI"].silent_after_seconds) == (60, None)
     assert read.digest == registry.digest
     assert [path.name for path in tmp_path.iterdir()] == ["registry.toml"]
 
@@ -31,6 +34,9 @@ def test_a_written_registry_is_read_back(tmp_path: Path) -> None:
         '[[party]]\nid = "A SOC"',
         '[[party]]\nid = "A.SOC"\nhealthcare_provider = "no"',
         '[[party]]\nid = "A.SOC"\nrole = "SOC"',
+        '[[party]]\nid = "A.SOC"\nsilent_after_seconds = 0',
+        '[[party]]\nid = "A.SOC"\nsilent_after_seconds = true',
+        '[[party]]\nid = "A.SOC"\nsilent_after_seconds = 1.5',
         '[[party]]\nid = "A.SOC"\n[[party]]\nid = "A.SOC"',
         '[[party]]\nid = "A.SOC"\n[[party]]\nid = "a.soc"',
         '[[party]]\nid = "A.SOC"\n[other]\nx = 1',
