@@ -15,7 +15,8 @@ From `settling`, which puts what comes out on the timeline and decides it; the n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from contracts.categories import ALL_CATEGORIES
@@ -86,10 +87,10 @@ class Reminders:
     terms: Terms
     clock_terms: ClockTerms
     silence: Silence
-    _reads: frozenset[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_reads", reads(self.terms))
+    @cached_property
+    def _reads(self) -> frozenset[str]:
+        return reads(self.terms)
 
     def concern(self, entry: TimelineFact) -> bool:
         """Whether a clock may be counted from this fact."""

@@ -10,6 +10,7 @@ import pytest
 
 from contracts.civil_time import moment_of
 from contracts.fact import ce_id_of
+from hub.continuity.clock_terms import CLOCKS_FILE, read_clock_terms
 from hub.continuity.clocks import CLOCKS
 from hub.shard.reminders import MINUTE_MS, Reminders
 from hub.store.records import FactRecorded
@@ -285,3 +286,19 @@ def test_the_hub_states_each_reminder_once_and_takes_it_back_by_a_record_of_its_
     assert stated == ["ReminderRaised", "EventRetracted"]
     for party in PARTIES:
         assert not [said for *_, said in hub.told(party) if said.get("reason") == "OTHER"]
+
+
+def test_other_terms_make_every_case_due_and_whoever_may_not_be_reminded_any_more_is_not(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trial(hub)
+    until(hub, TRIAL_OVER)
+    assert list(reminders(hub, "A.ADD")) == ["TRIAL_PRESUMED_LAPSED"]
+    text = CLOCKS_FILE.read_text(encoding="utf-8")
+    before, after = 'jurisdictions = ["DK", "SE"]', 'jurisdictions = ["SE"]'
+    other = tmp_path / "clocks.toml"
+    other.write_text(text.replace(before, after, 1), encoding="utf-8")
+    monkeypatch.setattr("hub.wiring.clock_terms", lambda: read_clock_terms(other))
+    hub.restart()
+    hub.settle()
+    assert reminders(hub, "A.ADD") == {}
