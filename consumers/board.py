@@ -85,9 +85,11 @@ def board_of(view: View, party_id: str, lines: Lines, day: int, zone: ZoneInfo) 
 
 def lists_of(view: View) -> tuple[BoardList, ...]:
     """The lists of a view's board, in their order; the steering group's has none."""
+    columns = {column.name for column in view.columns}
+    lists = {name: said for name, said in _data()["every"].items() if columns >= {said["order"], *said["show"]}}
     return tuple(
         BoardList(name, tuple(said["when"]), said["order"], tuple(said["show"]))
-        for name, said in _data()["boards"].get(view.name, {}).items()
+        for name, said in (lists | _data()["boards"].get(view.name, {})).items()
     )
 
 

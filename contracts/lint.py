@@ -5,7 +5,8 @@ Rules (each has a red example in the tests):
 - whereabouts: `setting` and `inCustody` are always of category CU; shown only when harmless they would betray the rest.
 - missing-doc: an agency's developer must be able to state the field from the contract alone.
 - name-form, duplicate-short-name: Avro readers match records by their short name; two alike are read as each other.
-- control: what the hub states to itself is stated by it alone and shown to nobody.
+- control: what the hub states to itself is stated by it alone and shown to nobody; a party's own control record says
+  nothing but that it was sent.
 - default-value: only null may be a default, so that no reader invents a value.
 - enum-without-other: a reader that is older than a symbol must have something to fall back to.
 - unknown-role: an event that nobody may state, or that a misspelt role may, is a mistake.
@@ -47,6 +48,7 @@ WHEREABOUTS_FIELDS: Final = frozenset({"setting", "inCustody"})
 NEVER_IN_CUSTODY: Final = frozenset({"OutreachContactMade"})
 """Events that by their contract cannot take place in custody, so that their setting betrays nothing."""
 
+_ENVELOPE_FIELDS: Final = frozenset({"occurredAt", "lateReason", "legalBasisCode"})
 _DOC_CHARACTERS_MIN: Final = 15
 _EVENT_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]{2,59}")
 _FIELD_NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,39}")
@@ -93,7 +95,7 @@ def _event_type(event_type: EventType) -> Iterator[Finding]:
         yield Finding("name-form", name, "expected an upper-case letter first, then letters and digits")
     if event_type.anchor not in _CATEGORIES:
         yield Finding("unclassified-field", name, "the anchor is no category: choose one of the 18, or `never`")
-    if event_type.control and (event_type.anchor != NEVER or event_type.stated_by != (HUB,)):
+    if event_type.control and (event_type.anchor != NEVER or not _is_control(event_type)):
         yield Finding("control", name, "a control record is stated by HUB alone and anchored in `never`")
     for role in event_type.stated_by:
         if role not in ROLES and role not in (ANY_ROLE, HUB):
@@ -104,6 +106,11 @@ def _event_type(event_type: EventType) -> Iterator[Finding]:
         whereabouts = field.name in WHEREABOUTS_FIELDS and name not in NEVER_IN_CUSTODY
         if whereabouts and field.category not in (Category.CU, NEVER):
             yield Finding("whereabouts", f"{name}.{field.name}", "give it category CU, whatever its value can be")
+
+
+def _is_control(event_type: EventType) -> bool:
+    says_nothing = all(field.name in _ENVELOPE_FIELDS for field in event_type.fields)
+    return event_type.stated_by == (HUB,) or (event_type.stated_by == (ANY_ROLE,) and says_nothing)
 
 
 def _field(where: str, field: Field, *, has_domain: bool) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final
 
@@ -30,6 +30,8 @@ class Party:
     healthcare_provider: bool = False
     reads: tuple[tuple[str, int], ...] = ()
     """The event types that this party is still sent in an earlier version, each with that version."""
+    silent_after_seconds: int | None = field(default=None, compare=False)
+    """After how long without a sign of life the party counts as silent; `None`: as for everybody."""
 
     @property
     def role(self) -> str:

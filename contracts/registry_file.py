@@ -1,7 +1,8 @@
 """Reads and writes the party registry as a TOML file: one `[[party]]` table for each party.
 
 Rules:
-- A file holds `[[party]]` tables with `id` and, where true, `healthcare_provider`; anything else is refused.
+- A file holds `[[party]]` tables with `id`, where true `healthcare_provider`, and `silent_after_seconds` where it is
+  not everybody's; anything else is refused.
 - `reads = { HousingSecured = 1 }` names what a party is still sent in an earlier version; all else comes in the newest.
 - Written files are sorted by id, so that two equal registries are two equal files.
 
@@ -12,10 +13,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Final
 
 from contracts.catalogue import catalogue
 from contracts.failures import BadRegistry
 from contracts.parties import Party, PartyRegistry
+
+_KEYS: Final = frozenset({"id", "healthcare_provider", "reads", "silent_after_seconds"})
 
 
 def read_registry(path: Path) -> PartyRegistry:
@@ -43,14 +47,16 @@ def write_registry(path: Path, registry: PartyRegistry) -> None:
             lines.append("healthcare_provider = true")
         if party.reads:
             lines.append(f"reads = {{ {', '.join(f'{name} = {version}' for name, version in party.reads)} }}")
+        if party.silent_after_seconds is not None:
+            lines.append(f"silent_after_seconds = {party.silent_after_seconds}")
     beside = path.with_name(path.name + ".new")
     beside.write_text("\n".join([*lines, ""]), encoding="utf-8")
     beside.replace(path)
 
 
 def _party(path: Path, number: int, row: object) -> Party:
-    if not isinstance(row, dict) or not set(row) <= {"id", "healthcare_provider", "reads"}:
-        raise BadRegistry(f"registry `{path}`, party {number}: expected `id`, `healthcare_provider` and `reads` only")
+    if not isinstance(row, dict) or not set(row) <= _KEYS:
+        raise BadRegistry(f"registry `{path}`, party {number}: expected {', '.join(sorted(_KEYS))} only")
     party_id, healthcare_provider = row.get("id"), row.get("healthcare_provider", False)
     if not isinstance(party_id, str) or not isinstance(healthcare_provider, bool):
         raise BadRegistry(f"registry `{path}`, party {number}: expected a text `id` and true or false")
@@ -58,7 +64,10 @@ def _party(path: Path, number: int, row: object) -> Party:
     if not isinstance(reads, dict) or not all(_may_read(name, version) for name, version in reads.items()):
         expected = "event types, each with a version that has a successor; see `hub contracts list`"
         raise BadRegistry(f"registry `{path}`, party {number}, `reads`: expected {expected}")
-    return Party(party_id, healthcare_provider, tuple(sorted(reads.items())))
+    silent_after = row.get("silent_after_seconds")
+    if silent_after is not None and (type(silent_after) is not int or silent_after < 1):
+        raise BadRegistry(f"registry `{path}`, party {number}: `silent_after_seconds` must be a whole number from 1")
+    return Party(party_id, healthcare_provider, tuple(sorted(reads.items())), silent_after)
 
 
 def _may_read(name: str, version: object) -> bool:

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "explain": "deploy.case_command:explain",
     "identity": "deploy.identity_wiring:identity",
     "parked": "deploy.parked_command:parked",
+    "publishers": "deploy.publishers_command:publishers",
     "rules": "deploy.rules_command:rules",
     "scenario": "deploy.scenario.command:scenario",
     "view": "deploy.view_command:view",

@@ -10,11 +10,16 @@ The shard hands in plain numbers; nothing here reads a record.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.server import HTTPServer
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+REVIEWS: Final = ("REVIEW_OVERDUE", "CITIZEN_NOTICE_OVERDUE")
+"""The kinds of reminder about emergency access."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,19 @@ class Metrics:
             "shard",
             "party",
         )
+        self.silent_seconds = self._gauge(
+            "hub_publisher_silent_seconds",
+            "time since the publisher's last sign of life, +Inf where it gave none: see `hub publishers`",
+            "shard",
+            "party",
+        )
+        self.open_reviews = self._gauge(
+            "hub_open_reviews",
+            "emergency access not reviewed, or not told to the citizen: pending, or overdue",
+            "shard",
+            "kind",
+            "state",
+        )
         self.clock_seconds = self._gauge("hub_shard_clock_seconds", "the shard clock, as Unix time", "shard")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -88,6 +106,19 @@ class Metrics:
         for party, (count, age_seconds) in unsent.items():
             self.unsent_records.labels(shard, party).set(count)
             self.oldest_unsent_seconds.labels(shard, party).set(age_seconds)
+
+    def observe_silence(self, shard: int, silent_ms: Mapping[str, int | None]) -> None:
+        """Set how long ago each publisher gave its last sign of life on one shard; `None` = never."""
+        for party, milliseconds in silent_ms.items():
+            self.silent_seconds.labels(shard, party).set(
+                math.inf if milliseconds is None else max(0, milliseconds) / 1000
+            )
+
+    def observe_reviews(self, shard: int, owed: Mapping[tuple[str, bool], int]) -> None:
+        """Set what is owed about emergency access on one shard, by (kind of reminder, whether it is overdue)."""
+        for kind in REVIEWS:
+            for state, is_overdue in (("pending", False), ("overdue", True)):
+                self.open_reviews.labels(shard, kind, state).set(owed.get((kind, is_overdue), 0))
 
     def serve(self, address: str, port: int) -> HTTPServer:
         """Serve `/metrics`; port 0 takes a free one. Returns the server (`server_port` tells the port)."""

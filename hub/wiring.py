@@ -30,14 +30,18 @@ from hub.broker.ports import Inputs, Outputs
 from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
+from hub.continuity.clock_terms import clock_terms
+from hub.continuity.terms import terms
 from hub.disclosure.envelope import Envelopes, earlier_versions_read
 from hub.metrics import Metrics
 from hub.settings import WorkerSettings, keys_path, read_secret, store_path
 from hub.shard.admission import Admission
 from hub.shard.batch import ShardState
 from hub.shard.cases import Cases
+from hub.shard.reminders import Reminders
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
+from hub.shard.silence import Silence
 from hub.shard.ticking import Ticker
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
@@ -69,6 +73,11 @@ def _code_digest(policies: Policies) -> str:
     return digest.hexdigest()
 
 
+def _settled_under(policies: Policies) -> str:
+    """Names the rules, parties and clocks that cases are settled under: others make every case due."""
+    return hashlib.sha256(f"{policies.digest} {clock_terms().digest}".encode()).hexdigest()
+
+
 def build_shard(
     *,
     shard: int,
@@ -89,14 +98,16 @@ def build_shard(
     envelopes = Envelopes(
         reader, schema_ids(), policies, secret, shard, earlier_versions_read(registry, reader.catalogue)
     )
-    cases = Cases(store, reader, policies, secret, shard, partitions)
+    cases = Cases(store, reader, policies, _settled_under(policies), secret, shard, partitions)
     state = ShardState.at(store.head())
+    silence = Silence(registry, clock_terms())
+    reminders = Reminders(reader, terms(), clock_terms(), silence)
     return Shard(
         store=store,
         inputs=inputs,
         cases=cases,
         admission=Admission(store, cases, registry, names),
-        settling=Settling(store, cases, envelopes, registry.digest),
+        settling=Settling(store, cases, envelopes, reminders, registry.digest, dict(store.open_reviews())),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),
         metrics=metrics or Metrics(),
         shard=shard,

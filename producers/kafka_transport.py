@@ -73,6 +73,19 @@ class KafkaTransport:
         """Store one record and return where it lies; raises `TransportFailure` or `TransportRefused`."""
         return self.send_many([OutgoingRecord(topic, key, value, headers, timestamp_ms)])[0]
 
+    def send_to_all(self, topic: str, value: bytes, headers: Sequence[tuple[str, bytes]]) -> list[Position]:
+        """Store one record without a key on every partition of `topic`; raises as `send` does."""
+        try:
+            producer = self._connected()
+            futures = [
+                producer.send(topic, value=value, headers=list(headers), partition=partition)
+                for partition in sorted(producer.partitions_for(topic))
+            ]
+            return [_position(future.get(timeout=self._timeout_seconds)) for future in futures]
+        except KafkaError as error:
+            self._discard()
+            raise failure_of(error, topic) from None
+
     def send_many(self, records: Sequence[OutgoingRecord]) -> list[Position]:
         """Store `records` in order, in few requests; unless all are stored, raise as `send` does."""
         if not records:

@@ -6,6 +6,7 @@ Rules:
   states it again; the hub counts it once.
 - A correction is the next revision and names the one before. A retraction names what it takes back.
 - `ce_time` is the time of publishing, from the clock handed in; `occurred_at` is the agency's own.
+- A sign of life is about no citizen and without a key, so that silence never depends on what anybody's case is like.
 - The key is the publisher's own pseudonym for the citizen; no national id, name or case number belongs in it,
   nor in a source reference: that only enters the id, under the publisher's secret.
 
@@ -38,6 +39,7 @@ from producers.statement import Statement
 from producers.transport import OutgoingRecord, Position, Transport
 
 RETRACTION: Final = "EventRetracted"
+ALIVE: Final = "PublisherAlive"
 SYSTEM: Final = re.compile(r"[A-Za-z0-9-]{1,40}")
 
 
@@ -156,6 +158,21 @@ class Publisher:
         circumstances = Circumstances(published_at=published_at, timestamp_ms=timestamp_ms)
         record = self._record(RETRACTION, values, at, key, target, circumstances)
         return self._send(record)
+
+    def alive(self) -> list[Position]:
+        """Give a sign of life: this system works and has stated what there was to state. About no citizen.
+
+        Called every so often, also when nothing was stated, more often than the party's `silent_after_seconds`. Raises
+        `TransportFailure`: then give another one.
+        """
+        now = self._clock()
+        event_type = catalogue().event_types[ALIVE]
+        payload = checked(event_type, {"occurredAt": moment_of(now)})
+        attributes = Attributes(
+            id=self.event_id(ALIVE, str(now)), source=self._source, type=event_type.ce_type, time=now
+        )
+        value = codec().encode(schema_ids().published(ALIVE), payload)
+        return list(self._transport.send_to_all(self._topic, value, published_headers(attributes)))
 
     def _send(self, record: OutgoingRecord) -> Position:
         return self._transport.send(record.topic, record.key, record.value, record.headers, record.timestamp_ms)

@@ -3,7 +3,8 @@
 Rules:
 - `send` returns only when the record is stored for good; anything else raises `TransportFailure`.
 - After a failure a record may or may not be stored. Stating it again is always safe: the id is the same.
-- A record lies on the partition that murmur2 gives its key (`contracts.partitioning`), as Kafka's own client does it.
+- A record lies on the partition that murmur2 gives its key (`contracts.partitioning`), as Kafka's own client does it;
+  what is about no citizen has no key and lies on every partition.
 
 Records come from `producers.publisher`; `producers.kafka_transport` takes them to Kafka.
 """
@@ -47,6 +48,9 @@ class Transport(Protocol):
         timestamp_ms: int | None = None,
     ) -> Position:
         """Store one record and return where; raise `TransportFailure` where that is not certain."""
+
+    def send_to_all(self, topic: str, value: bytes, headers: Sequence[tuple[str, bytes]]) -> Sequence[Position]:
+        """Store one record without a key on every partition of `topic`; raise `TransportFailure` unless all are."""
 
     def send_many(self, records: Sequence[OutgoingRecord]) -> Sequence[Position]:
         """Store `records` in order and return where each lies; raise `TransportFailure` unless all are stored."""

@@ -15,9 +15,9 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Final
 
@@ -82,6 +82,39 @@ CUSTODY_COLUMNS: Final = (
     Column("release_kind", Shape.CODE),
 )
 """What the views that follow a citizen through custody say first: `reading.custody_line` and the planned release."""
+
+
+REMINDER: Final = "ReminderRaised"
+REMINDER_COLUMNS: Final = (
+    Column("reminders", Shape.CODES),
+    Column("reminded_since", Shape.INSTANT),
+    Column("perhaps_not_stated", Shape.CODES),
+)
+"""What the hub reminds the agency of, since when the first of it has run out, and of what the publishers are silent."""
+
+
+def reminded(view: View) -> View:
+    """Return `view` with what the hub reminds its agency of; a citizen with nothing but that has a line too."""
+
+    @wraps(view.fold)
+    def fold(events: Sequence[VisibleEvent]) -> Line | None:
+        raised = [event.payload for event in events if event.event_type == REMINDER]
+        line = view.fold([event for event in events if event.event_type != REMINDER])
+        if not raised:
+            return line
+        since = [said["dueAt"] for said in raised if "dueAt" in said]
+        return {
+            **(line or {}),
+            "reminders": _kinds(raised),
+            "reminded_since": min(since, default=None),
+            "perhaps_not_stated": _kinds(said for said in raised if said.get("publishersSilent") is True),
+        }
+
+    return replace(view, columns=view.columns + REMINDER_COLUMNS, event_types=view.event_types | {REMINDER}, fold=fold)
+
+
+def _kinds(raised: Iterable[Mapping[str, object]]) -> list[str]:
+    return sorted({str(said["kind"]) for said in raised if "kind" in said})
 
 
 def missing(line: Mapping[str, object], needs: Mapping[str, str]) -> list[str]:

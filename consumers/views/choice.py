@@ -26,30 +26,34 @@ from consumers.views import (
     support,
     youth_guidance,
 )
-from consumers.views.base import View
+from consumers.views.base import View, reminded
 from contracts.parties import Party
 
+_OF_AGENCIES: Final = (
+    prison,
+    prison_health,
+    probation,
+    placement,
+    social,
+    job,
+    benefit,
+    addiction,
+    child_family,
+    housing,
+    youth_guidance,
+    psychiatry,
+    support,
+)
+_OF_NOBODY_REMINDED: Final = (cohort, steering, summary)
+
 VIEWS: Final[Mapping[str, View]] = {
-    module.VIEW.name: module.VIEW
-    for module in (
-        prison,
-        prison_health,
-        probation,
-        placement,
-        social,
-        job,
-        benefit,
-        addiction,
-        child_family,
-        housing,
-        youth_guidance,
-        psychiatry,
-        support,
-        cohort,
-        steering,
-        summary,
+    view.name: view
+    for view in (
+        *(reminded(module.VIEW) for module in _OF_AGENCIES),
+        *(module.VIEW for module in _OF_NOBODY_REMINDED),
     )
 }
+"""The views by name. Evaluators, the steering group and roles without a view of their own are reminded of nothing."""
 
 
 @cache

@@ -213,6 +213,11 @@ class _CountingTransport:
     ) -> Position:
         return self.send_many([OutgoingRecord(topic, key, value, headers, timestamp_ms)])[0]
 
+    def send_to_all(self, topic: str, value: bytes, headers: Sequence[tuple[str, bytes]]) -> Sequence[Position]:
+        positions = self._transport.send_to_all(topic, value, headers)
+        self._published.update(position.topic for position in positions)
+        return positions
+
     def send_many(self, records: Sequence[OutgoingRecord]) -> Sequence[Position]:
         positions = self._transport.send_many(records)
         self._published.update(record.topic for record in records)

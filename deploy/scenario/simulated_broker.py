@@ -84,6 +84,13 @@ class SimulatedTransport:
         partition = partition_of(key, self._broker.partitions)
         return Position(topic, partition, self._broker.append(topic, partition, key, value, headers, timestamp_ms))
 
+    def send_to_all(self, topic: str, value: bytes, headers: Sequence[tuple[str, bytes]]) -> Sequence[Position]:
+        """Append one record without a key to every partition, at the broker's clock."""
+        return [
+            Position(topic, partition, self._broker.append(topic, partition, None, value, headers, self._broker.clock))
+            for partition in range(self._broker.partitions)
+        ]
+
     def send_many(self, records: Sequence[OutgoingRecord]) -> Sequence[Position]:
         """Append records in order."""
         return [self.send(each.topic, each.key, each.value, each.headers, each.timestamp_ms) for each in records]

@@ -35,6 +35,8 @@ Shown = tuple[tuple[str, int], ...]
 OWN: Final = "OWN"
 CONSENT_RECORD: Final = "CO"
 BREAK_GLASS: Final = "BG"
+CONSENT_BASIS: Final = "C:"
+"""What stands before the consent's id in a basis."""
 NOTHING: Final[Shown] = ()
 _CO: Final = BIT[Category.CO]
 
@@ -212,7 +214,7 @@ class Decider:
         terms = self.policy.terms_of(receiver)
         implied = self.policy.rules.consent.implied.get(role_of_id(stated_by), NO_CATEGORY)
         return [
-            Opening(f"C:{consent.consent_id}", consent.opens & open_to_it, consent.data_from)
+            Opening(CONSENT_BASIS + consent.consent_id, consent.opens & open_to_it, consent.data_from)
             for consent in self.standing.consents
             if terms is not None
             and receiver in consent.recipients
@@ -222,6 +224,14 @@ class Decider:
         ]
 
     # --- the parts of a decision, also read by explanations
+
+    def consent_opens(self, consent_id: str, outline: Outline, receiver: str) -> int:
+        """Return the categories that a consent opens of one fact to `receiver`, gates and never-rules left aside."""
+        mask = NO_CATEGORY
+        for opening in self._consent_openings(outline.party, receiver, ALL_CATEGORIES):
+            if opening.basis == CONSENT_BASIS + consent_id and outline.occurred_at >= (opening.not_before or 0):
+                mask |= opening.mask
+        return mask
 
     def holds(self, conditions: tuple[str, ...]) -> bool:
         """Return whether every named condition holds of the case now."""

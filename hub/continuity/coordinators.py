@@ -66,10 +66,11 @@ def without_coordinator_before_release(case: KnownCase, episode: Episode) -> boo
     days = case.terms.coordinator_before_release_days
     planned = planned_release(case, episode, case.after(episode.end, Period(days=-days)))
     looked_at = case.noon((case.day(episode.end) if planned is None else planned) - days)
-    return _coordinator_at(case, looked_at) is None
+    return coordinator_at(case, looked_at) is None
 
 
-def _coordinator_at(case: KnownCase, instant: int) -> str | None:
+def coordinator_at(case: KnownCase, instant: int) -> str | None:
+    """The party that coordinates at `instant`."""
     facts = [fact for fact in case.of_types(*_COORDINATION) if case.happened(fact) <= instant]
     return coordinator_of(facts, Moment(instant, case.policy))
 
@@ -91,7 +92,7 @@ def _gap_days(case: KnownCase, since: int, until: int) -> int:
     edges = [max(since, first), *changes, until]
     empty: list[tuple[int, int]] = []
     for begin, end in itertools.pairwise(edges):
-        if begin >= end or _coordinator_at(case, begin) is not None:
+        if begin >= end or coordinator_at(case, begin) is not None:
             continue
         if empty and empty[-1][1] == begin:
             begin = empty.pop()[0]

@@ -50,20 +50,27 @@ def plan_deadline(case: KnownCase, episode: Episode) -> Deadline:
 
 def contact_deadline(case: KnownCase, episode: Episode) -> Deadline:
     """I7 contact; open where the earliest parole is not known."""
-    contacts = [
-        fact
-        for fact in _in(
-            case, episode, "CoordinatorAssigned", "MunicipalContactHeld", *sorted(case.terms.contact_deadline_by)
-        )
-        if _is_contact(fact)
-    ]
+    limit = contact_limit_days(case, episode)
+    if limit is None:
+        return Deadline(None, None, case.terms.contact_within_days_of_start)
+    return _since_start(case, episode, contacts_in(case, episode), limit)
+
+
+def contacts_in(case: KnownCase, episode: Episode) -> list[Fact]:
+    """What counts as contact before parole, in the order in which it happened."""
+    types = ("CoordinatorAssigned", "MunicipalContactHeld", *sorted(case.terms.contact_deadline_by))
+    return [fact for fact in _in(case, episode, *types) if _is_contact(fact)]
+
+
+def contact_limit_days(case: KnownCase, episode: Episode) -> int | None:
+    """Within how many days of s there must be contact; `None` where the earliest parole is not known."""
     parole = episode.stated("earliestParole")
     if not isinstance(parole, int):
-        return Deadline(None, None, case.terms.contact_within_days_of_start)
+        return None
     back = case.terms.contact_before_parole
     year_before = add_to_date(day_date(parole), Period(-back.years, -back.months, -back.days))
     limit = day_number(year_before) - case.day(episode.start)
-    return _since_start(case, episode, contacts, limit if limit >= 0 else case.terms.contact_within_days_of_start)
+    return limit if limit >= 0 else case.terms.contact_within_days_of_start
 
 
 def meeting_deadline(case: KnownCase, episode: Episode) -> Deadline:

@@ -29,12 +29,22 @@ class OpenEffort:
     provider: str
     since: int
     area: str | None
+    begun_by: Fact
 
 
 def overlaps(case: KnownCase) -> list[tuple[OpenEffort, OpenEffort]]:
     """I8: the pairs of one citizen."""
+    return [
+        (one, other)
+        for one, other in unresolved_pairs(case)
+        if case.days(max(one.since, other.since), case.at) >= case.terms.overlap_days
+    ]
+
+
+def unresolved_pairs(case: KnownCase) -> list[tuple[OpenEffort, OpenEffort]]:
+    """The pairs that overlap, or will once they have been open together for long enough."""
     justified = [
-        frozenset(map(str, fact.payload["efforts"]))
+        frozenset(map(str, fact.payload.get("efforts") or ()))
         for fact in case.of_types("OverlapResolved")
         if fact.payload.get("resolution") == case.terms.overlap_justified
     ]
@@ -43,7 +53,6 @@ def overlaps(case: KnownCase) -> list[tuple[OpenEffort, OpenEffort]]:
         for one, other in combinations(sorted(open_efforts(case), key=lambda each: (each.since, each.effort_id)), 2)
         if one.domain == other.domain
         and one.provider != other.provider
-        and case.days(max(one.since, other.since), case.at) >= case.terms.overlap_days
         and not any({one.effort_id, other.effort_id} <= pair for pair in justified)
     ]
 
@@ -66,4 +75,4 @@ def _effort(case: KnownCase, kind: Effort, effort_id: str, begun: Fact) -> OpenE
     named = (payload.get(name) for name in case.terms.provider_fields)
     provider = next((str(each) for each in named if each is not None), begun.party)
     domain = kind.domain or str(payload.get("domain"))
-    return OpenEffort(effort_id, domain, provider, case.happened(begun), payload.get("masterPlan"))
+    return OpenEffort(effort_id, domain, provider, case.happened(begun), payload.get("masterPlan"), begun)

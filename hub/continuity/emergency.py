@@ -24,7 +24,10 @@ from hub.continuity.case import DAY_MS, KnownCase, Share
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; `party` and pseudonymous `user` asked at `asked_at`. Times in milliseconds, `None` = not so far."""
+    """One request; `party` and pseudonymous `user` asked at `asked_at`. Times in milliseconds, `None` = not so far.
+
+    `request` asked, and `grant` opened it: the request itself where it was granted at once.
+    """
 
     party: str
     user: str
@@ -34,6 +37,8 @@ class Request:
     ended: bool
     reviewed_at: int | None
     notified_at: int | None
+    request: Fact
+    grant: Fact | None
 
     @property
     def review_days(self) -> Fraction | None:
@@ -77,9 +82,9 @@ def _request(case: KnownCase, request_id: str, request: Fact) -> Request:
         return next((fact for fact in case.of_types(*types) if fact.payload["requestId"] == request_id), None)
 
     granted, review = first("BreakGlassGranted"), first("BreakGlassReviewed")
-    granted_at = case.happened(granted) if granted else None
     if _is_granted_at_once(case, request):
-        granted_at = case.happened(request)
+        granted = request
+    granted_at = case.happened(granted) if granted else None
     told = [
         fact.payload["subjectNotifiedAt"]
         for fact in case.facts
@@ -94,6 +99,8 @@ def _request(case: KnownCase, request_id: str, request: Fact) -> Request:
         ended=first("BreakGlassEnded") is not None,
         reviewed_at=case.happened(review) if review else None,
         notified_at=min((at for at in told if at <= case.at), default=None),
+        request=request,
+        grant=granted,
     )
 
 

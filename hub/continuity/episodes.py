@@ -26,6 +26,8 @@ KIND_OF_RELEASE: Final = {
     "ReleasedOnOtherGround": "OTHER",
 }
 """Event type -> code of the list ReleaseKind."""
+RELEASE_DATED: Final = frozenset({"ReleaseDateSet", "ReleaseDateChanged"})
+"""The event types that plan a release; the last of them stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,11 @@ def latest_episode(case: KnownCase) -> Episode | None:
 
 def planned_release(case: KnownCase, episode: Episode, then: int) -> int | None:
     """The release date (a day number) that was planned for the episode, as known at `then`."""
-    dated = [
-        fact
-        for fact in case.known_then(then, "ReleaseDateSet", "ReleaseDateChanged")
-        if episode.start <= fact.occurred_at <= then
-    ]
-    return int(max(dated, key=lambda fact: fact.order).payload["releaseDate"]) if dated else None
+    planned_by = release_planned_by(case, episode, then)
+    return int(planned_by.payload["releaseDate"]) if planned_by else None
+
+
+def release_planned_by(case: KnownCase, episode: Episode, then: int) -> Fact | None:
+    """The fact that planned the release of the episode, as known at `then`."""
+    dated = [fact for fact in case.known_then(then, *RELEASE_DATED) if episode.start <= fact.occurred_at <= then]
+    return max(dated, key=lambda fact: fact.order, default=None)

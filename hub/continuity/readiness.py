@@ -40,14 +40,14 @@ def without_notice(case: KnownCase, release: Fact) -> bool | None:
 
 def without_housing(case: KnownCase, released_at: int) -> bool:
     """I11 releasedWithoutHousing."""
-    return not _secured(case, released_at)
+    return not secured_housing(case, released_at)
 
 
 def housing_gap_nights(case: KnownCase, episode: Episode) -> int | None:
     """I11 housingGapNights; `None` = censored."""
     planned = planned_release(case, episode, case.at)
     release_day = case.day(episode.end) if episode.end is not None else planned
-    secured = _secured(case, case.at)
+    secured = secured_housing(case, case.at)
     if release_day is None or not secured:
         return None
     first = min(_first_day(case, fact) for fact in secured)
@@ -56,15 +56,15 @@ def housing_gap_nights(case: KnownCase, episode: Episode) -> int | None:
 
 def without_income(case: KnownCase, released_at: int) -> bool:
     """I11 releasedWithoutIncome."""
+    return not any(begun <= released_at for begun in income_begins(case, released_at))
+
+
+def income_begins(case: KnownCase, at: int) -> list[int]:
+    """When each source of income begins, or began, that had not ended at `at`."""
     ended = {
-        _source_of_income(fact)
-        for fact in case.of_types(*case.terms.income_ended_by)
-        if case.happened(fact) <= released_at
+        _source_of_income(fact) for fact in case.of_types(*case.terms.income_ended_by) if case.happened(fact) <= at
     }
-    return not any(
-        _begun(case, fact) <= released_at and _source_of_income(fact) not in ended
-        for fact in case.of_types(*case.terms.income_by)
-    )
+    return [_begun(case, fact) for fact in case.of_types(*case.terms.income_by) if _source_of_income(fact) not in ended]
 
 
 def kept_open(case: KnownCase, episode: Episode) -> Mapping[str, Fraction]:
@@ -75,7 +75,8 @@ def kept_open(case: KnownCase, episode: Episode) -> Mapping[str, Fraction]:
     return {party: Fraction(_open_ms(case, party, episode.start, end), end - episode.start) for party in _parties(case)}
 
 
-def _secured(case: KnownCase, at: int) -> list[Fact]:
+def secured_housing(case: KnownCase, at: int) -> list[Fact]:
+    """The housing that is secured at `at` and not lost."""
     last: dict[str, Fact] = {}
     for fact in case.of_types("HousingSecured", "HousingLost"):
         if case.happened(fact) <= at:

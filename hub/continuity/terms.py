@@ -48,6 +48,7 @@ class Terms:
     continued_within: tuple[Period, ...]
     contact_by: frozenset[str]
     contact_within_days: tuple[int, ...]
+    contact_after_release_days: int
     sentence_plan_by: frozenset[str]
     joint_plan_by: frozenset[str]
     joint_plan_ended_by: frozenset[str]
@@ -78,10 +79,12 @@ class Terms:
     notice_hours: int
     income_by: frozenset[str]
     income_ended_by: frozenset[str]
+    reminded_after_release: Period
     vacancy_days: int
     visit_days: int
     lapsing_within: Period
     review_within_days: int
+    citizen_told_within_days: int
     user_requests_max: int
     user_requests_within_days: int
     returned_within: tuple[Period, ...]

@@ -23,7 +23,7 @@ EXTENDED: Final = "EXTENDED"
 CONVERTED: Final = "CONVERTED"
 LAPSED: Final = "LAPSED"
 PRESUMED_LAPSED: Final = "PRESUMED_LAPSED"
-_OUTCOMES: Final = {
+OUTCOMES: Final = {
     "TreatmentTrialExtended": EXTENDED,
     "TreatmentTrialConverted": CONVERTED,
     "TreatmentTrialLapsed": LAPSED,
@@ -56,9 +56,9 @@ def lapse_share(found: Sequence[Trial]) -> Share:
 def _trial(case: KnownCase, trial_id: str, started: Fact) -> Trial:
     payload = started.payload
     outcome = None
-    for fact in case.of_types(*_OUTCOMES):
+    for fact in case.of_types(*OUTCOMES):
         if fact.payload["trialId"] == trial_id:
-            outcome = _OUTCOMES[fact.event_type]
+            outcome = OUTCOMES[fact.event_type]
     if outcome is None and start_of_day(payload["plannedEnd"] + 1, case.zone) <= case.at:
         outcome = PRESUMED_LAPSED
     hours = Fraction(case.happened(started) - payload["requestedAt"], HOUR_MS)

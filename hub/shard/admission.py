@@ -167,6 +167,8 @@ class Admission:
         match statement.event_type.name:
             case "ShardTicked":
                 return  # its time is all it says, and the clock has that
+            case "PublisherAlive":
+                batch.hear(statement.party, recorded_at)
             case "CitizenEnrolled":
                 self._enrol(payload, recorded_at, lookups, batch)
             case "KeyIssued":

@@ -39,6 +39,8 @@ class ShardState:
     parked: dict[str, int]
     rules_version: int = 0
     rules: str = ""
+    heard: dict[str, int] = field(default_factory=dict)
+    """When each party gave its last sign of life on this shard."""
 
     @classmethod
     def at(cls, head: Head) -> ShardState:
@@ -51,11 +53,18 @@ class ShardState:
             dict(head.parked),
             head.rules_version,
             head.rules,
+            dict(head.heard),
         )
 
     def copy(self) -> ShardState:
         """A state to work on while this one stays as it is."""
-        return replace(self, positions=dict(self.positions), numbers=dict(self.numbers), parked=dict(self.parked))
+        return replace(
+            self,
+            positions=dict(self.positions),
+            numbers=dict(self.numbers),
+            parked=dict(self.parked),
+            heard=dict(self.heard),
+        )
 
 
 @dataclass(slots=True)
@@ -90,7 +99,7 @@ class Batch:
     def is_empty(self) -> bool:
         """Whether nothing but positions and clock would move."""
         writes = self.writes
-        return not (writes.records or writes.keys or writes.due or writes.digests or self.duplicates)
+        return not (writes.records or writes.keys or writes.due or writes.digests or writes.heard or self.duplicates)
 
     def touch(self, held: HeldCase) -> None:
         """Settle this case at the end of the batch."""
@@ -112,6 +121,10 @@ class Batch:
             BATCHES, self.after.batch, fence.owner, self.after.clock, dict(self.after.positions)
         )
         return self.writes
+
+    def hear(self, party: str, recorded_at: int) -> None:
+        """Note a party's sign of life."""
+        self.after.heard[party] = self.writes.heard[party] = recorded_at
 
     def adopt(self, rules: str, case_ids: Iterable[str]) -> None:
         """Record that cases are settled under `rules` from now on, and make every one of them due."""

@@ -32,6 +32,8 @@ class HeldCase:
     rights: Rights | None = None
     touched: dict[str, None] = field(default_factory=dict)
     due: int | None = None
+    look_at: int | None = None
+    """When the clocks of the case are looked at next; the due date is this or an earlier change of rights."""
     keys: dict[str, str] = field(default_factory=dict)
     weight: int = 0
 
@@ -43,6 +45,8 @@ class Cases:
     store: ShardStore
     reader: Reader
     policies: Policies
+    settled_under: str
+    """Names the rules, parties and clocks in force: where the store was settled under others, every case is due."""
     secret: bytes
     shard: int
     partitions: int
@@ -69,7 +73,9 @@ class Cases:
                 for record in tail:
                     case.fold(record, self.reader)
                 if case.settled_at > 0 and not tail:
-                    return HeldCase(case, rights_in(case, case.settled_at, *self.policy_at(case, case.settled_at)))
+                    rights = rights_in(case, case.settled_at, *self.policy_at(case, case.settled_at))
+                    due = self.store.due_of([case_id]).get(case_id)
+                    return HeldCase(case, rights, due=due, look_at=due)
                 return HeldCase(case)
         return HeldCase(timeline_of(case_id, self.store.case_records(case_id), self.reader))
 

@@ -1,27 +1,30 @@
-"""Tells those who received a fact that it was corrected or retracted (GDPR 19; domain specification, 2.1).
+"""Tells those who received a fact that it was corrected or retracted, or that a consent has ended for them.
 
-Rules:
-- Whoever was ever told of the fact gets a notice, also who may no longer see it: the notice names the event and has
-  no content. Its publisher needs none.
-- A notice is a fact of the hub's own on the same timeline, stated once, in the batch that admits the correction.
-- Its id is derived from what was corrected by what, and for whom; its time is the recorded time.
-
-The notice is decided and sent like any governance record: to the recipient that it names (`contracts/rules`).
+Rules (GDPR 19; domain specification, 2.1, 4.4):
+- Whoever was ever told of a corrected or retracted fact gets a notice, also who may no longer see it: the notice names
+  the event and has no content. Its publisher needs none.
+- Whoever loses what it was shown on the basis of a consent, because that consent no longer opens it, is told once for
+  each ending. The notice names the last record of that consent that the party itself was told of, and the moment of
+  its own loss; it says neither why nor how much.
+- A notice is a fact of the hub's own on the same timeline: about a correction in the batch that admits it, about an
+  ending in the settlement that finds the loss. It is stated once; its id is derived from what it is about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from contracts.derived_ids import derived_id
-from contracts.fact import Fact, ce_id_of, event_id_of
-from contracts.schema_ids import schema_ids
-from contracts.topics import HUB_PARTY
+from contracts.fact import Fact, ce_id_of
 from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Reader
-from hub.store.records import FactRecorded, case_stream
+from hub.consent.consents import SCOPED
+from hub.consent.decision import Decider
+from hub.disclosure.endings import PolicyAt, ended_at, endings
+from hub.disclosure.settlement import Change
+from hub.shard.stating import hub_event_id, hub_fact
+from hub.store.records import FactRecorded
 
 NOTICE = "RecipientNotified"
-SOURCE = f"urn:party:{HUB_PARTY}:hub"
+CONSENT_ENDED = "CONSENT_ENDED"
 
 
 def notices_of(
@@ -38,43 +41,60 @@ def notices_of(
     kind = "RETRACTED" if case.facts[event_id].outline.event_type == RETRACTION else "CORRECTED"
     for recipient in sorted(case.told.get(target, ())):
         if recipient != victim.outline.party:
-            payload = {
-                "occurredAt": recorded_at,
-                "targetEventId": ce_id_of(target),
-                "recipient": recipient,
-                "at": recorded_at,
-                "kind": kind,
-            }
-            yield _stated(case, event_id, recipient, recorded_at, payload, reader, secret)
+            notice_id = hub_event_id(secret, case, "notice", event_id, recipient)
+            yield _stated(case, notice_id, target, recipient, kind, recorded_at, recorded_at, reader)
+
+
+def notices_of_endings(
+    case: CaseTimeline,
+    decider: Decider,
+    changes: Iterable[Change],
+    clock: int,
+    policy_at: PolicyAt,
+    reader: Reader,
+    secret: bytes,
+) -> Iterator[tuple[FactRecorded, Fact]]:
+    """Yield what to put on the timeline for the consents that have ended with `changes`; versions follow the case's.
+
+    The caller puts each on the timeline before it asks for the next.
+    """
+    for (consent_id, party), losses in endings(case, decider, changes).items():
+        known = _last_record_told(case, consent_id, party)
+        if known is None or party not in decider.policy.registry:
+            continue
+        at = ended_at(case, consent_id, party, losses, clock, policy_at)
+        notice_id = hub_event_id(secret, case, "consent ended", consent_id, party, str(at))
+        if notice_id not in case.facts:
+            yield _stated(case, notice_id, known, party, CONSENT_ENDED, at, clock, reader)
+
+
+def _last_record_told(case: CaseTimeline, consent_id: str, party: str) -> str | None:
+    """The last record of a consent's scope that the party was ever told of."""
+    told = [
+        (entry.version, event_id)
+        for event_id, entry in case.facts.items()
+        if entry.outline.event_type in SCOPED
+        and entry.outline.references.get("consentId") == consent_id
+        and (party in case.told.get(event_id, ()) or entry.outline.party == party)
+    ]
+    return max(told)[1] if told else None
 
 
 def _stated(
     case: CaseTimeline,
-    because_of: str,
+    notice_id: str,
+    target: str,
     recipient: str,
+    kind: str,
+    at: int,
     recorded_at: int,
-    payload: dict[str, object],
     reader: Reader,
-    secret: bytes,
 ) -> tuple[FactRecorded, Fact]:
-    notice_id = event_id_of(HUB_PARTY, derived_id(secret, "notice", case.case_id, because_of, recipient))
-    schema_id = schema_ids().published(NOTICE)
-    framed = reader.codec.encode(schema_id, payload)
-    decoded = reader.codec.decode(framed)
-    record = FactRecorded(
-        case_stream(case.case_id),
-        case.version + 1,
-        notice_id,
-        NOTICE,
-        HUB_PARTY,
-        SOURCE,
-        schema_id,
-        recorded_at,
-        recorded_at,
-        recorded_at,
-        None,
-        None,
-        None,
-        decoded.body,
-    )
-    return record, Fact(notice_id, NOTICE, HUB_PARTY, recorded_at, recorded_at, decoded.payload, None)
+    payload = {
+        "occurredAt": at,
+        "targetEventId": ce_id_of(target),
+        "recipient": recipient,
+        "at": at,
+        "kind": kind,
+    }
+    return hub_fact(case, NOTICE, notice_id, payload, recorded_at, reader)

@@ -7,6 +7,7 @@ Rules:
   So an outage never sends what was withdrawn meanwhile.
 - An error while deciding one case or cutting what it tells: nothing of that case leaves, it is counted and tried
   again, the others go on.
+- What the hub itself states at a settlement, notices and reminders, is decided in the same one.
 - What is told is recorded before it is sent; the records to send are built from what was recorded.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple
 
 from contracts.failures import StoreFailure
@@ -23,7 +25,10 @@ from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import Change, Rights, differences, mask_of_shown, renewed
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
-from hub.store.ports import ShardStore
+from hub.shard.notices import notices_of_endings
+from hub.shard.reminders import Reminders, ends_another, next_minute, reminders_stated
+from hub.shard.stating import put_on_timeline
+from hub.store.ports import OpenReview, ShardStore
 from hub.store.records import Decision, DecisionsRecorded, case_stream
 
 log = logging.getLogger(__name__)
@@ -50,7 +55,10 @@ class Settling:
     store: ShardStore
     cases: Cases
     envelopes: Envelopes
+    reminders: Reminders
     registry_digest: str
+    open_reviews: dict[str, tuple[OpenReview, ...]]
+    """What is owed about emergency access, by case, as stored."""
     _tried_again_at: dict[str, int] = field(default_factory=dict)
     """The cases that could not be decided: they stay due, and are left alone until then."""
 
@@ -79,7 +87,10 @@ class Settling:
 
     def _settle_case(self, held: HeldCase, batch: Batch) -> list[Told]:
         try:
-            rights, changes = self._decide(held, batch.after.clock)
+            rights, changed, changes = self._decide(held, batch.after.clock)
+            changes += self._noticed(held, rights, changes, batch)
+            look_at, reminded = self._reminded(held, rights, changed, batch)
+            changes += reminded
             forms = [self._form(held, change, batch) for change in changes]
         except StoreFailure:
             raise
@@ -89,8 +100,10 @@ class Settling:
             return []
         told = self._record(held, changes, forms, rights.decider.policy, batch) if changes else []
         held.rights = rights
-        if held.due != rights.until or held.timeline.case_id in batch.writes.due:
-            held.due = batch.writes.due[held.timeline.case_id] = rights.until
+        held.look_at = look_at
+        due = min((each for each in (rights.until, look_at) if each is not None), default=None)
+        if held.due != due or held.timeline.case_id in batch.writes.due:
+            held.due = batch.writes.due[held.timeline.case_id] = due
         self._tried_again_at.pop(held.timeline.case_id, None)
         self.cases.settled(held)
         return told
@@ -112,12 +125,12 @@ class Settling:
             held.due = batch.writes.due[case_id] = batch.after.clock
             self.cases.weigh(held)
 
-    def _decide(self, held: HeldCase, clock: int) -> tuple[Rights, list[Change]]:
+    def _decide(self, held: HeldCase, clock: int) -> tuple[Rights, bool, list[Change]]:
         case = held.timeline
         rights, changed = renewed(case, held.rights, clock, *self.cases.policy_at(case, clock))
         if changed:
             self.cases.hold_history(held)
-        return rights, differences(case, rights.decider, self._to_decide(held, changed))
+        return rights, changed, differences(case, rights.decider, self._to_decide(held, changed))
 
     def _to_decide(self, held: HeldCase, changed: bool) -> list[str]:
         case = held.timeline
@@ -129,6 +142,45 @@ class Settling:
             if victim in case.facts:
                 touched[victim] = None
         return list(touched)
+
+    def _noticed(self, held: HeldCase, rights: Rights, changes: list[Change], batch: Batch) -> list[Change]:
+        """What parties are told of consents that have ended for them with `changes`."""
+        if not any(change.before for change in changes):
+            return []
+        case, stated = held.timeline, []
+        reader, policy_at = self.cases.reader, partial(self.cases.policy_at, case)
+        for record, fact in notices_of_endings(
+            case, rights.decider, changes, batch.after.clock, policy_at, reader, self.cases.secret
+        ):
+            put_on_timeline(held, record, fact, batch, reader)
+            stated.append(fact.event_id)
+        return differences(case, rights.decider, stated)
+
+    def _reminded(self, held: HeldCase, rights: Rights, changed: bool, batch: Batch) -> tuple[int | None, list[Change]]:
+        """When to look at the clocks of the case next, and what parties are told of them now.
+
+        Nothing is looked at, and no history asked for, unless rights changed, a fact was ended, or it is time to look.
+        """
+        case, clock, look_at = held.timeline, batch.after.clock, held.look_at
+        touched = [case.facts[event_id] for event_id in held.touched]
+        must_look = changed or (look_at is not None and look_at <= clock) or any(map(ends_another, touched))
+        if not must_look:
+            if any(map(self.reminders.concern, touched)):
+                soon = next_minute(clock)
+                look_at = soon if look_at is None else min(look_at, soon)
+            return look_at, []
+        self.cases.hold_history(held)
+        look = self.reminders.look(case, rights.decider, clock, batch.after.heard)
+        if look.open_reviews != self.open_reviews.get(case.case_id, ()):
+            batch.writes.open_reviews[case.case_id] = look.open_reviews
+        stated: list[str] = []
+        for record, fact in reminders_stated(case, look, clock, self.cases.reader, self.cases.secret):
+            put_on_timeline(held, record, fact, batch, self.cases.reader)
+            stated.append(fact.event_id)
+        later = look.next
+        if len(stated) < len(look.raised) + len(look.taken_back):
+            later = next_minute(clock)  # one was taken back in this very minute
+        return later, differences(case, rights.decider, [*look.taken_back, *stated])
 
     def _form(self, held: HeldCase, change: Change, batch: Batch) -> bytes | None:
         """What the receiver will be told; `None` where that is nothing, or nothing new."""

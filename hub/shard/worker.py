@@ -33,6 +33,8 @@ from hub.store.ports import ShardStore
 BATCH_RECORDS_MAX: Final = 2_000
 AHEAD_OF_TICK_MS_MAX: Final = 60_000
 BEHIND_TICK_MS_MAX: Final = 60_000
+WATCH_AGAIN_MS: Final = 1_000
+"""How far the clock moves before what changes by time alone is measured again."""
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class Shard:
     idle_write_ms: int
     _held_back: list[InputRecord] = field(default_factory=list)
     _written_clock: int = 0
+    _watched_clock: int = 0
     _caught_up: bool = False
     _must_read_again: bool = False
 
@@ -91,6 +94,20 @@ class Shard:
     def _observe(self) -> None:
         self.metrics.observe(self.shard, self.state.clock, self.inputs.newest_tick(), self.inputs.lag_records())
         self.metrics.observe_unsent(self.shard, self.sending.unsent())
+        if self.state.clock - self._watched_clock >= WATCH_AGAIN_MS:
+            self._watched_clock = self.state.clock
+            self.metrics.observe_silence(self.shard, self._silent_ms())
+            self.metrics.observe_reviews(self.shard, self._owed())
+
+    def _silent_ms(self) -> dict[str, int | None]:
+        heard, clock = self.state.heard, self.state.clock
+        return {party.id: clock - heard[party.id] if party.id in heard else None for party in self.admission.registry}
+
+    def _owed(self) -> Counter[tuple[str, bool]]:
+        """How much is owed about emergency access, by kind of reminder and whether it is overdue."""
+        clock = self.state.clock
+        owed = [review for reviews in self.settling.open_reviews.values() for review in reviews]
+        return Counter((review.kind, review.due <= clock) for review in owed)
 
     def _take(self, wait_seconds: float) -> Sequence[InputRecord]:
         taken = [*self._held_back, *self.inputs.take(BATCH_RECORDS_MAX, 0.0 if self._held_back else wait_seconds)]
@@ -115,7 +132,7 @@ class Shard:
 
     def _must_adopt(self) -> bool:
         """Whether the rules or parties are others than those under which the store's cases were settled."""
-        return self.state.rules != self.cases.policies.digest
+        return self.state.rules != self.cases.settled_under
 
     def _run(self, records: Sequence[InputRecord]) -> bool:
         """Make a batch of `records` and commit it; return whether it was worth writing."""
@@ -129,7 +146,7 @@ class Shard:
     def _run_batch(self, records: Sequence[InputRecord]) -> bool:
         batch = Batch.after_state(self.state, self.owner)
         if self._must_adopt():
-            batch.adopt(self.cases.policies.digest, self.store.cases())
+            batch.adopt(self.cases.settled_under, self.store.cases())
         self.admission.admit(records, batch)
         if self._is_behind(batch.after.clock):
             self.settling.postpone(batch)
@@ -144,6 +161,7 @@ class Shard:
         batch.writes.cache_rows = self.cases.make_room()
         self.store.commit(batch.close())
         self.state, self._written_clock = batch.after, batch.after.clock
+        self.settling.open_reviews.update(batch.writes.open_reviews)
         self.sending.offer(outputs if self._caught_up else (), self.state.numbers)
         self.metrics.count(_counts(batch, outputs))
         return True

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hub.store.records import BatchCommitted, CaseRecord, NumberAssigned, ParkedResolved, Record, RecordParked
 
@@ -33,7 +33,8 @@ class StoreIdentity:
 class Head:
     """Where the store stands: last batch, clock, positions, last version of each `sent:`/`parked:` stream.
 
-    `rules_version` and `rules` are the last adoption of rules, 0 and empty where there is none.
+    `rules_version` and `rules` are the last adoption of rules, 0 and empty where there is none. `heard`: when each
+    party gave its last sign of life, as far as it gave one.
     """
 
     batch: int
@@ -43,6 +44,14 @@ class Head:
     parked: Mapping[str, int]
     rules_version: int = 0
     rules: str = ""
+    heard: Mapping[str, int] = field(default_factory=dict)
+
+
+class OpenReview(NamedTuple):
+    """Something owed about an emergency access: `kind` of the reminder and, in milliseconds, when it is overdue."""
+
+    kind: str
+    due: int
 
 
 @dataclass(slots=True)
@@ -55,6 +64,10 @@ class BatchWrites:
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     due: dict[str, int | None] = field(default_factory=dict)
     cache_rows: dict[str, bytes] = field(default_factory=dict)
+    heard: dict[str, int] = field(default_factory=dict)
+    """Parties that gave a sign of life, and when it was recorded."""
+    open_reviews: dict[str, tuple[OpenReview, ...]] = field(default_factory=dict)
+    """Cases whose open reviews are others than before, with what is open now."""
 
 
 class ShardStore(Protocol):
@@ -95,6 +108,9 @@ class ShardStore(Protocol):
 
     def cache_rows(self, case_ids: Iterable[str]) -> Mapping[str, bytes]:
         """The cache row of each case that has one."""
+
+    def open_reviews(self) -> Mapping[str, tuple[OpenReview, ...]]:
+        """What is owed about emergency access, by case."""
 
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """The numbers of a party after `after`, in order."""

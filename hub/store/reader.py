@@ -18,7 +18,7 @@ from eventsourcing.persistence import Notification, PersistenceError
 from contracts.failures import NotFound, StoreUnavailable
 from hub.store.identity import read_identity
 from hub.store.mapper import RecordMapper
-from hub.store.ports import Head, StoreIdentity
+from hub.store.ports import Head, OpenReview, StoreIdentity
 from hub.store.recorder import ShardRecorder
 from hub.store.records import (
     BATCHES,
@@ -75,6 +75,7 @@ class SQLiteShardReader:
                 self._heads(parked_stream("")),
                 adoption,
                 cast(RulesAdopted, self._record(RULES, adoption)).digest if adoption else "",
+                dict(self._recorder.select("SELECT party, instant FROM heard")),
             )
 
     def batch(self, version: int) -> BatchCommitted:
@@ -141,6 +142,15 @@ class SQLiteShardReader:
         self._mapper.begin()
         opened = {case_id: self._mapper.open_cache_row(case_stream(case_id), row) for case_id, row in sealed.items()}
         return {case_id: row for case_id, row in opened.items() if row is not None}
+
+    def open_reviews(self) -> Mapping[str, tuple[OpenReview, ...]]:
+        """What is owed about emergency access, by case."""
+        found: dict[str, tuple[OpenReview, ...]] = {}
+        with storage_errors_named():
+            rows = self._recorder.select("SELECT case_id, kind, due FROM open_reviews ORDER BY case_id, place")
+        for case_id, kind, due in rows:
+            found[case_id] = (*found.get(case_id, ()), OpenReview(kind, due))
+        return found
 
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """The numbers of a party after `after`, in order, at most `limit`."""

@@ -34,6 +34,9 @@ _TABLES: Final = (
     "CREATE TABLE due_dates (case_id TEXT PRIMARY KEY, instant INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX due_dates_in_order ON due_dates (instant, case_id)",
     "CREATE TABLE cache_rows (case_id TEXT PRIMARY KEY, row BLOB NOT NULL)",
+    "CREATE TABLE heard (party TEXT PRIMARY KEY, instant INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE open_reviews (case_id TEXT, kind TEXT, due INTEGER, place INTEGER, PRIMARY KEY (case_id, place)) "
+    "WITHOUT ROWID",
     "CREATE TABLE send_positions (party TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
 )
 
@@ -44,6 +47,9 @@ _WRITE_KEY: Final = (
 _WRITE_DUE: Final = "INSERT INTO due_dates VALUES (?, ?) ON CONFLICT (case_id) DO UPDATE SET instant = excluded.instant"
 _CLEAR_DUE: Final = "DELETE FROM due_dates WHERE case_id = ?"
 _WRITE_CACHE: Final = "INSERT INTO cache_rows VALUES (?, ?) ON CONFLICT (case_id) DO UPDATE SET row = excluded.row"
+_WRITE_HEARD: Final = "INSERT INTO heard VALUES (?, ?) ON CONFLICT (party) DO UPDATE SET instant = excluded.instant"
+_CLEAR_REVIEWS: Final = "DELETE FROM open_reviews WHERE case_id = ?"
+_WRITE_REVIEW: Final = "INSERT INTO open_reviews VALUES (?, ?, ?, ?)"
 _WRITE_SENT: Final = (
     "INSERT INTO send_positions VALUES (?, ?) "
     "ON CONFLICT (party) DO UPDATE SET number = excluded.number WHERE excluded.number > send_positions.number"
@@ -71,6 +77,9 @@ class Beside:
     due: Sequence[tuple[str, int]] = ()
     not_due: Sequence[tuple[str]] = ()
     cache_rows: Sequence[tuple[str, bytes]] = ()
+    heard: Sequence[tuple[str, int]] = ()
+    reviewed: Sequence[tuple[str]] = ()
+    reviews: Sequence[tuple[str, str, int, int]] = ()
     runs: Mapping[tuple[str, int], int] = field(default_factory=dict)
     """The first number of each run of numbers, by stream and version of its row."""
 
@@ -91,6 +100,13 @@ class Beside:
             due=[(case_id, instant) for case_id, instant in writes.due.items() if instant is not None],
             not_due=[(case_id,) for case_id, instant in writes.due.items() if instant is None],
             cache_rows=sealed_cache_rows,
+            heard=sorted(writes.heard.items()),
+            reviewed=[(case_id,) for case_id in writes.open_reviews],
+            reviews=[
+                (case_id, review.kind, review.due, place)
+                for case_id, reviews in writes.open_reviews.items()
+                for place, review in enumerate(reviews)
+            ],
         )
 
 
@@ -114,6 +130,9 @@ class ShardRecorder(SQLiteProcessRecorder):
             (_WRITE_DUE, beside.due),
             (_CLEAR_DUE, beside.not_due),
             (_WRITE_CACHE, beside.cache_rows),
+            (_WRITE_HEARD, beside.heard),
+            (_CLEAR_REVIEWS, beside.reviewed),
+            (_WRITE_REVIEW, beside.reviews),
         ):
             if values:
                 c.executemany(statement, values)

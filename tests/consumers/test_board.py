@@ -51,6 +51,8 @@ def fill(topic: SimulatedTopic) -> None:
     say(3, "CaseOpened", -190, "A.SOC")
     say(4, "CaseOpened", -10, "A.SOC")
     say(4, "CoordinatorAssigned", -9, "A.JOB", party="A.JOB")
+    for kind, days, silent in (("COORDINATOR_MISSING", -3, False), ("RELEASED_WITHOUT_HOUSING", -2, True)):
+        say(2, "ReminderRaised", days, "HUB", kind=kind, dueAt=AT + days * DAY_MS, publishersSilent=silent)
 
 
 def fill_cohort(topic: SimulatedTopic) -> None:
@@ -95,6 +97,7 @@ def fill_rest(topic: SimulatedTopic) -> None:
     say(0, "MentorAssigned", -45, activityId=name("n"), mentor="s9", provider="MNT")
     say(0, "KspActivated", -3, endsOn=DAY + 100)
     say(0, "JointPlanAgreed", -15, planId=name("j"), followUpDate=DAY + 7)
+    say(0, "ReminderRaised", -1, kind="COORDINATOR_MISSING", dueAt=AT - DAY_MS, publishersSilent=False)
     say(1, "ImprisonmentStarted", -300, institution="PRI")
     say(1, "ReleasedOnParole", -4, conditions=["RESIDENCE"])
     say(1, "SupervisionStarted", -4, supervisionId=name("s"), until=DAY + 20)
@@ -157,6 +160,7 @@ def on(made: Board) -> dict[str, list[int]]:
 def test_the_release_board_lists_who_is_leaving_and_what_is_missing(tmp_path: Path) -> None:
     with filled(tmp_path / "s.db", "PRI") as store:
         assert on(board(store)) == {
+            "run_out": [2],
             "leaving": [1, 0],
             "leaving_unprepared": [1],
             "release_date_passed": [2],

@@ -12,7 +12,7 @@ import pytest
 from consumers import store_file
 from consumers.store import Move, PartyStore, Position, store_path
 from consumers.subscription import Subscription
-from consumers.views import choice, prison
+from consumers.views import choice
 from contracts.failures import CallerFailure, FencedOff, ForeignStore, NotFound
 from tests.consumers.histories import drain
 from tests.consumers.simulated_topic import KEYS, SimulatedTopic, name
@@ -180,4 +180,4 @@ def test_a_view_is_folded_again_when_its_code_changed(tmp_path: Path) -> None:
         assert store._connection.execute("SELECT institution FROM view_prison_2").fetchall() == [("PRI",)]
         assert store.view_lines() == before
         assert before[0]["institution"] == "PRI"
-    assert choice.view_of("PRI") is prison.VIEW
+    assert choice.view_of("PRI") is choice.VIEWS["prison"]

@@ -364,4 +364,4 @@ def test_the_board_equals_a_fresh_fold_whatever_is_rebuilt_when(history: list[An
             store_module._FOLDED_AT_ONCE = whole  # type: ignore[misc]
             for one in (store, plain, other):
                 one.close()
-    assert choice.view_of("PRI") is prison.VIEW
+    assert choice.view_of("PRI") is choice.VIEWS["prison"]

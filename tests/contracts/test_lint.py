@@ -82,6 +82,7 @@ def test_the_small_catalogue_is_clean() -> None:
         ({"stated_by": ("SOCK",)}, "unknown-role"),
         ({"control": True}, "control"),
         ({"control": True, "anchor": "never"}, "control"),
+        ({"control": True, "anchor": "never", "stated_by": ("any",)}, "control"),
     ],
 )
 def test_a_bad_event_is_found(changes: dict[str, Any], rule: str) -> None:

@@ -13,10 +13,13 @@ from tests.contracts.second_version import grown, in_force
 
 
 def test_a_written_registry_is_read_back(tmp_path: Path) -> None:
-    registry = PartyRegistry.of([Party("PSY", True), Party("A.SOC"), Party("A.ADD", True), Party("PRI")])
+    registry = PartyRegistry.of(
+        [Party("PSY", True), Party("A.SOC", silent_after_seconds=60), Party("A.ADD", True), Party("PRI")]
+    )
     write_registry(tmp_path / "registry.toml", registry)
     read = read_registry(tmp_path / "registry.toml")
     assert read == registry
+    assert (read["A.SOC"].silent_after_seconds, read["PRI"].silent_after_seconds) == (60, None)
     assert read.digest == registry.digest
     assert [path.name for path in tmp_path.iterdir()] == ["registry.toml"]
 
@@ -47,6 +50,9 @@ def test_a_party_may_still_read_an_earlier_version(tmp_path: Path) -> None:
         '[[party]]\nid = "A SOC"',
         '[[party]]\nid = "A.SOC"\nhealthcare_provider = "no"',
         '[[party]]\nid = "A.SOC"\nrole = "SOC"',
+        '[[party]]\nid = "A.SOC"\nsilent_after_seconds = 0',
+        '[[party]]\nid = "A.SOC"\nsilent_after_seconds = true',
+        '[[party]]\nid = "A.SOC"\nsilent_after_seconds = 1.5',
         '[[party]]\nid = "A.SOC"\n[[party]]\nid = "A.SOC"',
         '[[party]]\nid = "A.SOC"\n[[party]]\nid = "a.soc"',
         '[[party]]\nid = "A.SOC"\n[other]\nx = 1',

@@ -295,6 +295,11 @@ class Crowd:
         return snapshot, differences
 
     def _told(self, citizen: Citizen, event: VisibleEvent) -> tuple[str, int, str]:
+        if event.event_type == "ReminderRaised":
+            rests_on = {self._symbols[each] for each in event.payload["basedOn"]}
+            assert {number for number, _ in rests_on} == {citizen.number}, "a reminder that rests on another's events"
+            symbols = "+".join(sorted(symbol for _, symbol in rests_on))
+            return f"reminder on {symbols}", event.payload["dueAt"], event.payload["kind"]
         about = event.payload["targetEventId"] if event.party == HUB_PARTY else event.event_id
         number, symbol = self._symbols[about]
         assert number == citizen.number, "an event of one citizen under the key of another"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import socket
 import time
@@ -9,12 +11,14 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import pytest
+from click.testing import CliRunner
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
 from contracts.reasons import Reason
+from deploy.publishers_command import publishers
 from deploy.stores import case_of, opened_stores
-from hub.metrics import Metrics
+from hub.metrics import REVIEWS, Metrics
 from tests.kafka.live_world import NATIONAL_ID, PARTITIONS, REGISTRY, STRANGER_ID, TICK_SECONDS, LiveWorld, raw
 
 pytestmark = pytest.mark.kafka
@@ -126,7 +130,24 @@ def test_no_label_names_anybody(live: LiveWorld) -> None:
         "party": {"HUB", *REGISTRY.parties},
         "reason": {str(reason) for reason in Reason},
         "shard": {str(shard) for shard in range(PARTITIONS)},
+        "kind": set(REVIEWS),
+        "state": {"pending", "overdue"},
     }
     labels = re.findall(r'[{,](\w+)="([^"]*)"', page)
     assert {name for name, _ in labels} == allowed.keys()
     assert [(name, value) for name, value in labels if value not in allowed[name]] == []
+
+
+def test_a_sign_of_life_is_heard_on_every_shard_and_listed(live: LiveWorld) -> None:
+    place = "hub_publisher_silent_seconds"
+    never = {
+        labels: live.metrics()[place, labels] for labels in (f'party="A.BEN",shard="{n}"' for n in range(PARTITIONS))
+    }
+    assert set(never.values()) == {math.inf}
+    positions = live.publisher("A.BEN").alive()
+    assert [position.partition for position in positions] == list(range(PARTITIONS))
+    live.wait_until(lambda: all(live.metrics()[place, labels] < 60 for labels in never), "every shard has heard it")
+    listed = CliRunner().invoke(publishers, ["--world", str(live.world.directory), "--json"])
+    assert listed.exit_code == 0, listed.output
+    heard = {line["party"]: line["silent"] for line in json.loads(listed.output)}
+    assert heard == {party: party != "A.BEN" for party in REGISTRY.parties}

@@ -28,6 +28,10 @@ class RecordingTransport:
     ) -> Position:
         return self.send_many([OutgoingRecord(topic, key, value, headers, timestamp_ms)])[0]
 
+    def send_to_all(self, topic: str, value: bytes, headers: Sequence[tuple[str, bytes]]) -> list[Position]:
+        self.send_many([OutgoingRecord(topic, b"", value, headers)] * PARTITIONS)
+        return [Position(topic, partition, 0) for partition in range(PARTITIONS)]
+
     def send_many(self, records: Sequence[OutgoingRecord]) -> list[Position]:
         if self.failing:
             raise TransportFailure("the test broker is down: state it again")

@@ -93,7 +93,10 @@ def test_equal_rules_do_not_differ_whatever_their_comments() -> None:
             ["N4, field childRef of InfantStayApproved, only to: CHI, FAC, PRI, SOC -> CHI, PRI, SOC"],
         ),
         (
-            ('named_by = ["notice_recipient"]', 'named_by = ["notice_recipient", "parties"]'),
+            (
+                'events = ["RecipientNotified"]\nnamed_by = ["notice_recipient"]',
+                'events = ["RecipientNotified"]\nnamed_by = ["notice_recipient", "parties"]',
+            ),
             ["record RecipientNotified goes to: notice_recipient -> notice_recipient, parties"],
         ),
         (('"S10", "S11", "S6"', '"S11", "S10", "S6"'), ["order of the rules S13 S1 S2 S3 S10 S11 S6"]),

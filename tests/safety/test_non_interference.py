@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from contracts.categories import ALL_CATEGORIES
 from contracts.event_types import DOMAIN, EventType
 from hub.case_timeline.timeline import CaseTimeline
 from hub.consent.decision import Decider
 from hub.disclosure import cutter, envelope, settlement
 from hub.disclosure.settlement import Change, decisions_on
+from hub.shard import reminders
 from tests.consent.production import Stated
 from tests.safety.interference import search
 from tests.safety.stories import BIRTHS, DIARY, PARTIES, Event, Story
@@ -76,9 +78,21 @@ def what_was_told_is_told_again_whenever_the_standing_changes(monkeypatch: pytes
     monkeypatch.setattr(settlement, "_differences_of", leaky)
 
 
+def clocks_run_over_what_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = reminders._Looking._seen
+
+    def leaky(looking: Any) -> dict[str, list[Any]]:
+        found = seen(looking)
+        everything = dict.fromkeys(one[0] for cuts in found.values() for one in cuts)
+        return {party: [(event_id, ALL_CATEGORIES, frozenset()) for event_id in everything] for party in found}
+
+    monkeypatch.setattr(reminders._Looking, "_seen", leaky)
+
+
 @pytest.mark.parametrize(
     ("leak", "seed"),
     [
+        (clocks_run_over_what_is_hidden, 0),
         (links_go_along_untold, 0),
         (an_emptied_list_is_sent_as_empty, 800),
         (hidden_items_are_sent, 0),

@@ -229,7 +229,8 @@ def test_rights_that_lapse_by_time_alone_lapse_on_the_first_tick_at_that_very_mi
     hub.tick(1)
     hub.settle()
     assert start not in hub.view("B.SOC")
-    assert hub.told("B.SOC")[-1][1:] == ("retracted", start, {})
+    assert hub.told("B.SOC")[-2][1:] == ("retracted", start, {})
+    assert hub.told("B.SOC")[-1][3]["kind"] == "CONSENT_ENDED"
     hub.tick(DAY_MS)
     hub.settle()
     assert [effect for effect, event_id in effects(hub, "B.SOC") if event_id == start] == ["disclosed", "retracted"]

@@ -68,7 +68,7 @@ def test_a_changed_rule_set_takes_back_from_every_case_and_is_named_by_its_decis
     assert plans_seen(hub) == 0
     assert len(hub.view("A.SOC")) == len(CASES), "the custody itself is still told by S1"
     head = hub.store.head()
-    assert (head.rules_version, head.rules) == (adopted_before.rules_version + 1, hub.shard.cases.policies.digest)
+    assert (head.rules_version, head.rules) == (adopted_before.rules_version + 1, hub.shard.cases.settled_under)
     (policy,) = (one for one in hub.shard.cases.policies if one.rule_set == "DK-2")
     for case_id in CASES:
         *_, newest = (one for one in hub.store.case_records(case_id) if isinstance(one, DecisionsRecorded))

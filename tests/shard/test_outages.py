@@ -69,7 +69,7 @@ def test_a_shard_that_fell_behind_while_running_sends_nothing_left_over_before_i
     hub.tick(DAY_MS)
     reachable_again(hub)
     hub.settle()
-    assert len(hub.told("B.SOC")) == 4
+    assert len(hub.told("B.SOC")) == 5
     assert facts_of_custody(hub, "B.SOC") == []
 
 

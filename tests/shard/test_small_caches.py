@@ -9,6 +9,7 @@ import pytest
 
 from contracts.parties import Party, PartyRegistry
 from hub.case_timeline.cache_row import case_from_row
+from hub.shard.reminders import MINUTE_MS
 from tests.shard.harness import CASE, HOUR_MS, OTHER_CASE, ShardUnderTest, imprisonment
 from tests.shard.test_disclosing import given, release_date
 from tests.shard.test_restarting import some_history
@@ -36,6 +37,8 @@ def test_a_case_comes_back_from_its_row_without_its_history_while_rights_stay_as
     hub: ShardUnderTest,
 ) -> None:
     some_history(hub)
+    hub.settle()
+    hub.tick(MINUTE_MS)  # the clocks over what was stated last are looked at, with the history
     hub.settle()
     evicted(hub)
     assert set(hub.store.cache_rows([CASE])) == {CASE}

@@ -1,0 +1,99 @@
+"""Which consents have stopped opening something that a party was shown on their basis, and since when.
+
+Rules (domain specification, 4.4):
+- A party loses by a consent what it was shown on the basis of it and is not shown any more, as far as the consent
+  itself no longer opens it to that party: withdrawn, invalidated, lapsed by time or on a birthday, amended without
+  the party, the source or the category, or lost with the municipality.
+- What a gate or a never-rule closes, while the consent stands as it was, is no ending; nor is what a correction or
+  retraction takes away, nor what another rule goes on showing.
+- The ending is dated by the first moment at which the consent, as known then, no longer opened it. That moment is
+  the party's own loss: no other fact of the case moves it.
+
+Pure. Changes come from `settlement`; the shard tells the parties (`hub.shard.notices`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from contracts.civil_time import day_date
+from contracts.fact import Outline
+from contracts.failures import DamagedStore
+from hub.case_timeline.timeline import CaseTimeline
+from hub.consent.decision import CONSENT_BASIS, Decider
+from hub.consent.policy import Policy
+from hub.consent.standing import Person, Superseded, derive, next_change
+from hub.disclosure.settlement import Change, mask_of_shown
+
+PolicyAt = Callable[[int], tuple[Policy, int | None]]
+"""The policy in force at an instant, and when the next one comes into force."""
+
+
+class Loss(NamedTuple):
+    """`mask`: what a party was shown of one fact on the basis of a consent, and is not shown any more."""
+
+    outline: Outline
+    mask: int
+
+
+def endings(
+    case: CaseTimeline, decider: Decider, changes: Iterable[Change]
+) -> Mapping[tuple[str, str], tuple[Loss, ...]]:
+    """Return what was lost, by (consent id, party), in that order."""
+    found: dict[tuple[str, str], list[Loss]] = {}
+    for change in changes:
+        lost = mask_of_shown(change.before) & ~mask_of_shown(change.shown)
+        if not lost or change.event_id in case.dead:
+            continue
+        outline = case.facts[change.event_id].outline
+        for basis, mask in change.before:
+            if not basis.startswith(CONSENT_BASIS) or not mask & lost:
+                continue
+            consent_id = basis.removeprefix(CONSENT_BASIS)
+            loss = Loss(outline, mask & lost)
+            if not _opens(decider, consent_id, change.party, (loss,)):
+                found.setdefault((consent_id, change.party), []).append(loss)
+    return {key: tuple(losses) for key, losses in sorted(found.items())}
+
+
+def ended_at(
+    case: CaseTimeline, consent_id: str, party: str, losses: Iterable[Loss], clock: int, policy_at: PolicyAt
+) -> int:
+    """Return since when (milliseconds) the consent no longer opens all of `losses` to `party`.
+
+    It is looked for after the last settlement; where the rules themselves are others by now, it is `clock`.
+    """
+    losses = tuple(losses)
+    moments = {fact.recorded_at for fact in case.gate_facts.values()} | {death.at for death in case.dead.values()}
+    at, still_to_come = case.settled_at, sorted(each for each in moments if case.settled_at < each <= clock)
+    decider, until = _as_known(case, at, policy_at)
+    if not _opens(decider, consent_id, party, losses):
+        return clock
+    while still_to_come or (until is not None and until <= clock):
+        by_time = clock if until is None else until
+        at = min(by_time, still_to_come[0]) if still_to_come else by_time
+        still_to_come = [each for each in still_to_come if each > at]
+        decider, until = _as_known(case, at, policy_at)
+        if not _opens(decider, consent_id, party, losses):
+            return at
+    return clock
+
+
+def _opens(decider: Decider, consent_id: str, party: str, losses: Iterable[Loss]) -> bool:
+    return all(not loss.mask & ~decider.consent_opens(consent_id, loss.outline, party) for loss in losses)
+
+
+def _as_known(case: CaseTimeline, at: int, policy_at: PolicyAt) -> tuple[Decider, int | None]:
+    """What the case meant at `at`, as known at `at`, and until when that held by itself."""
+    if case.enrolled is None:
+        raise DamagedStore("a case has facts before its enrolment")
+    policy, next_policy_at = policy_at(at)
+    person = Person(day_date(case.enrolled.birth_date), case.enrolled.jurisdiction)
+    known = [fact for fact in case.gate_facts.values() if fact.recorded_at <= at]
+    died = {fact.event_id: case.dead[fact.event_id].at for fact in known if fact.event_id in case.dead}
+    live = [fact for fact in known if died.get(fact.event_id, at + 1) > at]
+    gone = [Superseded(fact, died[fact.event_id]) for fact in known if died.get(fact.event_id, at + 1) <= at]
+    standing = derive(live, case.participants, case.publishers, person, at, policy, gone)
+    ends = [end for end in (next_change(standing, at), next_policy_at) if end is not None]
+    return Decider(policy, standing), min(ends, default=None)
