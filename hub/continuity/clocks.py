@@ -63,8 +63,7 @@ def reads(terms: Terms) -> frozenset[str]:
         | {"SentencePlanAgreed", "TreatmentRequested", "TreatmentStarted", "TreatmentTrialStarted"}
         | {"HousingSecured", "HousingLost", "OverlapResolved"}
         | EMERGENCY
-        | frozenset(effort.begun_by for effort in terms.effort)
-        | frozenset[str]().union(*(effort.ended_by for effort in terms.effort))
+        | frozenset[str]().union(*(effort.begun_by | effort.ended_by for effort in terms.effort))
     )
 
 
