@@ -138,13 +138,6 @@ class _Block:
             )
         if target.recorded_at > event.recorded_at:
             _refuse(event.line, f"`{event.id}` is recorded before `{target.id}`", "record the correction later: `rec=`")
-        rivals = [other.id for other in self.events.values() if other.corrects == event.corrects]
-        if len(rivals) > 1:
-            _refuse(
-                event.line,
-                f"`{event.corrects}` is corrected more than once (`{'`, `'.join(rivals)}`)",
-                f"let the later one correct `{rivals[0]}`",
-            )
 
     def _check_expectation(self, expectation: Expectation) -> None:
         for party, view in expectation.views.items():
