@@ -22,6 +22,8 @@ from contracts.categories import BIT, CATEGORY_OF_DOMAIN, NO_CATEGORY, Category
 DOMAIN: Final = "domain"
 NEVER: Final = "never"
 ANY_ROLE: Final = "any"
+CITIZEN: Final = "CITIZEN"
+"""The role of the citizen as a publisher: of consents, through a channel of their own."""
 HUB: Final = "HUB"
 
 

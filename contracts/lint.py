@@ -25,12 +25,12 @@ from typing import Any, Final
 from contracts.avro_schemas import CONSENT_AREA, NAMESPACE, SCOPE_CODE_LISTS, Form, Schema, forms_of, schema_of
 from contracts.catalogue import OTHER, Catalogue
 from contracts.categories import Category
-from contracts.event_types import ANY_ROLE, DOMAIN, HUB, NEVER, EventType, Field, Kind
+from contracts.event_types import ANY_ROLE, CITIZEN, DOMAIN, HUB, NEVER, EventType, Field, Kind
 from contracts.limits import NESTING_LEVELS_MAX
 
 ROLES: Final = frozenset(
     {"PRI", "KIF", "PHE", "FAC", "SOC", "JOB", "BEN", "ADD", "HSG", "CHI", "YTH", "PSY", "MNT", "VOL"}
-    | {"EVA", "GOV", "AUD", "OPS", "CITIZEN"}
+    | {"EVA", "GOV", "AUD", "OPS", CITIZEN}
 )
 WHEREABOUTS_FIELDS: Final = frozenset({"setting", "inCustody"})
 NEVER_IN_CUSTODY: Final = frozenset({"OutreachContactMade"})
