@@ -15,6 +15,7 @@ REFUSED: Final = {
     "R301": {"k1": "refused"},
     "R302": {"k1": "refused"},
     "R303": {"a1": "unknown_consent", "x1": "corrects_nothing"},
+    "R480": {"a1": "unknown_consent"},
 }
 """What contract or arrival refuses, by scenario: event -> reason."""
 
