@@ -24,6 +24,8 @@ from contracts.civil_time import day_number
 DOMAIN: Final = "domain"
 NEVER: Final = "never"
 ANY_ROLE: Final = "any"
+CITIZEN: Final = "CITIZEN"
+"""The role of the citizen as a publisher: of consents, through a channel of their own."""
 HUB: Final = "HUB"
 OTHER: Final = "OTHER"
 _DAY_MS: Final = 86_400_000

@@ -28,6 +28,7 @@ from contracts.catalogue import Catalogue
 from contracts.categories import Category
 from contracts.event_types import (
     ANY_ROLE,
+    CITIZEN,
     CONSENT_AREA,
     DOMAIN,
     HUB,
@@ -42,7 +43,7 @@ from contracts.limits import NESTING_LEVELS_MAX
 
 ROLES: Final = frozenset(
     {"PRI", "KIF", "PHE", "FAC", "SOC", "JOB", "BEN", "ADD", "HSG", "CHI", "YTH", "PSY", "MNT", "VOL"}
-    | {"EVA", "GOV", "AUD", "OPS", "CITIZEN"}
+    | {"EVA", "GOV", "AUD", "OPS", CITIZEN}
 )
 WHEREABOUTS_FIELDS: Final = frozenset({"setting", "inCustody"})
 NEVER_IN_CUSTODY: Final = frozenset({"OutreachContactMade"})

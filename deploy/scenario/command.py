@@ -1,8 +1,8 @@
 """`hub scenario play FILE`: plays each scenario of a file and prints what differs from its `X` and `I` lines.
 
 Rules:
-- Exit 0 where every view and every indicator value is as expected, 1 where one differs or the file cannot be played
-  (a `Failure`, reported by `deploy.command_line`).
+- Exit 0 where every view and every indicator value is as expected, 1 where one differs or a scenario is refused.
+  Where none can be played, the first refusal is a `Failure`, reported by `deploy.command_line`.
 - Each scenario is played in a world of its own: on a real Kafka, or with `--core` in this process.
 - A progress bar is shown on a terminal only, on standard error.
 """
@@ -22,11 +22,11 @@ from contracts.failures import BadScenario
 from deploy.cluster import opened_cluster
 from deploy.scenario.core_world import CoreWorld
 from deploy.scenario.expansion import Playbook, expand
-from deploy.scenario.grammar import read_scenarios
+from deploy.scenario.grammar import RefusedScenario, parse_each, read_text
+from deploy.scenario.indicators import stated_indicators
 from deploy.scenario.kafka_world import KafkaWorld
 from deploy.scenario.player import Progress, play, terms_in
-from deploy.scenario.report import Played, all_equal, document, indicator_summary, lines, summary
-from deploy.scenario.scenario import Scenario
+from deploy.scenario.report import Played, all_equal, document, indicator_summary, lines, refusal, summary
 from deploy.scenario.shuffles import Deck, play_shuffled
 
 
@@ -46,26 +46,41 @@ def play_file(file: Path, core: bool, as_json: bool, only: Sequence[str], shuffl
     """Play every scenario of FILE and compare every X view and every I value."""
     if shuffles and not core:
         raise click.UsageError("--shuffles needs --core: on Kafka the broker gives the order")
-    playbooks = [expand(each) for each in _chosen(file, only)]
+    playbooks, refused = _chosen(file, only)
     played = [_in_core(each, shuffles, seed) for each in playbooks] if core else _on_kafka(playbooks)
     if as_json:
-        click.echo(json.dumps(document(played), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(document(played, refused), indent=2, ensure_ascii=False))
     else:
         for one in played:
             click.echo("\n".join(lines(one)))
+        for each in refused:
+            click.echo(refusal(each))
         if counted := indicator_summary(played):
             click.echo(counted)
-        click.echo(summary(played))
-    sys.exit(0 if all_equal(played) else 1)
+        click.echo(summary(played, refused))
+    sys.exit(0 if all_equal(played) and not refused else 1)
 
 
-def _chosen(file: Path, only: Sequence[str]) -> list[Scenario]:
-    scenarios = read_scenarios(file)
-    known = [each.id for each in scenarios]
+def _chosen(file: Path, only: Sequence[str]) -> tuple[list[Playbook], list[RefusedScenario]]:
+    """Return what can be played, and what cannot; raise `BadScenario` where nothing can."""
+    scenarios, refused = parse_each(read_text(file))
+    known = [each.id for each in scenarios] + [each.id for each in refused]
     for wanted in only:
         if wanted not in known:
             raise BadScenario(f"no scenario `{wanted}` in `{file}`: expected one of {', '.join(known)}")
-    return [each for each in scenarios if not only or each.id in only]
+    refused = [each for each in refused if not only or each.id in only]
+    playbooks: list[Playbook] = []
+    for one in scenarios:
+        if only and one.id not in only:
+            continue
+        try:
+            stated_indicators(one.indicators, one.id)
+            playbooks.append(expand(one))
+        except BadScenario as fault:
+            refused.append(RefusedScenario(one.id, fault))
+    if refused and not playbooks:
+        raise refused[0].fault
+    return playbooks, refused
 
 
 def _in_core(playbook: Playbook, shuffles: int, seed: int) -> Played:

@@ -1,7 +1,8 @@
 """A world in one process: the real publishers, shard, store, identity and subscriptions on a broker in memory.
 
 Rules:
-- Nothing of the hub is replaced but Kafka: the stores are SQLite files in a directory of their own.
+- Nothing of the hub is replaced but Kafka: the stores are SQLite files in a directory of their own. It lies in the
+  machine's memory where that can be written to: nothing of such a world outlives it, and no disk is waited for.
 - One partition is enough: a world has one citizen, and a case lies in one shard.
 - `settle` steps the shard and every subscription until none of them has anything left to do.
 
@@ -10,7 +11,9 @@ The broker is `simulated_broker`; the player moves its clock.
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -49,6 +52,9 @@ PARTITIONS: Final = 1
 SHARD: Final = 0
 SECRET_BYTES: Final = 32
 STEPS_MAX: Final = 10_000
+MEMORY: Final = Path("/dev/shm")
+"""Where Linux keeps files in memory."""
+MEMORY_FREE_BYTES_MIN: Final = 256 * 1024 * 1024
 
 
 class CoreWorld:
@@ -57,7 +63,7 @@ class CoreWorld:
     def __init__(self, registry: PartyRegistry) -> None:
         self._registry = registry
         self._names = Names("core")
-        self._directory = tempfile.TemporaryDirectory(prefix="hub-core-world-")
+        self._directory = tempfile.TemporaryDirectory(prefix="hub-core-world-", dir=_memory())
         directory = Path(self._directory.name)
         self._secret = secrets.token_bytes(SECRET_BYTES)
         self._broker = SimulatedBroker(PARTITIONS)
@@ -160,3 +166,9 @@ class CoreWorld:
     @cached_property
     def _identity(self) -> Identity:
         return Identity(self._vault, self._secret, self._control, self._registry, read_basics_rules())
+
+
+def _memory() -> Path | None:
+    """The folder in memory, or `None` (the usual place) where it is missing, closed or nearly full."""
+    usable = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_FREE_BYTES_MIN
+    return MEMORY if usable else None

@@ -5,12 +5,15 @@ Rules (those of the scenario grammar, "Mandatory fields not shown"):
   it must be), a party = the producer, a code of a list = its first symbol, an int = 1, text = `x`, a uuid =
   UUIDv5 of scenario id, event id and field. Optional fields not shown are absent.
 - A list not shown names one such value; a list of domains or of items is empty, for a domain would open a category.
+- A plain date in a field that holds a time is 00:00 local of that date (4.9.1).
 - A word in a uuid field is a symbol: UUIDv5 of scenario id and symbol, printed back as the symbol.
 - `by cat src to for id` stand for givenBy, categories, sources, recipients, purposes, consentId where the event
   has no field of the short name; a ConsentGiven's own id is its consentId.
-- The source reference is scenario id + event id; a correction is the next revision of what it corrects.
+- The source reference is scenario id + event id; a correction is the next revision of what it corrects. Where two
+  correct one event, the one recorded later corrects the one recorded earlier.
+- A consent that its contract refuses is part of the story (4.4: rejected): it is kept as refused and not published.
 - Registry: every producer, `X` party, consent source and recipient and party-typed field; not the hub itself.
-- Everything is checked against the contracts before anything is played; a fault names its line.
+- Everything else is checked against the contracts before anything is played; a fault names its line.
 
 From `grammar`; to `player`. Pure.
 """
@@ -27,7 +30,7 @@ from typing import Any, Final, NoReturn
 
 from contracts.catalogue import catalogue
 from contracts.categories import CATEGORY_OF_DOMAIN
-from contracts.civil_time import day_date, day_of, moment_of, parse_local
+from contracts.civil_time import day_date, day_number, day_of, moment_of, parse_local, start_of_day
 from contracts.event_types import DOMAIN, EventType, Field, Kind
 from contracts.failures import BadScenario, InvalidFact
 from contracts.models import checked
@@ -58,6 +61,9 @@ PLAYED_TEXTS: Final[Mapping[tuple[str, str], str]] = {
 
 EVENT_REFERENCE: Final = "targetEventId"
 
+REJECTED_IF_UNSOUND: Final = frozenset({"ConsentGiven", "ConsentAmended"})
+"""Event types of which a scenario may state one that the rules reject: not specific, not informed, not evidenced."""
+
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WHOLE: Final = re.compile(r"-?[0-9]{1,9}")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,2})?")
@@ -68,6 +74,7 @@ class Statement:
     """One event, complete. `values` are for the publisher, without occurredAt and without `targets`.
 
     `targets` maps a field to the scenario event that it names; its `ce_id` is the publisher's, known when played.
+    `refused` says why the contract rejects it, and is empty where it does not; a refused one has no values.
     """
 
     event: ScenarioEvent
@@ -75,6 +82,7 @@ class Statement:
     source_ref: str
     revision: int
     targets: Mapping[str, str]
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,10 +144,16 @@ class _Expansion:
         self.party_ids.add(event.party)
         shown = self._by_full_name(event, contract)
         targets = self._targets(event, shown)
-        values = dict(self._values(event, contract, shown, targets))
-        self._check(event, contract, values, targets)
         root, revision = self._root(event)
-        return Statement(event, values, f"{self.scenario.id}/{root.id}", revision, targets)
+        source_ref = f"{self.scenario.id}/{root.id}"
+        try:
+            values = dict(self._values(event, contract, shown, targets))
+            self._check(event, contract, values, targets)
+        except BadScenario as fault:
+            if event.type not in REJECTED_IF_UNSOUND:
+                raise
+            return Statement(event, {}, source_ref, revision, targets, refused=str(fault))
+        return Statement(event, values, source_ref, revision, targets)
 
     def _contract(self, event: ScenarioEvent) -> EventType:
         contract = catalogue().event_types.get(event.type)
@@ -223,6 +237,8 @@ class _Expansion:
                 return self._symbol(text)
             case Kind.TIMESTAMP if TIME.fullmatch(text):
                 return moment_of(parse_local(text, self.scenario.zone))
+            case Kind.TIMESTAMP if DATE.fullmatch(text):
+                return moment_of(start_of_day(day_number(date.fromisoformat(text)), self.scenario.zone))
             case Kind.DATE if DATE.fullmatch(text):
                 return date.fromisoformat(text)
             case Kind.INT if _WHOLE.fullmatch(text):
@@ -285,18 +301,23 @@ class _Expansion:
 
     def _root(self, event: ScenarioEvent) -> tuple[ScenarioEvent, int]:
         """Return the first statement of what `event` corrects (itself, if nothing), and its own revision."""
-        revision = 0
+        root = self._first(event)
+        family = [other for other in self.scenario.events if self._first(other) is root]
+        return root, sorted(family, key=lambda other: other.recorded_at).index(event)
+
+    def _first(self, event: ScenarioEvent) -> ScenarioEvent:
+        steps = 0
         while event.corrects is not None:
             event = self.scenario.event[event.corrects]
-            revision += 1
-            if revision > len(self.scenario.events):
+            steps += 1
+            if steps > len(self.scenario.events):
                 _refuse(event, f"`{event.id}` corrects itself in a circle", "begin with the first statement")
-        return event, revision
+        return event
 
 
 _EXPECTED: Final[Mapping[Kind, str]] = {
     Kind.UUID: "a symbol such as `c1`, or a uuid",
-    Kind.TIMESTAMP: "local time as `2025-01-25T09:00`",
+    Kind.TIMESTAMP: "local time as `2025-01-25T09:00`, or a plain date for its 00:00",
     Kind.DATE: "a date as `2025-01-25`",
     Kind.INT: "a whole number",
     Kind.DECIMAL: "a number such as `1200.50`",

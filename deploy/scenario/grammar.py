@@ -12,7 +12,8 @@ Rules:
 
 - Times are local civil time (`2025-01-25T09:00`, seconds allowed); a plain date in an `X` line means 12:00.
 - A value is a word or a flat list `[a,b]`. A basis is `S<n>`, `C:<consent>` or `BG`.
-- Anything else is refused: the message names the line, what was found, what was expected.
+- Anything else is refused: the message names the line, what was found, what was expected. A scenario that is refused
+  does not keep the others of its file from being played.
 
 Where text comes from: files of people (lawyers, agencies, tests). Goes to: `expansion`.
 """
@@ -20,11 +21,11 @@ Where text comes from: files of people (lawyers, agencies, tests). Goes to: `exp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from contracts.categories import Category, mask_of
 from contracts.civil_time import ZONE_OF_JURISDICTION, parse_local, zone_of
@@ -46,38 +47,81 @@ _BASIS: Final = re.compile(r"S[1-9]\d?|BG|C:[A-Za-z][A-Za-z0-9_-]{0,39}")
 _LINE_KINDS: Final = ("S ", "E ", "X ", "W ", "I ")
 
 
+class RefusedScenario(NamedTuple):
+    """A scenario that cannot be read or played, and why. The id is empty where no `S` line gives one."""
+
+    id: str
+    fault: BadScenario
+
+
 def read_scenarios(path: Path) -> list[Scenario]:
     """Return the scenarios of a file; raise `BadScenario` where it cannot be read or is outside the grammar."""
+    return parse_scenarios(read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a scenario file; raise `BadScenario` where it is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadScenario(f"file `{path}` cannot be read ({type(error).__name__}): expected UTF-8 text") from error
-    return parse_scenarios(text)
 
 
 def parse_scenarios(text: str) -> list[Scenario]:
     """Return the scenarios of a text, in its order; raise `BadScenario` with the line and what was expected."""
+    scenarios, refused = parse_each(text)
+    if refused:
+        raise refused[0].fault
+    return scenarios
+
+
+def parse_each(text: str) -> tuple[list[Scenario], list[RefusedScenario]]:
+    """Return the scenarios of a text that can be read, in its order, and those that cannot.
+
+    Raises `BadScenario` where the text is too long or holds no scenario at all.
+    """
     if len(text) > TEXT_LENGTH_MAX:
         raise BadScenario(f"text of {len(text)} characters: expected at most {TEXT_LENGTH_MAX}; split the file")
-    blocks: list[_Block] = []
+    refused: list[RefusedScenario] = []
+    scenarios: list[Scenario] = []
+    seen: dict[str, int] = {}
+    for lines in _blocks(text):
+        scenario_id = (lines[0][1][2:].split() or [""])[0] if lines[0][1].startswith("S ") else ""
+        try:
+            scenario = _block(lines, seen)
+        except BadScenario as fault:
+            refused.append(RefusedScenario(scenario_id, fault))
+        else:
+            scenarios.append(scenario)
+    if not scenarios and not refused:
+        raise BadScenario("no scenario found: expected a line `S <id> DK|SE born=<date> health=[] | <title>`")
+    return scenarios, refused
+
+
+def _blocks(text: str) -> list[list[tuple[int, str]]]:
+    """The lines that count, with their numbers, by the `S` line above them."""
+    blocks: list[list[tuple[int, str]]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.startswith(_LINE_KINDS):
             continue
-        kind, content = line[0], line[2:].rstrip()
-        if kind == "S":
-            blocks.append(_header(number, content))
-            continue
-        if not blocks:
-            _refuse(number, f"a `{kind}` line before any `S` line", "begin the scenario with its `S` line")
-        _READERS[kind](blocks[-1], number, content)
-    if not blocks:
-        raise BadScenario("no scenario found: expected a line `S <id> DK|SE born=<date> health=[] | <title>`")
-    seen: dict[str, int] = {}
-    for block in blocks:
-        if block.id in seen:
-            _refuse(block.line, f"scenario id `{block.id}` already stands on line {seen[block.id]}", "give it another")
-        seen[block.id] = block.line
-    return [block.finished() for block in blocks]
+        if line.startswith("S ") or not blocks:
+            blocks.append([])
+        blocks[-1].append((number, line))
+    return blocks
+
+
+def _block(lines: Sequence[tuple[int, str]], seen: dict[str, int]) -> Scenario:
+    """Read one scenario; `seen` maps the ids of earlier ones to their lines."""
+    number, header = lines[0]
+    if not header.startswith("S "):
+        _refuse(number, f"a `{header[0]}` line before any `S` line", "begin the scenario with its `S` line")
+    block = _header(number, header[2:].rstrip())
+    if block.id in seen:
+        _refuse(number, f"scenario id `{block.id}` already stands on line {seen[block.id]}", "give it another")
+    seen[block.id] = number
+    for number, line in lines[1:]:
+        _READERS[line[0]](block, number, line[2:].rstrip())
+    return block.finished()
 
 
 @dataclass
@@ -138,13 +182,6 @@ class _Block:
             )
         if target.recorded_at > event.recorded_at:
             _refuse(event.line, f"`{event.id}` is recorded before `{target.id}`", "record the correction later: `rec=`")
-        rivals = [other.id for other in self.events.values() if other.corrects == event.corrects]
-        if len(rivals) > 1:
-            _refuse(
-                event.line,
-                f"`{event.corrects}` is corrected more than once (`{'`, `'.join(rivals)}`)",
-                f"let the later one correct `{rivals[0]}`",
-            )
 
     def _check_expectation(self, expectation: Expectation) -> None:
         for party, view in expectation.views.items():

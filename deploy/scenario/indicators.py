@@ -2,11 +2,14 @@
 
 Rules:
 - `I NAME=VALUE NAME(ARGUMENT)=VALUE ...; remark`: what stands after `;` is a remark and is not compared.
-- A value is worked out as known at the end of the scenario; `NAME(asKnown DATE)` as known at 12:00 of that date.
+- A value is worked out as known at the end of the scenario; `NAME(asKnown DATE)` as known at 12:00 of that date,
+  `NAME(asKnown TIME)` at that time.
+- A name is the indicator's id and the word that section 6 has for the value. The id may be left out, or added, where
+  the word is no other indicator's; `SAME_VALUE` lists the other words of section 6.
 - Numbers are compared in as many decimals as the line shows. Words in brackets behind a value (`1/1(7d)`) are
   compared where the line has them.
-- Of several custody episodes the latest counts. Text of another form refuses the scenario; a name that nobody
-  explains is a difference.
+- Of several custody episodes the latest counts; what asks for a release, the latest that has one. I18 asks for any.
+- Text of another form refuses the scenario; a name or an argument that nothing is known by is a difference.
 
 Formulas are those of `hub.continuity`; names and forms are those of the scenario files.
 """
@@ -27,7 +30,7 @@ from contracts.fact import Fact, event_id_of
 from contracts.failures import BadScenario
 from contracts.models import checked
 from deploy.scenario.expansion import Playbook
-from deploy.scenario.grammar import DATE
+from deploy.scenario.grammar import DATE, TIME
 from hub.case_timeline.timeline import timeline_of
 from hub.consent.policies import Policies
 from hub.consent.standing import Person
@@ -36,11 +39,11 @@ from hub.continuity.case import Known, KnownCase, Share, recorded_facts
 from hub.continuity.children import child_hours, placed_without_visit
 from hub.continuity.consent_health import consent_health
 from hub.continuity.contact import first_contact_days
-from hub.continuity.coordinators import coordination, without_coordinator_before_release
+from hub.continuity.coordinators import caseloads, coordination, without_coordinator_before_release
 from hub.continuity.deadlines import contact_deadline, decision_deadline, meeting_deadline, plan_deadline
 from hub.continuity.efforts import overlaps
 from hub.continuity.emergency import requests, reviewed_on_time
-from hub.continuity.episodes import Episode, latest_episode
+from hub.continuity.episodes import Episode, episodes_of
 from hub.continuity.organisation import municipal_gap_days, vacancies
 from hub.continuity.outreach import STEPS, anonymous_contacts, funnel
 from hub.continuity.placements import cost_shift_day, placement_days
@@ -62,6 +65,7 @@ from hub.wiring import reader_for
 
 _VALUE: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?:\(([^()]*)\))?=([^\s()]+(?:\([^()]*\))?)(?:\s+|$)")
 _AS_KNOWN: Final = "asKnown "
+_ID: Final = re.compile(r"I\d+_")
 _CENSORED: Final = "none(censored)"
 
 Worked = bool | int | Fraction | Share | date | str | None
@@ -135,24 +139,34 @@ class _Asked:
 
     playbook: Playbook
     case: KnownCase
-    episode: Episode | None
+    episodes: Sequence[Episode]
     argument: str
 
     @property
     def last(self) -> Episode:
-        if self.episode is None:
-            raise _NotGiven
-        return self.episode
+        return _latest(self.episodes)
+
+    @property
+    def released(self) -> Episode:
+        """The latest episode that has ended: a return to custody does not hide it."""
+        return _latest([episode for episode in self.episodes if episode.release is not None])
 
     @property
     def release(self) -> Fact:
-        if self.last.release is None:
+        release = self.released.release
+        if release is None:
             raise _NotGiven
-        return self.last.release
+        return release
 
     @property
     def released_at(self) -> int:
         return self.release.occurred_at
+
+
+def _latest(episodes: Sequence[Episode]) -> Episode:
+    if not episodes:
+        raise _NotGiven
+    return episodes[-1]
 
 
 class _NotGiven(Exception):
@@ -165,16 +179,26 @@ def _worked_out(playbook: Playbook, recorded: Sequence[Known], stated: StatedInd
         at, argument = _instant(playbook, argument.removeprefix(_AS_KNOWN), stated), ""
     policy = policies.in_force(scenario.jurisdiction, at)
     case = KnownCase.of(recorded, Person(scenario.born, scenario.jurisdiction), at, policy, terms())
-    formula = _FORMULAS.get(stated.name)
+    formula = _formula(stated.name)
     if formula is None:
         return "unknown name"
     try:
-        value = formula(_Asked(playbook, case, latest_episode(case), argument))
+        value = formula(_Asked(playbook, case, episodes_of(case), argument))
     except _NotGiven:
         return "none(no such episode)"
-    except (ValueError, KeyError) as error:
-        raise BadScenario(f"scenario `{scenario.id}`: indicator `{stated.label}`: its argument cannot be") from error
+    except (ValueError, KeyError):
+        return "unknown argument"
     return _text(value, stated.expected)
+
+
+def _formula(name: str) -> Callable[[_Asked], Worked] | None:
+    """Return the formula that a name stands for, its id written or not."""
+    name = SAME_VALUE.get(name, name)
+    if name in _FORMULAS:
+        return _FORMULAS[name]
+    word = _ID.sub("", name)
+    same = [each for each in _FORMULAS if _ID.sub("", each) == word]
+    return _FORMULAS[same[0]] if len(same) == 1 and (_ID.match(same[0]) is None or word == name) else None
 
 
 def _end_of(playbook: Playbook) -> int:
@@ -183,8 +207,8 @@ def _end_of(playbook: Playbook) -> int:
 
 
 def _instant(playbook: Playbook, text: str, stated: StatedIndicator) -> int:
-    if not DATE.fullmatch(text):
-        raise BadScenario(f"scenario `{playbook.scenario.id}`: indicator `{stated.label}`: expected a date")
+    if not (DATE.fullmatch(text) or TIME.fullmatch(text)):
+        raise BadScenario(f"scenario `{playbook.scenario.id}`: indicator `{stated.label}`: expected a date or time")
     return parse_local(text, playbook.scenario.zone)
 
 
@@ -207,7 +231,7 @@ def _decimals(value: Fraction, like: str) -> str:
 
 
 def _continued(asked: _Asked, persons: bool) -> str:
-    found = continuation(asked.case, asked.last.start, asked.released_at)
+    found = continuation(asked.case, asked.released.start, asked.released_at)
     within = found.within(asked.case, Period(days=int(asked.argument)))
     share = Share(int(within.part > 0), int(within.whole > 0)) if persons else within
     days = found.days(asked.case)
@@ -224,7 +248,10 @@ def _funnel(asked: _Asked) -> str:
 
 
 def _guarantee_days(asked: _Asked) -> int | None:
-    return next((each.days for each in guarantees(asked.case)), None)
+    """Return the days of the treatment that the argument names, or without one of the first requested."""
+    symbols = asked.playbook.symbols
+    days = {symbols.get(each.treatment_id, each.treatment_id): each.days for each in guarantees(asked.case)}
+    return days[asked.argument] if asked.argument else next(iter(days.values()), None)
 
 
 def _trial_hours(asked: _Asked) -> Fraction:
@@ -267,8 +294,25 @@ def _granted(asked: _Asked) -> int:
 
 
 def _returned(asked: _Asked) -> bool:
-    return returned_within(asked.case, asked.released_at, Period(days=int(asked.argument)))
+    releases = [episode.end for episode in asked.episodes if episode.end is not None]
+    if not releases:
+        raise _NotGiven
+    return any(returned_within(asked.case, at, Period(days=int(asked.argument))) for at in releases)
 
+
+def _caseload(asked: _Asked) -> int:
+    return {coordinator: load for (_, coordinator), load in caseloads(asked.case).items()}[asked.argument]
+
+
+SAME_VALUE: Final[Mapping[str, str]] = {
+    "I5_handoverQuality": "I5_jointHandovers",
+    "I8": "I8_overlaps",
+    "I8_pairs": "I8_overlaps",
+    "I13_roleVacancies": "I13_vacancies",
+    "I17": "I17_days",
+    "I17_breaches": "I17_breached",
+}
+"""Other words that section 6 has for a value."""
 
 _FORMULAS: Final[Mapping[str, Callable[[_Asked], Worked]]] = {
     "I1_activity": lambda asked: _continued(asked, persons=False),
@@ -283,7 +327,8 @@ _FORMULAS: Final[Mapping[str, Callable[[_Asked], Worked]]] = {
     "I5_changes": lambda asked: coordination(asked.case, asked.last).changes,
     "I5_gapDays": lambda asked: coordination(asked.case, asked.last).gap_days,
     "I5_jointHandovers": lambda asked: coordination(asked.case, asked.last).joint_handovers,
-    "I6": lambda asked: without_coordinator_before_release(asked.case, asked.last),
+    "I5_caseload": _caseload,
+    "I6": lambda asked: without_coordinator_before_release(asked.case, asked.released),
     "I7_plan": lambda asked: str(plan_deadline(asked.case, asked.last)),
     "I7_contact": lambda asked: str(contact_deadline(asked.case, asked.last)),
     "I7_meeting": lambda asked: str(meeting_deadline(asked.case, asked.last)),

@@ -5,6 +5,7 @@ Rules:
 - `steps` yields after each instant, so that whoever plays can look at the world there; `play` runs through.
 - The citizen is enrolled a day before the first instant.
 - Events are recorded at `rec=` or, without it, when they occurred: the record's own timestamp says so.
+- A consent that its contract refuses is not published, as with any publisher; it is reported with what arrival parked.
 - An event about no citizen (`AnonymousOutreachCounted`) is checked but enters no timeline, so it is not published.
 - `I` values are worked out at the end, from the records that the hub has stored (`indicators`).
 
@@ -33,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One scenario played: a comparison per `X` view and per `I` value, and what arrival refused.
+    """One scenario played: a comparison per `X` view and per `I` value, and what contract or arrival refused.
 
     What was refused reads `<event>: <reason>`.
     """
@@ -109,9 +110,13 @@ def terms_in(world: World, playbook: Playbook) -> Terms:
 
 
 def _published(playbook: Playbook) -> list[Statement]:
-    """The statements about a citizen."""
+    """The statements about a citizen that no contract refuses."""
     contracts = catalogue().event_types
-    return [statement for statement in playbook.statements if contracts[statement.event.type].anchor != NEVER]
+    return [
+        statement
+        for statement in playbook.statements
+        if not statement.refused and contracts[statement.event.type].anchor != NEVER
+    ]
 
 
 def hub_event_id(world: World, statement: Statement) -> str:
@@ -152,7 +157,7 @@ def _compare_at(world: World, terms: Terms, instant: int) -> list[ViewComparison
 
 
 def _parked(world: World, terms: Terms) -> Sequence[str]:
-    lines: list[str] = []
+    lines = [f"{each.event.id}: refused: {each.refused}" for each in terms.playbook.statements if each.refused]
     for record in world.parked():
         party = record.originator_id.partition(":")[2]
         ce_id = next((value.decode("ascii", "replace") for name, value in record.headers if name == "ce_id"), "")

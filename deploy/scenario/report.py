@@ -3,6 +3,7 @@
 Rules:
 - Per `X` view: expected, got, and every difference. A shuffled order is printed only where it differs.
 - Per `I` value: what the scenario states and what the facts give; a line before the last counts them.
+- A scenario that could not be played is named with the reason, and is a difference.
 - The last line counts all views, those of shuffled orders included.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 from contracts.categories import categories_of
 from contracts.civil_time import format_local
 from deploy.scenario.comparison import ViewComparison, text_of_view
+from deploy.scenario.grammar import RefusedScenario
 from deploy.scenario.indicators import IndicatorComparison
 from deploy.scenario.player import Outcome
 from deploy.scenario.scenario import ExpectedView, Scenario
@@ -40,10 +42,15 @@ def counts(played: Sequence[Played]) -> tuple[int, int, int]:
     return sum(view.is_equal for view in views), len(views), sum(len(view.differences) for view in views)
 
 
-def summary(played: Sequence[Played]) -> str:
-    """Return the last line."""
+def summary(played: Sequence[Played], refused: Sequence[RefusedScenario] = ()) -> str:
+    """Return the last line. A scenario that was refused is a difference, however many views it states."""
     equal, views, differences = counts(played)
-    return f"{equal} of {views} views equal, {differences} differences"
+    return f"{equal} of {views} views equal, {differences + len(refused)} differences"
+
+
+def refusal(refused: RefusedScenario) -> str:
+    """Return one scenario that could not be played as text."""
+    return f"{refused.id or '?'}  REFUSED  {refused.fault}"
 
 
 def indicator_summary(played: Sequence[Played]) -> str | None:
@@ -81,7 +88,7 @@ def lines(played: Played) -> Iterator[str]:
                 yield from _view_lines(scenario, view, f"  order {number}")
 
 
-def document(played: Sequence[Played]) -> dict[str, Any]:
+def document(played: Sequence[Played], refused: Sequence[RefusedScenario] = ()) -> dict[str, Any]:
     """Return everything as plain values."""
     equal, views, differences = counts(played)
     return {
@@ -96,9 +103,10 @@ def document(played: Sequence[Played]) -> dict[str, Any]:
             }
             for one in played
         ],
+        "refused": [{"id": each.id, "why": str(each.fault)} for each in refused],
         "equal": equal,
         "views": views,
-        "differences": differences,
+        "differences": differences + len(refused),
         "indicators_equal": indicator_counts(played)[0],
         "indicators": indicator_counts(played)[1],
     }

@@ -74,7 +74,7 @@ class Knowledge(Protocol):
         """Whether the event is on the timeline (as `event_type`, if given), neither corrected nor retracted."""
 
     def consent_known_to(self, consent_id: str, party: str) -> bool:
-        """Whether `party` collected the consent or is named in it."""
+        """Whether `party` collected the consent, is named in it, or is the citizen, whose consent it is."""
 
 
 def read(record: InputRecord, party: Party, recorded_at: int, codec: Codec) -> Statement:

@@ -21,9 +21,10 @@ from typing import Final, NamedTuple
 from contracts.catalogue import Catalogue
 from contracts.categories import Category
 from contracts.codec import Codec
-from contracts.event_types import EventType
+from contracts.event_types import CITIZEN, EventType
 from contracts.fact import Fact, Outline, event_id_of, outline_of
 from contracts.failures import DamagedStore
+from contracts.parties import role_of_id
 from hub.store.records import CaseRecord, CitizenEnrolled, DecisionsRecorded, FactRecorded, Shown
 
 RETRACTION: Final = "EventRetracted"
@@ -177,7 +178,7 @@ class CaseTimeline:
         return event_type is None or entry.outline.event_type == event_type
 
     def consent_known_to(self, consent_id: str, party: str) -> bool:
-        """Whether the consent is given, and `party` collected it, stated it or was ever named in it."""
+        """Whether the consent is given, and `party` collected or stated it, was ever named in it, or is the citizen."""
         scopes = [
             fact
             for fact in self.live_gate_facts()
@@ -193,7 +194,8 @@ class CaseTimeline:
                 *fact.payload["recipients"],
             )
         }
-        return party in named and any(fact.event_type == "ConsentGiven" for fact in scopes)
+        is_known = party in named or role_of_id(party) == CITIZEN
+        return is_known and any(fact.event_type == "ConsentGiven" for fact in scopes)
 
     def victim_of(self, event_id: str) -> str | None:
         """The event that this one corrects or retracts."""

@@ -23,6 +23,7 @@ from hub.continuity.case import KnownCase
 class Guarantee:
     """One request for treatment: where it was made, days to the start (`None`: not begun), whether it was breached."""
 
+    treatment_id: str
     setting: str
     days: int | None
     breached: bool
@@ -81,7 +82,7 @@ def _guarantee(case: KnownCase, treatment_id: str, request: Fact) -> Guarantee:
     ]
     days = case.days(requested_at, started[0]) if started else None
     waited = days if days is not None else case.days(requested_at, case.at)
-    return Guarantee(str(request.payload["setting"]), days, waited > case.terms.guarantee_days)
+    return Guarantee(treatment_id, str(request.payload["setting"]), days, waited > case.terms.guarantee_days)
 
 
 def _ids(fact: Fact) -> set[str]:

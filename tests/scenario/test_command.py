@@ -79,6 +79,25 @@ def test_unknown_scenario_and_text_outside_the_grammar_are_failures(tmp_path: Pa
         assert isinstance(result.exception, BadScenario)
 
 
+def test_a_refused_scenario_does_not_keep_the_others_from_being_played(tmp_path: Path) -> None:
+    broken = [
+        EQUAL.replace("S V1", "S V2") + "E nonsense\n",
+        EQUAL.replace("S V1", "S V3").replace("planDuty=true", "planDuty=perhaps"),
+        EQUAL.replace("S V1", "S V4").replace("I5_changes=0", "I5_changes is nought"),
+    ]
+    result = played(tmp_path, "".join([broken[0], EQUAL, *broken[1:]]))
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert [line.partition("  REFUSED  ")[0] for line in lines if "REFUSED" in line] == ["V2", "V3", "V4"]
+    assert "V2  REFUSED  line 7: event `nonsense`" in result.output
+    assert lines[-1] == "2 of 2 views equal, 3 differences"
+    assert played(tmp_path, EQUAL + broken[0], "--only", "V1").exit_code == 0
+    assert isinstance(played(tmp_path, EQUAL + broken[0], "--only", "V2").exception, BadScenario)
+    document = json.loads(played(tmp_path, EQUAL + broken[0], "--json").output)
+    assert [each["id"] for each in document["refused"]] == ["V2"]
+    assert document["differences"] == 1
+
+
 def test_shuffles_without_core_are_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(scenario, ["play", str(tmp_path / "any.md"), "--shuffles", "2"])
     assert result.exit_code == 2

@@ -122,11 +122,6 @@ def test_written_views_read_back_as_they_were() -> None:
         ("E e1 2025-02-03T09:00 PRI T() ;; e2 2025-02-03T09:00 KIF T() corrects=e1", "same party"),
         ("E e1 2025-02-03T09:00 PRI T() ;; e2 2025-02-03T09:00 PRI U() corrects=e1", "same type"),
         ("E e2 2025-02-03T09:00 PRI T() corrects=e1 ;; e1 2025-02-04T09:00 PRI T()", "recorded before `e1`"),
-        (
-            "E e1 2025-02-03T09:00 PRI T() ;; e2 2025-02-03T09:00 PRI T() corrects=e1 ;; "
-            "e3 2025-02-03T09:00 PRI T() corrects=e1",
-            "corrected more than once",
-        ),
         ("X 2025-02-05 A.SOC: nothing", "expected `X <time> |"),
         ("X 2025-02-05T | A.SOC: nothing", "or a plain date"),
         ("X 2025-02-05 | A.SOC nothing", "expected `<party>: <events>`"),

@@ -1,10 +1,12 @@
-"""Scenarios played through a real Kafka, the hub being a process of its own."""
+"""Scenarios played through a real Kafka, the hub being a process of its own: all of the project, views and values."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import pytest
 from kafka.admin import KafkaAdminClient
@@ -12,11 +14,18 @@ from kafka.admin import KafkaAdminClient
 from contracts.failures import SetupFailure
 from deploy.local_kafka import LocalKafka
 from deploy.scenario.expansion import Playbook, expand
+from deploy.scenario.grammar import read_scenarios
+from deploy.scenario.indicators import stated_indicators
 from deploy.scenario.kafka_world import KafkaWorld
-from deploy.scenario.player import play
-from tests.scenario.vignettes import CONSENT, CUSTODY, good_release, vignette
+from deploy.scenario.player import Outcome, play
+from deploy.scenario.scenario import Scenario
+from tests.scenario.second_reading import UNUSUAL, second_reading
+from tests.scenario.vignettes import CONSENT, CUSTODY, all_files, vignette
 
 pytestmark = pytest.mark.kafka
+
+PLAYERS: Final = 3
+"""Worlds at once: most of a play is waiting for the hub's process to start and for the broker."""
 
 
 class Worlds:
@@ -52,12 +61,26 @@ def worlds(local_kafka: LocalKafka, tmp_path: Path) -> Iterator[Worlds]:
     made.close()
 
 
-def test_good_release_has_every_expected_view(worlds: Worlds) -> None:
-    playbook = expand(good_release())
-    outcome = play(playbook, worlds.new(playbook))
-    assert [difference for view in outcome.views for difference in view.differences] == []
-    assert len(outcome.views) == playbook.scenario.view_count == 20
-    assert outcome.parked == ()
+def played(kafka: LocalKafka, directory: Path, scenario: Scenario) -> Outcome:
+    playbook = expand(scenario)
+    world = KafkaWorld(kafka.admin, playbook.registry, directory / scenario.id, f"scenario-{uuid.uuid4().hex[:8]}")
+    try:
+        return play(playbook, world)
+    finally:
+        world.close()
+
+
+def test_every_scenario_of_the_project_has_every_view_and_every_value(local_kafka: LocalKafka, tmp_path: Path) -> None:
+    scenarios = [scenario for path in all_files() for scenario in read_scenarios(path)]
+    scenarios += [scenario for scenario in second_reading() if scenario.id in UNUSUAL]
+    with ThreadPoolExecutor(PLAYERS) as players:
+        outcomes = list(players.map(lambda scenario: played(local_kafka, tmp_path, scenario), scenarios))
+    for scenario, outcome in zip(scenarios, outcomes, strict=True):
+        assert [f"{scenario.id} {view.party}: {view.differences}" for view in outcome.views if not view.is_equal] == []
+        assert [f"{scenario.id} {each.stated.label}" for each in outcome.indicators if not each.is_equal] == []
+        assert len(outcome.views) == scenario.view_count > 0
+        assert len(outcome.indicators) == len(stated_indicators(scenario.indicators, scenario.id))
+    assert sum(len(outcome.indicators) for outcome in outcomes) >= 45
 
 
 def test_difference_and_refused_event_are_reported_and_the_world_leaves_the_cluster(worlds: Worlds) -> None:
