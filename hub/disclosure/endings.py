@@ -17,14 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from contracts.civil_time import day_date
 from contracts.fact import Outline
-from contracts.failures import DamagedStore
 from hub.case_timeline.timeline import CaseTimeline
 from hub.consent.decision import CONSENT_BASIS, Decider
 from hub.consent.policy import Policy
-from hub.consent.standing import Person, Superseded, derive, next_change
-from hub.disclosure.settlement import Change, mask_of_shown
+from hub.consent.standing import Superseded, derive, next_change
+from hub.disclosure.settlement import Change, mask_of_shown, person_of
 
 PolicyAt = Callable[[int], tuple[Policy, int | None]]
 """The policy in force at an instant, and when the next one comes into force."""
@@ -86,14 +84,11 @@ def _opens(decider: Decider, consent_id: str, party: str, losses: Iterable[Loss]
 
 def _as_known(case: CaseTimeline, at: int, policy_at: PolicyAt) -> tuple[Decider, int | None]:
     """What the case meant at `at`, as known at `at`, and until when that held by itself."""
-    if case.enrolled is None:
-        raise DamagedStore("a case has facts before its enrolment")
     policy, next_policy_at = policy_at(at)
-    person = Person(day_date(case.enrolled.birth_date), case.enrolled.jurisdiction)
     known = [fact for fact in case.gate_facts.values() if fact.recorded_at <= at]
     died = {fact.event_id: case.dead[fact.event_id].at for fact in known if fact.event_id in case.dead}
     live = [fact for fact in known if died.get(fact.event_id, at + 1) > at]
     gone = [Superseded(fact, died[fact.event_id]) for fact in known if died.get(fact.event_id, at + 1) <= at]
-    standing = derive(live, case.participants, case.publishers, person, at, policy, gone)
+    standing = derive(live, case.participants, case.publishers, person_of(case), at, policy, gone)
     ends = [end for end in (next_change(standing, at), next_policy_at) if end is not None]
     return Decider(policy, standing), min(ends, default=None)

@@ -72,13 +72,18 @@ def mask_of_shown(shown: Shown) -> int:
 
 def rights_in(case: CaseTimeline, at: int, policy: Policy, next_policy_at: int | None = None) -> Rights:
     """Derive the rights in `case` at `at`; they end with `policy`, at `next_policy_at`, at the latest."""
-    if case.enrolled is None:
-        raise DamagedStore("a case has facts before its enrolment")
-    person = Person(day_date(case.enrolled.birth_date), case.enrolled.jurisdiction)
+    person = person_of(case)
     superseded = [Superseded(fact, until) for fact, until in case.superseded_gate_facts()]
     standing = derive(case.live_gate_facts(), case.participants, case.publishers, person, at, policy, superseded)
     ends = [end for end in (next_change(standing, at), next_policy_at) if end is not None]
     return Rights(standing, Decider(policy, standing), min(ends, default=None), case.standing_inputs)
+
+
+def person_of(case: CaseTimeline) -> Person:
+    """What enrolment states about the citizen of a case."""
+    if case.enrolled is None:
+        raise DamagedStore("a case has facts before its enrolment")
+    return Person(day_date(case.enrolled.birth_date), case.enrolled.jurisdiction)
 
 
 def renewed(
@@ -102,7 +107,7 @@ def differences(case: CaseTimeline, decider: Decider, event_ids: Iterable[str]) 
 
 
 def _differences_of(case: CaseTimeline, decider: Decider, event_id: str) -> list[Change]:
-    fresh = decisions_on(case.facts[event_id].outline, case.dead.get(event_id), decider)
+    fresh = shown_now(case, decider, event_id)
     told = case.told.get(event_id, NOBODY)
     changes = [
         Change(event_id, party, shown, told.get(party, NOTHING))
@@ -113,6 +118,11 @@ def _differences_of(case: CaseTimeline, decider: Decider, event_id: str) -> list
         if before and party not in fresh:
             changes.append(Change(event_id, party, NOTHING, before))
     return changes
+
+
+def shown_now(case: CaseTimeline, decider: Decider, event_id: str) -> Mapping[str, Shown]:
+    """Return who may see what of one fact of the case now, nobody with nothing."""
+    return decisions_on(case.facts[event_id].outline, case.dead.get(event_id), decider)
 
 
 def decisions_on(outline: Outline, death: Death | None, decider: Decider) -> Mapping[str, Shown]:

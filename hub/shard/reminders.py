@@ -20,19 +20,16 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from contracts.categories import ALL_CATEGORIES
-from contracts.civil_time import day_date
 from contracts.fact import Fact, Outline, ce_id_of
-from contracts.failures import DamagedStore
 from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Reader, TimelineFact
 from hub.consent.decision import Decider
-from hub.consent.standing import Person
 from hub.continuity.case import Known, KnownCase, happened_at
 from hub.continuity.clock_terms import PROVIDER, PUBLISHER, Asked, ClockTerms
 from hub.continuity.clocks import EMERGENCY, Clock, citizen_notice_overdue, clocks_of, reads, review_overdue
 from hub.continuity.episodes import RELEASE_DATED
 from hub.continuity.terms import Terms
 from hub.disclosure.cutter import cut
-from hub.disclosure.settlement import mask_of_shown
+from hub.disclosure.settlement import mask_of_shown, person_of, shown_now
 from hub.shard.silence import Silence
 from hub.shard.stating import hub_event_id, hub_fact
 from hub.store.ports import OpenReview
@@ -138,10 +135,8 @@ class _Looking:
     def __init__(
         self, of: Reminders, case: CaseTimeline, decider: Decider, minute: int, heard: Mapping[str, int]
     ) -> None:
-        if case.enrolled is None:
-            raise DamagedStore("a case is settled before its enrolment")
         self._of, self._case, self._decider, self._minute, self._heard = of, case, decider, minute, heard
-        self._person = Person(day_date(case.enrolled.birth_date), case.enrolled.jurisdiction)
+        self._person = person_of(case)
         self._payloads: dict[str, Mapping[str, Any]] = {}
         self._facts: dict[Cut, Fact | None] = {}
         self._clocks: dict[tuple[Cut, ...], tuple[Clock, ...]] = {}
@@ -198,7 +193,7 @@ class _Looking:
             if record.occurred_at > self._minute:
                 self._look_at(record.occurred_at)
                 continue
-            for party, shown in self._decider.decided(entry.outline).items():
+            for party, shown in shown_now(self._case, self._decider, event_id).items():
                 own = party == record.party
                 withheld = _NOTHING_WITHHELD if own else policy.withheld_fields(event_type, party)
                 one: Cut = (event_id, mask_of_shown(shown), withheld)
