@@ -34,7 +34,7 @@ _SCALARS: Final[Mapping[str, Kind]] = {
 }  # fmt: skip
 _CATEGORIES: Final = frozenset(Category) | {DOMAIN, NEVER}
 _FIELD_KEYS: Final = frozenset({"type", "category", "mandatory", "list", "doc", "non_empty", "must_be_true"})
-_FAMILY_KEYS: Final = frozenset({"stated_by", "anchor", "control", "version", "events", "fields"})
+_FAMILY_KEYS: Final = frozenset({"stated_by", "anchor", "control", "without_subject", "version", "events", "fields"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +224,7 @@ class _AreaReader:
                 str(doc),
                 table.get("version", 1),
                 table.get("control", False),
+                table.get("without_subject", False),
             )
 
 

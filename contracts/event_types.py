@@ -101,6 +101,8 @@ class EventType:
     version: int = 1
     control: bool = False
     """A record of the hub to itself (`in.hub.v1`): never a fact of a case, never disclosed."""
+    without_subject: bool = False
+    """It is about no citizen: it belongs on a governance timeline and on no other."""
 
     @cached_property
     def ce_type(self) -> str:

@@ -18,7 +18,7 @@ import click
 from contracts.civil_time import day_date, parse_local, zone_of
 from contracts.failures import CallerFailure, DamagedStore
 from deploy.options import world_option
-from deploy.stores import opened_stores, policies_of
+from deploy.stores import citizens_of, opened_stores, policies_of
 from deploy.world import World
 from hub.case_timeline.timeline import Reader, known_at, timeline_of
 from hub.consent.policies import Policies
@@ -29,6 +29,7 @@ from hub.continuity.measures import KIND_BOUND, SPREADS, Release, band_labels, r
 from hub.continuity.table import Line, Rulebook, barriers_of, table_of
 from hub.continuity.terms import terms
 from hub.store.reader import SQLiteShardReader
+from hub.store.records import CitizenEnrolled
 from hub.wiring import reader_for
 
 _Read = tuple[list[Release], set[tuple[str, str]]]
@@ -75,10 +76,9 @@ def _read_cases(world: World, known: str | None) -> Iterator[_Read]:
     policies = policies_of(world)
     reader = reader_for(policies)
     with opened_stores(world) as stores:
-        for store in stores:
-            clock = store.head().clock
-            for case_id in store.cases():
-                yield _read(store, case_id, clock, known, policies, reader)
+        clocks = {id(store): store.head().clock for store in stores}
+        for store, case_id in citizens_of(world, stores):
+            yield _read(store, case_id, clocks[id(store)], known, policies, reader)
 
 
 def _read(
@@ -86,7 +86,7 @@ def _read(
 ) -> _Read:
     records = list(store.case_records(case_id))
     enrolled = timeline_of(case_id, records[:1], reader).enrolled
-    if enrolled is None:
+    if not isinstance(enrolled, CitizenEnrolled):
         raise DamagedStore("a case does not begin with its enrolment")
     at = clock if known is None else _instant(known, enrolled.jurisdiction)
     case = timeline_of(case_id, known_at(records, at), reader)

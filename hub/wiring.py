@@ -36,6 +36,7 @@ from hub.settings import WorkerSettings, keys_path, read_secret, store_path
 from hub.shard.admission import Admission
 from hub.shard.batch import ShardState
 from hub.shard.cases import Cases
+from hub.shard.governance import Governance
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
 from hub.shard.ticking import Ticker
@@ -88,12 +89,14 @@ def build_shard(
     reader = reader_for(policies)
     envelopes = Envelopes(reader, schema_ids(), policies, secret, shard)
     cases = Cases(store, reader, policies, secret, shard, partitions)
+    governance = Governance(store, cases)
     state = ShardState.at(store.head())
     return Shard(
         store=store,
         inputs=inputs,
         cases=cases,
-        admission=Admission(store, cases, registry, names),
+        admission=Admission(store, cases, registry, names, governance),
+        governance=governance,
         settling=Settling(store, cases, envelopes, registry.digest),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),
         metrics=metrics or Metrics(),

@@ -15,13 +15,12 @@ from collections.abc import Iterator
 
 from contracts.derived_ids import derived_id
 from contracts.fact import Fact, ce_id_of, event_id_of
-from contracts.schema_ids import schema_ids
 from contracts.topics import HUB_PARTY
 from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Reader
-from hub.store.records import FactRecorded, case_stream
+from hub.shard.own_facts import own_fact
+from hub.store.records import FactRecorded
 
 NOTICE = "RecipientNotified"
-SOURCE = f"urn:party:{HUB_PARTY}:hub"
 
 
 def notices_of(
@@ -45,36 +44,5 @@ def notices_of(
                 "at": recorded_at,
                 "kind": kind,
             }
-            yield _stated(case, event_id, recipient, recorded_at, payload, reader, secret)
-
-
-def _stated(
-    case: CaseTimeline,
-    because_of: str,
-    recipient: str,
-    recorded_at: int,
-    payload: dict[str, object],
-    reader: Reader,
-    secret: bytes,
-) -> tuple[FactRecorded, Fact]:
-    notice_id = event_id_of(HUB_PARTY, derived_id(secret, "notice", case.case_id, because_of, recipient))
-    schema_id = schema_ids().published(NOTICE)
-    framed = reader.codec.encode(schema_id, payload)
-    decoded = reader.codec.decode(framed)
-    record = FactRecorded(
-        case_stream(case.case_id),
-        case.version + 1,
-        notice_id,
-        NOTICE,
-        HUB_PARTY,
-        SOURCE,
-        schema_id,
-        recorded_at,
-        recorded_at,
-        recorded_at,
-        None,
-        None,
-        None,
-        decoded.body,
-    )
-    return record, Fact(notice_id, NOTICE, HUB_PARTY, recorded_at, recorded_at, decoded.payload, None)
+            notice = event_id_of(HUB_PARTY, derived_id(secret, "notice", case.case_id, event_id, recipient))
+            yield own_fact(case, NOTICE, notice, payload, recorded_at, reader)

@@ -7,6 +7,7 @@ Rules:
   So an outage never sends what was withdrawn meanwhile.
 - An error while deciding one case or cutting what it tells: nothing of that case leaves, it is counted and tried
   again, the others go on.
+- What is about no citizen is told by one shard only (`hub.shard.governance`).
 - What is told is recorded before it is sent; the records to send are built from what was recorded.
 """
 
@@ -18,9 +19,10 @@ from typing import Final, NamedTuple
 
 from contracts.failures import StoreFailure
 from hub.broker.ports import OutputRecord
-from hub.consent.policy import Policy
+from hub.consent.agreements import digest_of
 from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import Change, Rights, differences, mask_of_shown, renewed
+from hub.identity.pseudonyms import TELLING_SHARD
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.store.ports import ShardStore
@@ -87,7 +89,7 @@ class Settling:
             log.error("a case could not be settled (%s): nothing of it leaves until it can", type(error).__name__)
             self._put_off(held, batch)
             return []
-        told = self._record(held, changes, forms, rights.decider.policy, batch) if changes else []
+        told = self._record(held, changes, forms, rights, batch) if changes else []
         held.rights = rights
         if held.due != rights.until or held.timeline.case_id in batch.writes.due:
             held.due = batch.writes.due[held.timeline.case_id] = rights.until
@@ -114,7 +116,9 @@ class Settling:
 
     def _decide(self, held: HeldCase, clock: int) -> tuple[Rights, list[Change]]:
         case = held.timeline
-        rights, changed = renewed(case, held.rights, clock, *self.cases.policy_at(case, clock))
+        rights, changed = renewed(case, held.rights, clock, *self.cases.grounds_at(case, clock))
+        if case.is_about_nobody and self.cases.shard != TELLING_SHARD:
+            return rights, []
         if changed:
             self.cases.hold_history(held)
         return rights, differences(case, rights.decider, self._to_decide(held, changed))
@@ -138,7 +142,7 @@ class Settling:
         return self.envelopes.form(held.timeline, change.event_id, change.party, mask, batch.after.clock, payload)
 
     def _record(
-        self, held: HeldCase, changes: list[Change], forms: list[bytes | None], policy: Policy, batch: Batch
+        self, held: HeldCase, changes: list[Change], forms: list[bytes | None], rights: Rights, batch: Batch
     ) -> list[Told]:
         case = held.timeline
         told: list[Told] = []
@@ -153,9 +157,10 @@ class Settling:
             case_stream(case.case_id),
             version,
             batch.after.clock,
-            policy.digest,
+            rights.decider.policy.digest,
             self.registry_digest,
             tuple(decisions),
+            digest_of(rights.standing.agreements),
         )
         batch.writes.records.append(record)
         batch.decisions += len(decisions)
