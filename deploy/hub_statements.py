@@ -17,13 +17,19 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
 from typing import Any, Final
+from uuid import UUID
 
+from contracts.civil_time import moment_of
+from contracts.derived_ids import derived_id
 from contracts.fact import event_id_of
 from contracts.failures import CallerFailure, TransportFailure
 from contracts.topics import HUB_PARTY
+from deploy.figures import Drawing
 from deploy.stores import governance_records, opened_stores
 from deploy.world import World
+from hub.continuity.terms import terms
 from hub.identity.pseudonyms import governance_key
 from hub.store.reader import SQLiteShardReader
 from hub.store.records import FactRecorded
@@ -60,6 +66,7 @@ def state(
     source_ref: str,
     shards: Sequence[int],
     wait: Callable[[float], None] = time.sleep,
+    clock: Callable[[], int] = now_ms,
 ) -> str:
     """State one fact about no citizen of `jurisdiction` on `shards`; return its event id once all have stored it.
 
@@ -69,7 +76,7 @@ def state(
     with opened_stores(world) as stores:
         stored = {shard: _stored(world, stores, jurisdiction, event_id, shard) for shard in range(world.partitions)}
         known = next((fact.occurred_at for fact in stored.values() if fact is not None), None)
-        at = now_ms() if known is None else known
+        at = clock() if known is None else known
         for shard in shards:
             if stored[shard] is None:
                 publisher.publish_values(
@@ -81,6 +88,29 @@ def state(
                 )
         _wait_until_stored(world, stores, jurisdiction, event_id, shards, wait)
     return event_id
+
+
+def stated_figures(
+    world: World, jurisdiction: str, first: date, drawing: Drawing, at: datetime
+) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """Yield (event type, values, source reference) of a month's figures, and last that they were drawn."""
+    month = f"{first:%Y-%m}"
+    for table in drawing.tables:
+        values = {
+            "snapshotId": UUID(derived_id(world.hub_secret, "figures", jurisdiction, month)),
+            "at": at,
+            "cutOff": moment_of(drawing.month.end),
+            "month": first,
+            "table": table.name,
+            "place": table.place,
+            "smallestCell": terms().small_cell,
+            "recipients": list(drawing.recipients),
+            "cells": [dict(cell) for cell in table.cells],
+        }
+        yield "FiguresDrawn", values, f"figures/{jurisdiction}/{month}/{table.name}/{table.place or ''}"
+    # Coverage (I13) is by the month that the snapshot is about: its last instant.
+    taken = {"at": moment_of(drawing.month.end - 1), "cohort": "ALL", "policyVersion": terms().id}
+    yield "EvaluationSnapshotTaken", taken, f"snapshot/{jurisdiction}/{month}"
 
 
 def _wait_until_stored(

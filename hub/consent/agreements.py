@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -53,6 +53,21 @@ class Agreement:
     def covers_time(self, instant: int) -> bool:
         """Whether `instant` lies within its period."""
         return self.start <= instant and (self.end is None or instant < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What was last registered of an agreement; `ended_at` is when AgreementEnded ended it, if it did."""
+
+    agreement: Agreement
+    cost_rule: str | None
+    ended_at: int | None
+
+    @property
+    def end(self) -> int | None:
+        """When it comes to its end, by its date or before; `None` while no end is set."""
+        ends = (end for end in (self.agreement.end, self.ended_at) if end is not None)
+        return min(ends, default=None)
 
 
 InForce = tuple[Agreement, ...]
@@ -90,6 +105,19 @@ class Agreements:
             last = {str(fact.payload["agreementId"]): fact for fact in self.facts if fact.occurred_at <= at}
             standing = (_read(fact, self.zone) for _, fact in sorted(last.items()) if fact.event_type == REGISTERED)
             found = self._in_force[span] = tuple(one for one in standing if one.covers_time(at))
+        return found
+
+    def registered(self, at: int) -> Mapping[str, Registered]:
+        """Return every agreement that was registered by `at`, by id, as its last registration has it."""
+        found: dict[str, Registered] = {}
+        for fact in self.facts:
+            if fact.occurred_at > at:
+                break
+            agreement_id = str(fact.payload["agreementId"])
+            if fact.event_type == REGISTERED:
+                found[agreement_id] = Registered(_read(fact, self.zone), fact.payload.get("costRule"), None)
+            elif agreement_id in found:
+                found[agreement_id] = replace(found[agreement_id], ended_at=fact.occurred_at)
         return found
 
     def next_change(self, at: int) -> int | None:

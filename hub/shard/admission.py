@@ -84,7 +84,8 @@ class Admission:
     def admit(self, records: Sequence[InputRecord], batch: Batch) -> None:
         """Admit or park every record, in order."""
         arrived = [self._read(record, batch) for record in records]
-        lookups = Lookups({}, {})
+        # Keys that the batch itself gave out before anything was read count at once.
+        lookups = Lookups(dict(batch.writes.keys), {})
         self._look_up(arrived, lookups)
         for one in arrived:
             batch.read_past(one.record)

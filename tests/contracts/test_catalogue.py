@@ -21,7 +21,7 @@ EVENTS_PER_AREA = {
     "psychiatry": 17,
     "child_and_family": 13,
     "consent": 11,
-    "governance": 20,
+    "governance": 21,
     "hub": 4,
 }
 
