@@ -100,22 +100,27 @@ _DECISIONS_CODEC: Final = RecordCodec(_schema("DecisionsRecorded", **_DECISION_C
 
 
 def _encode_decisions(record: DecisionsRecorded) -> bytes:
+    return _DECISIONS_CODEC.encode_trusted(_columns(record) | {"agreements": record.agreements})
+
+
+def _encode_older_decisions(record: DecisionsRecorded) -> bytes:
+    return _OLDER_DECISIONS_CODEC.encode_trusted(_columns(record))
+
+
+def _columns(record: DecisionsRecorded) -> dict[str, Any]:
     entries: dict[Shown, int] = {}
     shown = [entries.setdefault(decision.shown, len(entries)) for decision in record.decisions]
-    return _DECISIONS_CODEC.encode_trusted(
-        {
-            "clock": record.clock,
-            "rule_set": record.rule_set,
-            "registry": record.registry,
-            "fact_versions": [decision.fact_version for decision in record.decisions],
-            "parties": [decision.party for decision in record.decisions],
-            "numbers": [decision.number for decision in record.decisions],
-            "shown": shown,
-            "shown_bases": [[basis for basis, _ in entry] for entry in entries],
-            "shown_masks": [[mask for _, mask in entry] for entry in entries],
-            "agreements": record.agreements,
-        }
-    )
+    return {
+        "clock": record.clock,
+        "rule_set": record.rule_set,
+        "registry": record.registry,
+        "fact_versions": [decision.fact_version for decision in record.decisions],
+        "parties": [decision.party for decision in record.decisions],
+        "numbers": [decision.number for decision in record.decisions],
+        "shown": shown,
+        "shown_bases": [[basis for basis, _ in entry] for entry in entries],
+        "shown_masks": [[mask for _, mask in entry] for entry in entries],
+    }
 
 
 def _decode_decisions(stream: str, version: int, body: bytes) -> Record:
@@ -192,7 +197,7 @@ _SCHEMAS: Final = (
         causation=_OPTIONAL_TEXT,
         value="bytes",
     ),
-    StoredSchema(3, DecisionsRecorded, True, _encode_decisions, _decode_older_decisions),
+    StoredSchema(3, DecisionsRecorded, True, _encode_older_decisions, _decode_older_decisions),
     StoredSchema(4, NumbersAssigned, False, encode_run, decode_run),
     StoredSchema(5, RecordParked, False, _encode_parked, _decode_parked),
     _plain(6, ParkedResolved, sealed=False, parked_version="long", outcome="string", recorded_at="long"),

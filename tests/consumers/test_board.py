@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,8 @@ from consumers.subscription import Subscription
 from consumers.views.base import Shape
 from consumers.views.choice import VIEWS, view_of
 from consumers.wording import LANGUAGES, wording
-from contracts.catalogue import catalogue
-from contracts.civil_time import ZONE_OF_JURISDICTION, day_number, start_of_day, zone_of
-from hub.continuity.costs import AFTER_RELEASE, IN_CUSTODY, NOT_COVERED
-from hub.continuity.figures import DID_NOT_GO_ON, NOT_STATED, RUNNING, WENT_ON, Counting
-from hub.continuity.measures import SPREADS, band_labels
-from hub.continuity.terms import terms
+from contracts.civil_time import ZONE_OF_JURISDICTION, start_of_day, zone_of
+from tests.consumers.drawn_figures import fill_figures
 from tests.consumers.histories import drain
 from tests.consumers.simulated_topic import SimulatedTopic, name
 
@@ -79,52 +74,6 @@ def fill_cohort(topic: SimulatedTopic) -> None:
             say("MunicipalContactHeld", release + DAY_MS, attendance="ATTENDED")
 
 
-def fill_figures(topic: SimulatedTopic) -> None:
-    """Two months of figures: of the older one a table that was told again."""
-    nobody = name("nobody")
-
-    def say(month: int, table: str, cells: list[dict[str, Any]], place: str | None = None, told: int = 0) -> None:
-        absent = dict.fromkeys(("period", "measure", "of", "median", "ninthDecile"))
-        payload = {
-            "occurredAt": AT - 30 * DAY_MS + told,
-            "snapshotId": name("s", month),
-            "cutOff": AT,
-            "month": month,
-            "table": table,
-            "place": place,
-            "smallestCell": 5,
-            "recipients": ["GOV"],
-            "cells": [absent | cell for cell in cells],
-        }
-        topic.disclose(nobody, name(table, place, month, told), "FiguresDrawn", payload, party="HUB")
-
-    september, october = (day_number(date(2025, month, 1)) for month in (9, 10))
-    say(september, "TREATMENTS", [{"row": "ALCOHOL", "column": "STATE", "count": 90}])
-    say(october, "TREATMENTS", [{"row": "ALCOHOL", "column": "STATE", "count": 7}])
-    say(
-        october,
-        "TREATMENTS",
-        [
-            {"row": "ALCOHOL", "column": "STATE", "count": 8},
-            {"row": "ALCOHOL", "column": "TOTAL", "count": 8},
-            {"row": "SUBSTITUTION", "column": "PARTNERSHIP", "count": 12},
-        ],
-        told=1,
-    )
-    say(october, "SCHEME", [])
-    where = {"row": "PAROLE", "period": "2025-04", "measure": "I2_contact"}
-    say(
-        october,
-        "INDICATORS",
-        [
-            {**where, "column": "7d", "count": 9, "of": 21},
-            {**where, "measure": "I2_days", "column": "MEDIAN", "count": 21, "of": 21, "median": b"\x02\x58",
-             "ninthDecile": b"\x0b\xb8"},
-        ],
-        "A",
-    )  # fmt: skip
-
-
 def fill_rest(topic: SimulatedTopic) -> None:
     """Three citizens, so that every list of the agencies' boards has somebody: inside, just out, and never inside."""
 
@@ -163,6 +112,7 @@ def fill_rest(topic: SimulatedTopic) -> None:
     say(2, "HousingSocialEffortStarted", -6, activityId=name("f"), effortType="DOORSTEP", masterPlan="M1")
     say(2, "CarePlacementStarted", -30, placementId=name("p"), kind="SFL_78", plannedEnd=DAY + 9,
         costBearer="MUNICIPALITY", costShiftDate=DAY + 1)  # fmt: skip
+    say(2, "TreatmentReferred", -2, treatmentId=name("v"), kind="SOCIAL", to="H.FAC")
     say(2, "CarePlacementBreached", -1, placementId=name("p"), breach="LEFT_FACILITY")
 
 
@@ -318,22 +268,6 @@ def test_no_count_under_five_is_shown_or_can_be_computed(kinds: list[str | None]
         assert set(shown) == set(whole) - {None}, "nothing is hidden that need not be"
 
 
-def test_the_steering_group_reads_the_newest_month_that_its_board_has_come_to(tmp_path: Path) -> None:
-    with filled(tmp_path / "s.db", "GOV") as store:
-        months = {
-            day: {(cell["table"], cell["count"]) for cell in board(store, day).figures if cell["row"] == "ALCOHOL"}
-            for day in (DAY, day_number(date(2025, 9, 30)), day_number(date(2025, 8, 31)))
-        }
-        assert board(store).citizens is None
-        assert board(store).lists == ()
-        values = board_values(board(store), "GOV", Changes(0, {}, 0), ZONE)
-    assert list(months.values()) == [{("TREATMENTS", 8)}, {("TREATMENTS", 90)}, set()]
-    assert [one["median"] for one in values["figures"] if one["column"] == "MEDIAN"] == ["6.00"]
-    assert "citizens" in values
-    assert values["citizens"] is None
-    assert "lists" not in values
-
-
 def test_counts_are_those_of_the_lines() -> None:
     lines = released(["ReleasedOnParole"] * 12)
     for number, line in enumerate(lines):
@@ -403,15 +337,3 @@ def test_both_jurisdictions_count_days_in_their_own_zone(tmp_path: Path) -> None
         drain(Subscription("PRI", topic, store))
         assert on(board(store, DAY))["left"] == [0], "a minute to midnight is still that local day"
         assert "left" not in on(board(store, DAY - 1))
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_table_row_and_measure_of_figures_has_a_word(language: str) -> None:
-    words, lists = wording(language), catalogue().code_lists
-    codes = {symbol for name in ("Funding", "TargetGroup", "Setting", "Domain") for symbol in lists[name].symbols}
-    codes |= {*SPREADS, *band_labels(terms()), *(label for labels in band_labels(terms()).values() for label in labels)}
-    codes |= {"COMPLETED", "INTERRUPTED", "TRANSFERRED", "EXTENDED", "CONVERTED", "LAPSED", "PRESUMED_LAPSED"}
-    codes |= {RUNNING, NOT_STATED, WENT_ON, DID_NOT_GO_ON, NOT_COVERED, IN_CUSTODY, AFTER_RELEASE, "PERSONS", "MEDIAN"}
-    assert codes - words.sections["figures"].keys() - words.sections["codes"].keys() <= {"OTHER"}
-    tables = {*(table.name for table in Counting().tables(5)), "ANONYMOUS_CONTACTS", "BARRIERS", "INDICATORS"}
-    assert set(words.sections["tables"]) == tables
