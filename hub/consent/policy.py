@@ -185,10 +185,10 @@ class Policy:
         return self._withheld(event_type, receiver)[0]
 
     def _withheld(self, event_type: str, receiver: str) -> tuple[Mapping[str, str], frozenset[str]]:
-        key = (event_type, self.role_of(receiver))
+        key = (event_type, receiver)
         found = self._withheld_from.get(key)
         if found is None:
-            rules = dict(self._withheld_of(*key)) or _NOTHING
+            rules = dict(self._withheld_of(event_type, self.role_of(receiver))) or _NOTHING
             found = self._withheld_from[key] = (rules, frozenset(rules))
         return found
 
@@ -203,7 +203,7 @@ class Policy:
                     yield name, kind.id
 
     @cached_property
-    def _withheld_from(self) -> dict[tuple[str, str | None], tuple[Mapping[str, str], frozenset[str]]]:
+    def _withheld_from(self) -> dict[tuple[str, str], tuple[Mapping[str, str], frozenset[str]]]:
         return {}
 
     def __post_init__(self) -> None:
