@@ -34,6 +34,7 @@ from deploy.stores import governance_records, opened_stores, policies_of
 from deploy.world import World
 from hub.case_timeline.timeline import CaseTimeline, known_at, timeline_of
 from hub.consent.agreements import ENDED, REGISTERED
+from hub.continuity.costs import cost_rules
 from hub.shard.cases import agreements_of
 from hub.store.reader import SQLiteShardReader
 from hub.store.records import FactRecorded
@@ -183,6 +184,10 @@ def _check(world: World, values: Mapping[str, Any]) -> None:
         raise CallerFailure(
             f"field `parties`: `{strangers[0]}` is not in the registry of this world; mend or leave out"
         )
+    rule = values.get("costRule")
+    if rule is not None and rule not in cost_rules():
+        known = ", ".join(sorted(cost_rules()))
+        raise CallerFailure(f"field `costRule`: `{rule}` is no rule of `contracts/rules/costs.toml`; give {known}")
 
 
 def _state(world: World, jurisdiction: str, event_type: str, values: Mapping[str, Any]) -> None:

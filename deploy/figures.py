@@ -5,7 +5,8 @@ Rules:
 - Releases are counted once, so many months after (`hub.continuity.terms`), per municipality; barriers are those of the
   citizens released then. `hub.continuity.figures` says what the other tables count.
 - What is too small is left out before anything leaves this module.
-- Readers are steering groups and operators, and each evaluator that an agreement in force names.
+- Readers are the roles to which the rule set sends `FiguresDrawn`: those to which no rule opens anything (steering
+  group, operator) always, others (an evaluator) while an agreement in force names them.
 
 Only reads. `hub governance figures` prints, `hub governance draw` states what comes out.
 """
@@ -26,7 +27,8 @@ from deploy.known_cases import read_cases
 from deploy.stores import governance_records, known_agreements, opened_stores, policies_of
 from deploy.world import World
 from hub.case_timeline.timeline import Reader, fact_recorded, known_at, timeline_of
-from hub.consent.agreements import Agreements
+from hub.consent.agreements import InForce
+from hub.consent.rule_set import Role
 from hub.continuity.consent_health import barriers
 from hub.continuity.figures import Counting, Month, anonymous_contacts, tallies_of
 from hub.continuity.measures import KIND_BOUND, SPREADS, Release, band_labels, releases_of
@@ -41,8 +43,7 @@ INDICATORS: Final = "INDICATORS"
 BARRIERS: Final = "BARRIERS"
 PERSONS: Final = "PERSONS"
 MEDIAN: Final = "MEDIAN"
-READERS: Final = frozenset({"GOV", "OPS"})
-EVALUATOR: Final = "EVA"
+FIGURES: Final = "FiguresDrawn"
 
 FigureCell = Mapping[str, Any]
 """One cell in the words of the contract, absent fields left out."""
@@ -103,14 +104,18 @@ def draw(world: World, jurisdiction: str, first: date) -> Drawing:
         DrawnTable(BARRIERS, None, tuple(map(_barrier, barriers_of(denied, smallest)))),
         *_indicators(releases, smallest),
     ]
-    return Drawing(month, tuple(tables), _recipients(world, agreements, month.end))
+    roles = policies.in_force(jurisdiction, month.end).rules.roles
+    return Drawing(month, tuple(tables), tuple(_recipients(world, roles, agreements.in_force(month.end))))
 
 
-def _recipients(world: World, agreements: Agreements, at: int) -> tuple[str, ...]:
-    named = frozenset[str]().union(*(one.parties for one in agreements.in_force(at)))
-    return tuple(
-        party.id for party in world.registry if party.role in READERS or (party.role == EVALUATOR and party.id in named)
-    )
+def _recipients(world: World, roles: Mapping[str, Role], in_force: InForce) -> Iterator[str]:
+    named = frozenset[str]().union(*(one.parties for one in in_force))
+    for party in world.registry:
+        terms_of_role = roles.get(party.role)
+        if terms_of_role is None or FIGURES not in terms_of_role.only_records:
+            continue
+        if not terms_of_role.only_by or party.id in named:
+            yield party.id
 
 
 def _anonymous_counts(

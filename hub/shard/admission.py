@@ -135,7 +135,7 @@ class Admission:
         self._admit_fact(statement, case_id, one.recorded_at, batch)
         lookups.digests[statement.event_id] = batch.writes.digests[statement.event_id] = digest
         if about_nobody:
-            self.governance.note(statement.event_type.name, batch)
+            self.governance.note(statement.party, statement.event_type.name, batch)
 
     def _admit_fact(self, statement: Statement, case_id: str, recorded_at: int, batch: Batch) -> None:
         held = self.cases.get(case_id)

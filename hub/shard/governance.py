@@ -15,7 +15,7 @@ From the worker, before each batch and after each fact about no citizen; facts g
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.derived_ids import derived_id
@@ -41,7 +41,7 @@ class Governance:
 
     store: ShardStore
     cases: Cases
-    _next_look: int = field(default=0)
+    _next_look: int = 0
 
     def keep(self, batch: Batch, clock: int) -> None:
         """Open what is missing and state what has come into force by `clock`; before anything else of the batch."""
@@ -65,9 +65,12 @@ class Governance:
         """Look at the next batch, after one that could not be stored."""
         self._next_look = 0
 
-    def note(self, event_type: str, batch: Batch) -> None:
-        """A fact about no citizen has been admitted: other agreements are other grounds for every case."""
-        if event_type in READS or event_type == RETRACTION:
+    def note(self, party: str, event_type: str, batch: Batch) -> None:
+        """A fact about no citizen has been admitted: other agreements are other grounds for every case.
+
+        Agreements are the hub's own statements: what another party takes back there makes nothing due.
+        """
+        if event_type in READS or (event_type == RETRACTION and party == HUB_PARTY):
             self.cases.agreements_changed()
             if any(policy.asks_for_agreements for policy in self.cases.policies):
                 batch.make_due(self.store.cases())
@@ -85,10 +88,10 @@ class Governance:
         said = _what_is_said(held.timeline, self.cases)
         for event_type, values in _changes(said, self.cases, jurisdiction, clock):
             batch.clock_moves_to(clock)
-            name = derived_id(self.cases.secret, held.timeline.case_id, event_type, str(held.timeline.version + 1))
+            ce_id = derived_id(self.cases.secret, held.timeline.case_id, event_type, str(held.timeline.version + 1))
             payload = {"occurredAt": clock, "at": clock, **values}
             record, fact = own_fact(
-                held.timeline, event_type, event_id_of(HUB_PARTY, name), payload, clock, self.cases.reader
+                held.timeline, event_type, event_id_of(HUB_PARTY, ce_id), payload, clock, self.cases.reader
             )
             held.timeline.admit(record, fact, self.cases.reader)
             held.touched[fact.event_id] = None

@@ -100,6 +100,7 @@ def test_an_agreement_is_known_to_every_shard_and_told_once(live: LiveWorld, fil
         ('kind = "TREATY"', "kind"),
         ('categories = ["XX"]', "categories"),
         ("subject = 'x'", "subject"),
+        ("costRule = 'LUCK'", "costRule"),
     ],
 )
 def test_a_wrong_file_is_refused_naming_what_is_wrong(live: LiveWorld, file: Path, wrong: str, named: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from contracts.civil_time import day_number
+from contracts.civil_time import day_number, moment_of
 from contracts.fact import ce_id_of
 from hub.consent.agreements import digest_of
 from hub.consent.rule_reader import RULES_FOLDER
@@ -289,3 +289,22 @@ def test_rules_that_ask_for_no_agreement_settle_nothing_anew(tmp_path: Path) -> 
     before = list(hub.store.case_records(CASE))
     register(hub, startsOn=date(2025, 1, 1))
     assert list(hub.store.case_records(CASE)) == before
+
+
+def test_what_a_party_takes_back_of_its_own_makes_no_case_due(hub: ShardUnderTest) -> None:
+    counted = {"date": date(2025, 1, 5), "setting": "STREET", "contacts": 9}
+    hub.state("A.ADD", "AnonymousOutreachCounted", counted, "week 1", case_id=GOVERNANCE)
+    hub.settle()
+    hub.tick(HOUR_MS)
+    hub.publisher("A.ADD").retract(
+        "AnonymousOutreachCounted",
+        "week 1",
+        key=hub.key("A.ADD", GOVERNANCE),
+        reason="NOT_OCCURRED",
+        at=moment_of(hub.now),
+        published_at=hub.now,
+        timestamp_ms=hub.now,
+    )
+    hub.shard.step(0.0)
+    assert hub.parked() == []
+    assert not set(hub.store.due_of(CASES).values()) & {hub.now}
