@@ -23,6 +23,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from consumers.views.base import Shape, View
+from consumers.views.steering import CELL
 from contracts.civil_time import day_of, local_of
 
 _DATA: Final = Path(__file__).parent / "views" / "boards.toml"
@@ -56,13 +57,15 @@ class FilledList:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A view's board of one day. `citizens` is `None` where they are too few to be counted."""
+    """A view's board of one day. `citizens` is `None` where its reader sees sums alone."""
 
     view: View
     day: int
     citizens: int | None
     lists: tuple[FilledList, ...]
     counts: Mapping[str, Sequence[tuple[str, int]]]
+    figures: tuple[Mapping[str, Any], ...] = ()
+    """The cells of the newest month that was drawn by the board's day, each with the names of `steering.CELL`."""
 
 
 def board_of(view: View, party_id: str, lines: Lines, day: int, zone: ZoneInfo) -> Board:
@@ -79,8 +82,16 @@ def board_of(view: View, party_id: str, lines: Lines, day: int, zone: ZoneInfo) 
         for name, question in _data().get("counts", {}).items()
         if view.name in question["views"]
     }
-    few = view.counts_only and len(lines) < counted.smallest
-    return Board(view, day, None if few else len(lines), filled, counts)
+    citizens = None if view.counts_only else len(lines)
+    return Board(view, day, citizens, filled, counts, _figures(view, lines, day))
+
+
+def _figures(view: View, lines: Lines, day: int) -> tuple[Mapping[str, Any], ...]:
+    columns = [column.name for column in view.columns if column.shape is Shape.FIGURES]
+    cells = [dict(zip(CELL, cell, strict=True)) for line in lines for name in columns for cell in line[name] or ()]
+    drawn = [cell for cell in cells if cell["month"] <= day]
+    newest = max((cell["month"] for cell in drawn), default=None)
+    return tuple(cell for cell in drawn if cell["month"] == newest)
 
 
 def lists_of(view: View) -> tuple[BoardList, ...]:

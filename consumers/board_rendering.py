@@ -10,7 +10,7 @@ From `consumers.board`, to a terminal or another program.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -50,7 +50,27 @@ def board_text(board: Board, party_id: str, changes: Changes, words: Wording, zo
             shown.append(f"  {words.count(name)}:")
             shown += [f"    {words.code(value)}: {count}" for value, count in cells]
         paragraphs.append("\n".join([*shown, f"  {words.phrase('small_counts')}"]))
+    if board.view.counts_only:
+        paragraphs.append("\n".join([*_figures_text(board, words), words.phrase("small_counts")]))
     return "\n\n".join(paragraphs)
+
+
+def _figures_text(board: Board, words: Wording) -> Iterator[str]:
+    if not board.figures:
+        yield words.phrase("no_figures")
+        return
+    yield words.phrase("figures_of", month=day_date(board.figures[0]["month"]).strftime("%Y-%m"))
+    last = None
+    for cell in board.figures:
+        if last != (title := (cell["table"], cell["place"])):
+            last = title
+            yield "  " + ", ".join([words.table(cell["table"]), *([cell["place"]] if cell["place"] else [])])
+        where = [cell["period"], *(words.figure(cell[name]) for name in ("row", "measure", "column"))]
+        count = cell["count"] if cell["of"] is None else words.phrase("part_of", part=cell["count"], whole=cell["of"])
+        numbers = ""
+        if cell["median"] is not None:
+            numbers = " " + words.phrase("median", median=cell["median"], p90=cell["ninthDecile"])
+        yield f"    {', '.join(dict.fromkeys(part for part in where if part))}: {count}{numbers}"
 
 
 def board_values(board: Board, party_id: str, changes: Changes, zone: ZoneInfo) -> dict[str, Any]:
@@ -72,6 +92,8 @@ def board_values(board: Board, party_id: str, changes: Changes, zone: ZoneInfo) 
             ]
             for filled in board.lists
         }
+    if board.view.counts_only:
+        values["figures"] = [{**cell, "month": day_date(cell["month"]).strftime("%Y-%m")} for cell in board.figures]
     if board.counts:
         values["counts"] = {name: dict(cells) for name, cells in board.counts.items()}
     return values

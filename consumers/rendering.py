@@ -114,6 +114,8 @@ def column_text(column: Column, value: Any, words: Wording, zone: ZoneInfo) -> s
             return ", ".join(words.code(code) for code in value)
         case Shape.TEXT | Shape.NUMBER:
             return str(value)
+        case Shape.FIGURES:
+            return str(len(value))
 
 
 def column_value(column: Column, value: Any, zone: ZoneInfo) -> Any:

@@ -47,6 +47,16 @@ class Wording:
         """The title of what is counted."""
         return self.sections["counts"][name]
 
+    def table(self, name: str) -> str:
+        """The title of a table of figures."""
+        return self.sections["tables"].get(name, name)
+
+    def figure(self, code: str | None) -> str:
+        """What a row, column or measure of figures is about, also where it is a category or the code of a measure."""
+        if code is None:
+            return ""
+        return self.sections["figures"].get(code) or self.sections["categories"].get(code) or self.code(code)
+
     def missing(self, code: str) -> str:
         """One thing that a view's line lacks."""
         return self.sections["missing"][code]

@@ -38,7 +38,7 @@ _SCALARS: Final[Mapping[str, Kind]] = {
 }  # fmt: skip
 _CATEGORIES: Final = frozenset(Category) | {DOMAIN, NEVER}
 _FIELD_KEYS: Final = frozenset({"type", "category", "mandatory", "list", "doc", "non_empty", "must_be_true"})
-_FAMILY_KEYS: Final = frozenset({"stated_by", "anchor", "control", "version", "events", "fields"})
+_FAMILY_KEYS: Final = frozenset({"stated_by", "anchor", "control", "without_subject", "version", "events", "fields"})
 _EARLIER_KEYS: Final = _FAMILY_KEYS | {"ends_on", "upcast"}
 _UPCAST_KEYS: Final = frozenset({"renamed", "dropped", "codes", "records"})
 _TYPE_NAME: Final = re.compile(r"\w+(?:@[1-9]\d*)?")
@@ -315,6 +315,7 @@ class _AreaReader:
                 version,
                 table.get("control", False),
                 ends_on,
+                table.get("without_subject", False),
             )
 
     def _check_one_version_of_each_type(self, where: str, fields: tuple[Field, ...]) -> None:

@@ -117,6 +117,8 @@ class EventType:
     """A record of the hub to itself (`in.hub.v1`): never a fact of a case, never disclosed."""
     ends_on: date | None = None
     """The day (UTC) from which this version is no longer taken, for one that has a successor."""
+    without_subject: bool = False
+    """It is about no citizen: it belongs on a governance timeline and on no other."""
 
     @cached_property
     def ends_at(self) -> int | None:

@@ -34,7 +34,7 @@ class Names:
 
     @property
     def hub_input(self) -> str:
-        """The hub's own input: ticks, enrolments, issued keys, retries."""
+        """The hub's own input: ticks, enrolments, issued keys, retries, and what the hub states itself."""
         return self.input(HUB_PARTY)
 
     @property

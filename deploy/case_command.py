@@ -19,13 +19,13 @@ from contracts.categories import text_of
 from contracts.civil_time import format_local, parse_local, zone_of
 from contracts.failures import CallerFailure, DamagedStore, NotFound
 from deploy.options import world_option
-from deploy.stores import case_of, opened_stores, policies_of, records_of, store_of
+from deploy.stores import case_of, known_agreements, opened_stores, policies_of, records_of, store_of
 from deploy.world import World
 from hub.consent.policies import Policies
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
 from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling, replay
-from hub.store.records import CaseRecord, CitizenEnrolled, Shown
+from hub.store.records import CaseRecord, CitizenEnrolled, GovernanceOpened, Shown
 from hub.wiring import reader_for
 
 
@@ -90,22 +90,28 @@ def explanation_of(
         raise NotFound(f"party `{party}` is not in the registry of this world")
     with opened_stores(world) as stores:
         records = records_of(stores, case_id)
-        clock = store_of(stores, case_id).head().clock
-    policies = policies_of(world)
-    replayed, zone = _replayed(records, case_id, policies, known_at, None)
-    at = _local(known_at, zone) if known_at else clock
-    return explain_decision(replayed, event, party, at, policies, reader_for(policies)), zone
+        store = store_of(stores, case_id)
+        clock = store.head().clock
+        policies = policies_of(world)
+        replayed, zone = _replayed(records, case_id, policies, known_at, None)
+        at = _local(known_at, zone) if known_at else clock
+        agreements = known_agreements(world, stores, _jurisdiction(records), policies, at, stores.index(store))
+    return explain_decision(replayed, event, party, at, policies, reader_for(policies), agreements), zone
 
 
 def _replayed(
     records: list[CaseRecord], case_id: str, policies: Policies, known: str | None, valid: str | None
 ) -> tuple[Replay, ZoneInfo]:
-    first = records[0]
-    if not isinstance(first, CitizenEnrolled):
-        raise DamagedStore("a case does not begin with its enrolment")
-    zone = zone_of(first.jurisdiction)
+    zone = zone_of(_jurisdiction(records))
     known_at, valid_at = (_local(text, zone) if text else None for text in (known, valid))
     return replay(records, case_id, reader_for(policies), known_at, valid_at), zone
+
+
+def _jurisdiction(records: list[CaseRecord]) -> str:
+    first = records[0]
+    if not isinstance(first, CitizenEnrolled | GovernanceOpened):
+        raise DamagedStore("a case does not begin with its enrolment")
+    return first.jurisdiction
 
 
 def _local(text: str, zone: ZoneInfo) -> int:

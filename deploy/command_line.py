@@ -17,6 +17,7 @@ import click
 from contracts.failures import Failure
 
 COMMANDS: Final = {
+    "agreement": "deploy.agreement_command:agreement",
     "bench": "deploy.benchmark.command:bench",
     "case": "deploy.case_command:case",
     "continuity": "deploy.continuity_command:continuity",
@@ -24,6 +25,7 @@ COMMANDS: Final = {
     "demo": "deploy.demonstration:demo",
     "dev": "deploy.dev:dev",
     "explain": "deploy.case_command:explain",
+    "governance": "deploy.governance_command:governance",
     "identity": "deploy.identity_wiring:identity",
     "parked": "deploy.parked_command:parked",
     "publishers": "deploy.publishers_command:publishers",

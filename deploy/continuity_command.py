@@ -15,20 +15,16 @@ from pathlib import Path
 
 import click
 
-from contracts.civil_time import day_date, parse_local, zone_of
-from contracts.failures import CallerFailure, DamagedStore
+from contracts.civil_time import parse_local, zone_of
+from contracts.failures import CallerFailure
+from deploy.known_cases import read_cases
 from deploy.options import world_option
 from deploy.stores import opened_stores, policies_of
 from deploy.world import World
-from hub.case_timeline.timeline import Reader, known_at, timeline_of
-from hub.consent.policies import Policies
-from hub.consent.standing import Person
-from hub.continuity.case import KnownCase, recorded_facts
 from hub.continuity.consent_health import barriers
 from hub.continuity.measures import KIND_BOUND, SPREADS, Release, band_labels, grouping_labels, releases_of
 from hub.continuity.table import GroupLine, Line, Rulebook, Shares, barriers_of, groups_of, table_of
 from hub.continuity.terms import terms
-from hub.store.reader import SQLiteShardReader
 from hub.wiring import reader_for
 
 _Read = tuple[list[Release], set[tuple[str, str]]]
@@ -79,31 +75,14 @@ def indicators(known_at: str | None, as_json: bool, directory: Path) -> None:
 def _read_cases(world: World, known: str | None) -> Iterator[_Read]:
     policies = policies_of(world)
     reader = reader_for(policies)
+
+    def cut_off(jurisdiction: str, clock: int) -> int:
+        return clock if known is None else _instant(known, jurisdiction)
+
     with opened_stores(world) as stores:
-        for store in stores:
-            clock = store.head().clock
-            for case_id in store.cases():
-                yield read_case(store, case_id, clock, known, policies, reader)
-
-
-def read_case(
-    store: SQLiteShardReader, case_id: str, clock: int, known: str | None, policies: Policies, reader: Reader
-) -> _Read:
-    """Return what is kept of one case: its releases, and what of it was not shown to whom.
-
-    As known at `known` (local time of the case's jurisdiction), else at `clock` (milliseconds).
-    """
-    records = list(store.case_records(case_id))
-    enrolled = timeline_of(case_id, records[:1], reader).enrolled
-    if enrolled is None:
-        raise DamagedStore("a case does not begin with its enrolment")
-    at = clock if known is None else _instant(known, enrolled.jurisdiction)
-    case = timeline_of(case_id, known_at(records, at), reader)
-    person = Person(day_date(enrolled.birth_date), enrolled.jurisdiction)
-    policy = policies.in_force(enrolled.jurisdiction, at)
-    known_case = KnownCase.of(recorded_facts(case, reader), person, at, policy, terms())
-    denied = barriers(known_case, case.told, reader.catalogue.event_types)
-    return list(releases_of(known_case, case_id)), {(str(category), role) for category, role in denied}
+        for read in read_cases(world, stores, policies, reader, cut_off):
+            denied = barriers(read.known, read.timeline.told, reader.catalogue.event_types)
+            yield list(releases_of(read.known, read.case_id)), {(str(category), role) for category, role in denied}
 
 
 def _instant(known: str, jurisdiction: str) -> int:

@@ -161,6 +161,7 @@ def _values(contract: EventType) -> dict[str, object]:
         "disclosed_schema_id": schema_ids().disclosed(contract.name),
         "stated_by": list(contract.stated_by),
         "anchor": contract.anchor,
+        "about_no_citizen": contract.without_subject,
         "doc": contract.doc,
         "fields": [
             {

@@ -23,7 +23,7 @@ from deploy.options import world_option
 from deploy.rules.differences import differences
 from deploy.rules.rehearsal import CASES_MIN, Rehearsal, counted
 from deploy.rules.tables import events_csv, events_lines, summary_csv, summary_lines
-from deploy.stores import opened_stores, policies_of
+from deploy.stores import known_agreements, opened_stores, policies_of
 from deploy.world import World
 from hub.case_timeline.timeline import CaseTimeline, Reader, timeline_of
 from hub.consent.matrix import MatrixReader
@@ -31,7 +31,7 @@ from hub.consent.policy import Policy
 from hub.consent.rule_reader import RULES_FOLDER, parse_rule_set, read_rule_set
 from hub.consent.rule_set import RuleSet
 from hub.store.reader import SQLiteShardReader
-from hub.store.records import FactRecorded
+from hub.store.records import CitizenEnrolled, FactRecorded
 
 CASES_PER_WORD = 200
 
@@ -123,9 +123,11 @@ def _rehearsed(world: World, proposed: RuleSet, since: int | None) -> Rehearsal:
     with opened_stores(world) as stores:
         for shard, store in enumerate(stores):
             clock = store.head().clock
+            agreements = known_agreements(world, stores, proposed.jurisdiction, policies, clock, shard)
+            in_force = policies.in_force(proposed.jurisdiction, clock)
             for seen, case in enumerate(_cases_of(store, reader, since), 1):
-                if case.enrolled is not None and case.enrolled.jurisdiction == proposed.jurisdiction:
-                    rehearsal.take(case, clock, policies.in_force(proposed.jurisdiction, clock), new)
+                if isinstance(case.enrolled, CitizenEnrolled) and case.enrolled.jurisdiction == proposed.jurisdiction:
+                    rehearsal.take(case, clock, in_force, new, agreements)
                 if seen % CASES_PER_WORD == 0:
                     click.echo(f"shard {shard}: {seen} cases read", err=True)
             click.echo(f"shard {shard} of {len(stores)} done", err=True)

@@ -2,6 +2,7 @@
 
 Rules:
 - A case lies in one shard; it is found by asking each store.
+- `citizens_of` leaves out the timelines that are about no citizen; `governance_records` are those.
 - A key of a party leads to a case only through the shard's own index.
 """
 
@@ -10,16 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from contracts.civil_time import ZONE_OF_JURISDICTION
 from contracts.failures import NotFound
 from deploy.hub_process import hub_directory, shard_path
 from deploy.world import World
+from hub.case_timeline.timeline import known_at, timeline_of
+from hub.consent.agreements import Agreements
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
+from hub.identity.pseudonyms import TELLING_SHARD, governance_case
 from hub.settings import keys_path
+from hub.shard.cases import agreements_of
 from hub.store.keys import KeyStore
 from hub.store.reader import SQLiteShardReader
 from hub.store.records import CaseRecord
 from hub.store.sqlite import open_for_reading
+from hub.wiring import reader_for
 
 
 @contextmanager
@@ -69,3 +76,25 @@ def case_of(stores: list[SQLiteShardReader], party: str, key: str) -> str:
 def policies_of(world: World) -> Policies:
     """The rule sets by which the hub of `world` decides."""
     return Policies.load(world.registry, world.rules_directory or RULES_FOLDER)
+
+
+def citizens_of(secret: bytes, stores: list[SQLiteShardReader]) -> Iterator[tuple[SQLiteShardReader, str]]:
+    """Every case that is about a citizen, with the store of its shard. `stores` are all, `secret` is the hub's."""
+    for shard, store in enumerate(stores):
+        about_nobody = {governance_case(secret, each, shard) for each in ZONE_OF_JURISDICTION}
+        yield from ((store, case_id) for case_id in store.cases() if case_id not in about_nobody)
+
+
+def governance_records(
+    world: World, stores: list[SQLiteShardReader], jurisdiction: str, shard: int = TELLING_SHARD
+) -> list[CaseRecord]:
+    """The timeline of one shard that is about no citizen of `jurisdiction`; empty before the hub first ran."""
+    return list(stores[shard].case_records(governance_case(world.hub_secret, jurisdiction, shard)))
+
+
+def known_agreements(
+    world: World, stores: list[SQLiteShardReader], jurisdiction: str, policies: Policies, known: int, shard: int
+) -> Agreements:
+    """The agreements of `jurisdiction` as `shard` knew them at `known` (milliseconds)."""
+    records = known_at(governance_records(world, stores, jurisdiction, shard), known)
+    return agreements_of(timeline_of("governance", records, reader_for(policies)), policies)

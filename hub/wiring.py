@@ -38,6 +38,7 @@ from hub.settings import WorkerSettings, keys_path, read_secret, store_path
 from hub.shard.admission import Admission
 from hub.shard.batch import ShardState
 from hub.shard.cases import Cases
+from hub.shard.governance import Governance
 from hub.shard.reminders import Reminders
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
@@ -99,6 +100,7 @@ def build_shard(
         reader, schema_ids(), policies, secret, shard, earlier_versions_read(registry, reader.catalogue)
     )
     cases = Cases(store, reader, policies, _settled_under(policies), secret, shard, partitions)
+    governance = Governance(store, cases)
     state = ShardState.at(store.head())
     silence = Silence(registry, clock_terms())
     reminders = Reminders(reader, terms(), clock_terms(), silence)
@@ -106,7 +108,8 @@ def build_shard(
         store=store,
         inputs=inputs,
         cases=cases,
-        admission=Admission(store, cases, registry, names),
+        admission=Admission(store, cases, registry, names, governance),
+        governance=governance,
         settling=Settling(store, cases, envelopes, reminders, registry.digest, dict(store.open_reviews())),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),
         metrics=metrics or Metrics(),

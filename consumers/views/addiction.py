@@ -2,6 +2,7 @@
 
 Rules:
 - Every citizen of whom one of these events is visible has a line.
+- Who was referred to a centre is awaited there until the treatment is taken up, whatever else is said of treatment.
 - Treatment is what was last said of it; a trial runs until it is converted or lapses.
 """
 
@@ -25,6 +26,7 @@ def _fold(events: reading.Events) -> Line | None:
         "trialId",
     )
     trial = trials[-1] if trials else None
+    awaited = reading.awaited(events)
     housing, plan = reading.housing(events), reading.plan(events)
     line: dict[str, object] = reading.custody_line(events) | {
         "planned_release": reading.planned_release(events),
@@ -34,6 +36,8 @@ def _fold(events: reading.Events) -> Line | None:
         "setting": reading.field_of(treatment, "setting"),
         "provider": reading.field_of(treatment, "provider"),
         "handed_to": reading.field_of(handed, "to"),
+        "awaited_by": reading.field_of(awaited, "to"),
+        "referred_at": awaited.occurred_at if awaited else None,
         "guarantee": reading.field_of(treatment, "guaranteeDate"),
         "trial_until": reading.field_of(trial, "extendedTo") or reading.field_of(trial, "plannedEnd"),
         "plan": plan.event_type if plan else None,
@@ -55,6 +59,8 @@ VIEW: Final = View(
         Column("setting", Shape.CODE),
         Column("provider", Shape.TEXT),
         Column("handed_to", Shape.TEXT),
+        Column("awaited_by", Shape.TEXT),
+        Column("referred_at", Shape.INSTANT),
         Column("guarantee", Shape.DAY),
         Column("trial_until", Shape.DAY),
         Column("plan", Shape.CODE),

@@ -27,7 +27,7 @@ Line = Mapping[str, object]
 
 
 class Shape(StrEnum):
-    """What a column holds: text as it is, a code, a list of codes, an instant in ms, a day number, a number."""
+    """What a column holds: text as it is, a code, codes, an instant in ms, a day number, a number, figures."""
 
     TEXT = "text"
     CODE = "code"
@@ -35,6 +35,7 @@ class Shape(StrEnum):
     INSTANT = "instant"
     DAY = "day"
     NUMBER = "number"
+    FIGURES = "figures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ class Column:
 
     name: str
     shape: Shape
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it holds a list, which a table of lines keeps as JSON."""
+        return self.shape in (Shape.CODES, Shape.FIGURES)
 
 
 @dataclass(frozen=True)

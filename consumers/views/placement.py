@@ -19,6 +19,7 @@ def _fold(events: reading.Events) -> Line | None:
     placements = reading.open_ones(events, ("CarePlacementStarted",), ("CarePlacementEnded",), "placementId")
     placement = placements[-1] if placements else None
     treatment, plan = reading.latest(events, reading.TREATMENT), reading.plan(events)
+    awaited = reading.awaited(events)
     line: dict[str, object] = reading.custody_line(events) | {
         "planned_release": reading.planned_release(events),
         "placed_since": placement.occurred_at if placement else None,
@@ -28,6 +29,8 @@ def _fold(events: reading.Events) -> Line | None:
         "cost_shift": reading.field_of(placement, "costShiftDate"),
         "breach_at": reading.latest_instant(events, ("CarePlacementBreached",)),
         "treatment": treatment.event_type if treatment else None,
+        "awaited_by": reading.field_of(awaited, "to"),
+        "referred_at": awaited.occurred_at if awaited else None,
         "plan": plan.event_type if plan else None,
         "coordinator": reading.coordinator(events),
     }
@@ -46,6 +49,8 @@ VIEW: Final = View(
         Column("cost_shift", Shape.DAY),
         Column("breach_at", Shape.INSTANT),
         Column("treatment", Shape.CODE),
+        Column("awaited_by", Shape.TEXT),
+        Column("referred_at", Shape.INSTANT),
         Column("plan", Shape.CODE),
         Column("coordinator", Shape.TEXT),
         MISSING,

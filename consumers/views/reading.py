@@ -33,6 +33,9 @@ TREATMENT: Final = (
     "TreatmentResumed", "TreatmentCompleted", "TreatmentTransferred",
 )  # fmt: skip
 
+HANDED_OVER: Final = ("TreatmentReferred", "TreatmentTransferred")
+TAKEN_UP: Final = ("TreatmentStarted", "TreatmentResumed", "TreatmentCompleted", "TreatmentInterrupted")
+
 
 def latest(events: Events, names: Iterable[str]) -> VisibleEvent | None:
     """The last event of one of the types `names`."""
@@ -130,6 +133,22 @@ def plans_differ(events: Events) -> list[str]:
     if not inside or not outside:
         return []
     return sorted(domain for domain in inside.keys() | outside.keys() if inside.get(domain) != outside.get(domain))
+
+
+def awaited(events: Events) -> VisibleEvent | None:
+    """The last referral or transfer to somebody (`to`) that nobody has taken up yet.
+
+    It is taken up, or has come to nothing, once the treatment that it names, or one that continues it, has begun,
+    been resumed, completed or interrupted.
+    """
+    open_ones: dict[object, VisibleEvent] = {}
+    for event in events:
+        if event.event_type in HANDED_OVER and "to" in event.payload:
+            open_ones[event.payload.get("treatmentId", event.event_id)] = event
+        elif event.event_type in TAKEN_UP:
+            for name in ("treatmentId", "continuesId"):
+                open_ones.pop(event.payload.get(name), None)
+    return _last(list(open_ones.values()))
 
 
 def own_case(events: Events) -> VisibleEvent | None:

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from consumers.views.base import Shape, View
+from consumers.views.base import View
 from consumers.visible import VisibleEvent
 
 Row = tuple[Any, ...]
@@ -59,7 +59,7 @@ def row_of(view: View, key: str, events: Sequence[VisibleEvent]) -> Row | None:
     values: list[Any] = [key]
     for column in view.columns:
         value: Any = line.get(column.name)
-        values.append(json.dumps(value) if column.shape is Shape.CODES and value is not None else value)
+        values.append(json.dumps(value) if column.is_list and value is not None else value)
     return tuple(values)
 
 
@@ -67,5 +67,5 @@ def line_of(view: View, row: Row) -> dict[str, Any]:
     """Return a row as a line, lists as lists."""
     line: dict[str, Any] = {"key": row[0]}
     for column, value in zip(view.columns, row[1:], strict=True):
-        line[column.name] = json.loads(value) if column.shape is Shape.CODES and value is not None else value
+        line[column.name] = json.loads(value) if column.is_list and value is not None else value
     return line

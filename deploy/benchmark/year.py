@@ -36,11 +36,12 @@ from deploy.benchmark.life_facts import (
     municipality_code,
 )
 from deploy.benchmark.lives import life
-from deploy.continuity_command import read_case
+from deploy.known_cases import read_case
 from deploy.scenario.simulated_broker import SimulatedBroker, SimulatedControl, SimulatedInputs, SimulatedTransport
+from deploy.stores import citizens_of
 from hub.broker.ports import OutputRecord
 from hub.consent.policies import Policies
-from hub.continuity.measures import Release
+from hub.continuity.measures import Release, releases_of
 from hub.identity.pseudonyms import pseudonym
 from hub.metrics import BatchCounts, Metrics
 from hub.settings import keys_path, store_path
@@ -202,12 +203,12 @@ class Year:
         reader, found = reader_for(policies), list[Release]()
         keys = KeyStore(keys_path(self._directory), SECRET, read_only=True)
         began = time.perf_counter()
-        for number in range(self.size.partitions):
-            store = open_for_reading(store_path(self._directory, number), keys)
-            clock = store.head().clock
-            for case_id in store.cases():
-                found += read_case(store, case_id, clock, None, policies, reader)[0]
-                progress(1)
+        stores = [open_for_reading(store_path(self._directory, number), keys) for number in range(self.size.partitions)]
+        for store, case_id in citizens_of(SECRET, stores):
+            read = read_case(store, case_id, policies, reader, lambda _, clock: clock, store.head().clock)
+            found += releases_of(read.known, case_id)
+            progress(1)
+        for store in stores:
             store.close()
         self.counted.seconds_read = time.perf_counter() - began
         keys.close()

@@ -20,15 +20,15 @@ from contracts.categories import categories_of
 from contracts.civil_time import Period
 from hub.consent.rule_set import Exemption, Grant, Rule, RuleSet, Side
 
-ALIKE_PARTS_MIN: Final = 6
-"""So many of a line's ten parts must be equal for two lines to be taken for one that was changed."""
+ALIKE_PARTS_MIN: Final = 7
+"""So many of a line's eleven parts must be equal for two lines to be taken for one that was changed."""
 _MASKS: Final = frozenset({"categories", "break_glass", "never", "oral_never", "co_signed_of_a_minor", "implied"})
 _TERMS: Final = (
     *("consent", "health", "break_glass", "case_opened_by", "municipal_roles"),
     *("post_release_window", "link_tail", "addressed", "consent_max_age", "consent_alone_years", "adult_years"),
 )
 _TEXTS: Final = ("id", "title", "jurisdiction", "in_force_from")
-_ASKED: Final = ("conditions", "since", "facts", "named_by", "within", "between")
+_ASKED: Final = ("conditions", "since", "facts", "named_by", "within", "between", "under")
 _MAY: Final = (
     ("never", "may now never be shown", "may be shown again, where something opens it"),
     ("break_glass", "may now open by break-glass", "may no longer open by break-glass"),
@@ -165,7 +165,11 @@ def _on(events: frozenset[str] | None) -> str:
 def _named_parts(old: RuleSet, new: RuleSet) -> Iterator[Difference]:
     nevers = [_by_name((f"never-rule {never.id}", never) for never in rules.never) for rules in (old, new)]
     gates = [_by_name((f'gate "{gate.title}"', gate) for gate in rules.gates) for rules in (old, new)]
-    for before, after in (nevers, gates, [_withheld(rules) for rules in (old, new)]):
+    kinds = [
+        _by_name((f"{kind.id}, fields of kind {kind.kind},", kind.never_to) for kind in rules.withheld_kinds)
+        for rules in (old, new)
+    ]
+    for before, after in (nevers, gates, kinds, [_withheld(rules) for rules in (old, new)]):
         for name in dict.fromkeys((*before, *after)):
             if name not in after:
                 yield Difference(name, "is gone")
@@ -213,12 +217,20 @@ def _roles(old: RuleSet, new: RuleSet) -> Iterator[Difference]:
             continue
         if before.purpose != after.purpose:
             yield Difference(f"role {role}", f"purpose {before.purpose} -> {after.purpose}")
+        for name in ("only_by", "only_records"):
+            if getattr(before, name) != getattr(after, name):
+                was_only, is_only = (_only(getattr(terms, name)) for terms in (before, after))
+                yield Difference(f"role {role}", f"{name.replace('_', ' ')} {was_only} -> {is_only}")
         for name, come, gone in _MAY:
             was, is_now = getattr(before, name), getattr(after, name)
             if is_now & ~was:
                 yield Difference(f"role {role}", f"{come}: {_mask(is_now & ~was)}")
             if was & ~is_now:
                 yield Difference(f"role {role}", f"{gone}: {_mask(was & ~is_now)}")
+
+
+def _only(names: frozenset[str] | None) -> str:
+    return "whatever opens something" if names is None else ", ".join(sorted(names)) or "none"
 
 
 def _records(old: RuleSet, new: RuleSet) -> Iterator[Difference]:

@@ -19,6 +19,7 @@ from typing import Any, Final
 from contracts.categories import BIT, Category, categories_of
 from contracts.event_types import DOMAIN, NEVER, EventType, domain_bit
 from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact
+from hub.consent.agreements import NO_AGREEMENTS, Agreements
 from hub.consent.policy import Policy
 from hub.disclosure.settlement import decisions_on, mask_of_shown, rights_in
 
@@ -47,9 +48,16 @@ class Rehearsal:
         self.decided = 0
         self.changed = 0
 
-    def take(self, case: CaseTimeline, at: int, in_force: Policy, proposed: Policy) -> None:
-        """Decide every fact of a case under both rule sets at `at`."""
-        deciders = [rights_in(case, at, policy).decider for policy in (in_force, proposed)]
+    def take(
+        self,
+        case: CaseTimeline,
+        at: int,
+        in_force: Policy,
+        proposed: Policy,
+        agreements: Agreements = NO_AGREEMENTS,
+    ) -> None:
+        """Decide every fact of a case under both rule sets at `at`, with the agreements known then."""
+        deciders = [rights_in(case, at, policy, agreements=agreements).decider for policy in (in_force, proposed)]
         gained, lost = Counter[Place](), Counter[Place]()
         for event_id, entry in case.facts.items():
             before, after = (decisions_on(entry.outline, case.dead.get(event_id), decider) for decider in deciders)

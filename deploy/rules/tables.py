@@ -95,6 +95,9 @@ def _said(rules: RuleSet, event_type: EventType) -> Iterator[str]:
     for line in rules.withheld_fields:
         if event_type.name in line.events:
             yield f"{line.id}: {line.field} to {' '.join(sorted(line.only_to))} only"
+    for kind in rules.withheld_kinds:
+        if any(field.kind.value == kind.kind for field in event_type.fields):
+            yield f"{kind.id}: no field of kind {kind.kind} to {' '.join(sorted(kind.never_to))}"
 
 
 def _named(rules: RuleSet, event_type: EventType) -> str:

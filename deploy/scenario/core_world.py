@@ -39,7 +39,7 @@ from deploy.scenario.simulated_broker import (
 from deploy.scenario.world import newest_decisions
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity
-from hub.identity.pseudonyms import pseudonym
+from hub.identity.pseudonyms import governance_key, pseudonym
 from hub.identity.vault import Vault
 from hub.store.keys import KeyStore
 from hub.store.ports import StoreIdentity
@@ -113,6 +113,10 @@ class CoreWorld:
     def key(self, party: str) -> str:
         """See `World.key`."""
         return pseudonym(self._secret, self._case_id, party, SHARD, PARTITIONS)
+
+    def governance_key(self, party: str, jurisdiction: str) -> str:
+        """See `World.governance_key`."""
+        return governance_key(self._secret, jurisdiction, party, PARTITIONS)
 
     def tick(self, at: int) -> None:
         """See `World.tick`."""

@@ -37,7 +37,7 @@ from deploy.world import create_world, remove_world
 from hub.broker.kafka_control import KafkaControl
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity
-from hub.identity.pseudonyms import pseudonym
+from hub.identity.pseudonyms import governance_key, pseudonym
 from hub.identity.vault import Vault
 from hub.settings import keys_path
 from hub.store.keys import KeyStore
@@ -140,6 +140,10 @@ class KafkaWorld:
     def key(self, party: str) -> str:
         """See `World.key`."""
         return pseudonym(self._world.hub_secret, self._case_id, party, SHARD, PARTITIONS)
+
+    def governance_key(self, party: str, jurisdiction: str) -> str:
+        """See `World.governance_key`."""
+        return governance_key(self._world.hub_secret, jurisdiction, party, PARTITIONS)
 
     def tick(self, at: int) -> None:
         """See `World.tick`."""

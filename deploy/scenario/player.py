@@ -6,7 +6,7 @@ Rules:
 - The citizen is enrolled a day before the first instant.
 - Events are recorded at `rec=` or, without it, when they occurred: the record's own timestamp says so.
 - A consent that its contract refuses is not published, as with any publisher; it is reported with what arrival parked.
-- An event about no citizen (`AnonymousOutreachCounted`) is checked but enters no timeline, so it is not published.
+- An event about no citizen (`AnonymousOutreachCounted`) is published under its party's key of the governance timeline.
 - `I` values are worked out at the end, from the records that the hub has stored (`indicators`).
 
 From `expansion`, through a `World`, to `comparison` and `indicators`.
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from contracts.catalogue import catalogue
-from contracts.event_types import NEVER
 from contracts.fact import ce_id_of, event_id_of
 from deploy.scenario.comparison import Terms, ViewComparison, compared
 from deploy.scenario.expansion import Playbook, Statement
@@ -71,7 +70,7 @@ def play(playbook: Playbook, world: World, progress: Progress | None = None) -> 
 def steps(playbook: Playbook, world: World, stops: Iterable[int] = ()) -> Iterator[Step]:
     """Play `playbook` in `world`, which must be new, instant by instant; `stops` are instants to look around at."""
     stated_indicators(playbook.scenario.indicators, playbook.scenario.id)  # refused before anything is played
-    published = _published(playbook)
+    published = playbook.statements
     instants = sorted(
         {statement.event.recorded_at for statement in published}
         | {each.at for each in playbook.scenario.expectations}
@@ -110,13 +109,8 @@ def terms_in(world: World, playbook: Playbook) -> Terms:
 
 
 def _published(playbook: Playbook) -> list[Statement]:
-    """The statements about a citizen that no contract refuses."""
-    contracts = catalogue().event_types
-    return [
-        statement
-        for statement in playbook.statements
-        if not statement.refused and contracts[statement.event.type].anchor != NEVER
-    ]
+    """The statements that no contract refuses."""
+    return [statement for statement in playbook.statements if not statement.refused]
 
 
 def hub_event_id(world: World, statement: Statement) -> str:
@@ -131,11 +125,13 @@ def _publish(world: World, playbook: Playbook, statement: Statement) -> None:
     targets = {
         name: ce_id_of(hub_event_id(world, playbook.statement[target])) for name, target in statement.targets.items()
     }
+    about_nobody = catalogue().event_types[event.type].without_subject
+    jurisdiction = playbook.scenario.jurisdiction
     world.publisher(event.party).publish_values(
         event.type,
         {**statement.values, **targets},
         occurred_at=event.occurred_at,
-        key=world.key(event.party),
+        key=world.governance_key(event.party, jurisdiction) if about_nobody else world.key(event.party),
         source_ref=statement.source_ref,
         revision=statement.revision,
         published_at=event.recorded_at,

@@ -31,6 +31,9 @@ class World(Protocol):
     def key(self, party: str) -> str:
         """The party's own pseudonym of the citizen."""
 
+    def governance_key(self, party: str, jurisdiction: str) -> str:
+        """The party's own key of what is about no citizen of `jurisdiction`."""
+
     def tick(self, at: int) -> None:
         """Move the hub's clock to `at`."""
 

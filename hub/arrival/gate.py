@@ -38,6 +38,7 @@ CLOCK_SKEW_MS_MAX: Final = 60_000
 """How far an agency's clock may be ahead of the broker's before its fact counts as in the future."""
 
 PUBLISHED: Final = "published"
+RETRACTION: Final = "EventRetracted"
 _USE_THE_PSEUDONYM: Final = "use the pseudonym that the hub gave this party for the citizen"
 
 
@@ -135,6 +136,16 @@ def unknown_key(key: str, partition: int, partitions: int) -> Refused:
     return Refused(Reason.UNKNOWN_KEY, "key", _USE_THE_PSEUDONYM)
 
 
+def check_subject(event_type: EventType, *, about_nobody: bool) -> None:
+    """Raise `Refused` where a fact about no citizen stands under a citizen's key, or the other way round."""
+    if event_type.without_subject == about_nobody or event_type.name == RETRACTION:
+        return
+    fix = (
+        _USE_THE_PSEUDONYM if about_nobody else "use the key that the hub gave this party for what is about no citizen"
+    )
+    raise Refused(Reason.UNKNOWN_KEY, "key", fix)
+
+
 def digest_of(statement: Statement, case_id: str, secret: bytes) -> bytes:
     """Return what a repeat of this event must equal: all that it states, of whom; not when it was sent.
 
@@ -190,7 +201,7 @@ def _check_amendment(statement: Statement, case: Knowledge) -> None:
 
 
 REFERENCES: Final[Mapping[str, Callable[[Statement, Knowledge], None]]] = {
-    "EventRetracted": _check_retraction,
+    RETRACTION: _check_retraction,
     "ConsentAmended": _check_amendment,
 }
 """The event types that refer to an earlier one in their payload, and how that reference is checked."""

@@ -61,9 +61,9 @@ _ROW = RecordCodec(
 
 
 def row_of(case: CaseTimeline, reader: Reader) -> bytes | None:
-    """Return the cache row of `case`, or `None` where it has no enrolment yet: nothing is worth keeping."""
+    """Return the cache row of `case`; `None` where no citizen is enrolled in it (yet): nothing is worth keeping."""
     enrolled = case.enrolled
-    if enrolled is None:
+    if not isinstance(enrolled, CitizenEnrolled):
         return None
     return _ROW.encode(
         {

@@ -25,7 +25,14 @@ from contracts.event_types import CITIZEN, EventType
 from contracts.fact import Fact, Outline, event_id_of, outline_of
 from contracts.failures import DamagedStore
 from contracts.parties import role_of_id
-from hub.store.records import CaseRecord, CitizenEnrolled, DecisionsRecorded, FactRecorded, Shown
+from hub.store.records import (
+    CaseRecord,
+    CitizenEnrolled,
+    DecisionsRecorded,
+    FactRecorded,
+    GovernanceOpened,
+    Shown,
+)
 
 RETRACTION: Final = "EventRetracted"
 CORRECTED: Final = "corrected"
@@ -71,7 +78,7 @@ class CaseTimeline:
 
     case_id: str
     version: int = 0
-    enrolled: CitizenEnrolled | None = None
+    enrolled: CitizenEnrolled | GovernanceOpened | None = None
     gate_facts: dict[str, Fact] = field(default_factory=dict)
     gate_bodies: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Event id -> (schema id, Avro body) of each gate fact."""
@@ -148,6 +155,11 @@ class CaseTimeline:
             count[party] = before + by
             if (before > 0) != (before + by > 0):
                 self.standing_inputs += 1
+
+    @property
+    def is_about_nobody(self) -> bool:
+        """Whether it is a governance timeline: about no citizen."""
+        return isinstance(self.enrolled, GovernanceOpened)
 
     def superseded_gate_facts(self) -> Iterator[tuple[Fact, int]]:
         """The gate facts that are dead, each with the instant from which it was known to be."""

@@ -6,6 +6,7 @@ Rules (domain specification, 4.1, in this order):
   order, the consents in the order in which they were given (`C:<id>`), break-glass (`BG`).
 - Gates close rules, and some of them everything, for a role.
 - Anchor (L1): unless the fact's anchor category is open, nothing of it is.
+- A line may ask for an agreement in force; a role may be open to named rules only, and to no consent.
 - What no line opens is closed. An unknown party, role, purpose, domain or name opens nothing.
 
 Pure. A standing comes from `standing.derive`, an outline from `contracts.fact`; `Shown` goes to disclosure.
@@ -22,6 +23,7 @@ from typing import Final
 from contracts.categories import ALL_CATEGORIES, BIT, NO_CATEGORY, Category
 from contracts.fact import Outline
 from contracts.parties import role_of_id
+from hub.consent.agreements import UNDER, WITHIN_ITS_PERIOD, Agreement
 from hub.consent.conditions import CONDITIONS, FACT_CONDITIONS, SINCE
 from hub.consent.explanation import Reasoning, explained
 from hub.consent.policy import Policy
@@ -182,15 +184,33 @@ class Decider:
         if not open_to_it or not self.may_receive(receiver, None):
             return ()
         lines = [
-            self._opening(rule, grant, open_to_it)
+            opening
             for rule, grant in self.policy.lines_between(event_type, stated_by, receiver)
             if self.holds(grant.conditions) and self.grant_joins(rule, grant, stated_by, receiver)
+            for opening in self._openings(rule, grant, open_to_it, stated_by, receiver)
         ]
-        lines += self._consent_openings(stated_by, receiver, open_to_it)
+        if not self._is_open_by_named_rules_only(receiver):
+            lines += self._lines_of_the_case(stated_by, receiver, open_to_it)
+        return tuple(line for line in lines if line.mask)
+
+    def _is_open_by_named_rules_only(self, receiver: str) -> bool:
+        terms = self.policy.terms_of(receiver)
+        return terms is None or terms.only_by is not None
+
+    def _lines_of_the_case(self, stated_by: str, receiver: str, open_to_it: int) -> list[Opening]:
+        """What consents and break-glass open."""
+        lines = self._consent_openings(stated_by, receiver, open_to_it)
         for glass in self.standing.open_glass:
             if glass.requester == receiver and (glass.sources is None or stated_by in glass.sources):
                 lines.append(Opening(BREAK_GLASS, glass.categories & open_to_it))
-        return tuple(line for line in lines if line.mask)
+        return lines
+
+    def _openings(self, rule: Rule, grant: Grant, open_to_it: int, stated_by: str, receiver: str) -> list[Opening]:
+        opening = self._opening(rule, grant, open_to_it)
+        if grant.under is None:
+            return [opening]
+        bounded = grant.under in WITHIN_ITS_PERIOD
+        return [_under(opening, one, bounded) for one in UNDER[grant.under](self.standing, stated_by, receiver)]
 
     def _opening(self, rule: Rule, grant: Grant, open_to_it: int) -> Opening:
         policy, standing = self.policy, self.standing
@@ -296,6 +316,8 @@ class Decider:
     def _candidates_of(self, stated_by: str, event_type: str) -> frozenset[str]:
         found: set[str] = set()
         for _, grant in self.policy.lines_from(event_type, stated_by):
+            if grant.under is not None and not self.standing.agreements:
+                continue
             if grant.named_by is None and self.holds(grant.conditions) and self.on_side(grant.stated_by, stated_by):
                 found |= self._members(grant.to)
         for consent in self.standing.consents:
@@ -318,7 +340,23 @@ class Decider:
         named_by = self.policy.rules.records.get(outline.event_type, ())
         return frozenset[str]().union(*(NAMED_BY[name](self.policy, self.standing, outline) for name in named_by))
 
+    def may_get_record(self, event_type: str, receiver: str) -> bool:
+        """Return whether records of this type may go to the role of `receiver`, if they name it."""
+        terms = self.policy.terms_of(receiver)
+        return terms is not None and (terms.only_by is None or event_type in terms.only_records)
+
     def _record_shown(self, outline: Outline, receiver: str) -> Shown:
-        if self.policy.terms_of(receiver) is None or receiver not in self.record_parties(outline):
+        if not self.may_get_record(outline.event_type, receiver) or receiver not in self.record_parties(outline):
             return NOTHING
         return ((CONSENT_RECORD, outline.categories & _CO),)
+
+
+def _under(opening: Opening, agreement: Agreement, bounded: bool) -> Opening:
+    """The part of an opening that rests on one agreement; `bounded`: for facts of its period only."""
+    not_before, tests = opening.not_before, opening.tests
+    if bounded:
+        not_before = max(not_before or agreement.start, agreement.start)
+        if agreement.end is not None:
+            end = agreement.end
+            tests = (*tests, lambda outline, _: outline.occurred_at < end)
+    return Opening(opening.basis, opening.mask & agreement.categories, not_before, tests, opening.limit)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from contracts.categories import BIT, MEANINGS, Category, categories_of, text_of
 from contracts.fact import Outline
 from contracts.parties import Party
+from hub.consent.agreements import UNDER, WITHIN_ITS_PERIOD, Agreement
 from hub.consent.conditions import CONDITIONS, FACT_CONDITIONS, SINCE, sentence
 from hub.consent.relations import BETWEEN, NAMED_BY, WHO, WITHIN
 
@@ -97,6 +98,10 @@ def _shown(decider: Decider, outline: Outline, receiver: str, category: Category
     met = ", ".join(dict.fromkeys(_asks(grant)))
     text = f"{rule.id} {rule.title}" + (f": {met}" if met else "")
     events = _events(decider, *_names(grant), f"C:{outline.references.get('consentId')}")
+    under = list(_agreements_under(decider, grant, outline, receiver, category))
+    if under:
+        text += f" (agreement {', '.join(f'`{one.agreement_id}`' for one in under)})"
+        events = (*events, *(one.registered_by for one in under))
     return Reasoning(category, True, basis, rule.law, (text,), events)
 
 
@@ -107,6 +112,8 @@ def _closed(decider: Decider, outline: Outline, receiver: str, category: Categor
     if decider.policy.terms_of(receiver) is None:
         return because(f"`{receiver}` is not in the registry, or its role receives nothing under this rule set")
     if outline.anchor == BIT[Category.CO]:
+        if not decider.may_get_record(outline.event_type, receiver):
+            return because(f"records of this kind do not go to the role of `{receiver}`")
         return because(f"`{receiver}` is not among those to whom a record of this kind goes")
     if decider.closed(receiver) & BIT[category]:
         return because(*_never(decider, receiver, category))
@@ -118,9 +125,15 @@ def _closed(decider: Decider, outline: Outline, receiver: str, category: Categor
         return because(
             f"it would be open, but the anchor category {anchor} of this fact is closed, so nothing is shown"
         )
-    return because(
-        *_closest_rules(decider, outline, receiver, category), *_consents(decider, outline, receiver, category)
+    only_by = decider.policy.rules.roles[Party(receiver).role].only_by
+    consents = (
+        _consents(decider, outline, receiver, category)
+        if only_by is None
+        else [
+            f"to the role of `{receiver}` only {', '.join(sorted(only_by)) or 'no rule'} may open anything, no consent"
+        ]
     )
+    return because(*_closest_rules(decider, outline, receiver, category), *consents)
 
 
 def _never(decider: Decider, receiver: str, category: Category) -> Iterator[str]:
@@ -136,6 +149,8 @@ def _closest_rules(decider: Decider, outline: Outline, receiver: str, category: 
     found = []
     for rule in decider.policy.rules.rules:
         for grant in rule.grants:
+            if not decider.policy.may_rest_on(Party(receiver).role, rule.id):
+                continue
             on_roles = grant.stated_by.has_role(Party(outline.party).role) and grant.to.has_role(Party(receiver).role)
             if on_roles and _concerns(grant, outline, category):
                 lacks = list(dict.fromkeys(_lacks(decider, rule, grant, outline, receiver, category)))
@@ -176,6 +191,19 @@ def _lacks(
         yield sentence(NAMED_BY[grant.named_by])
     if grant.within is not None and not WITHIN[grant.within](policy, standing, outline) & BIT[category]:
         yield sentence(WITHIN[grant.within])
+    if grant.under is not None and not any(_agreements_under(decider, grant, outline, receiver, category)):
+        yield sentence(UNDER[grant.under])
+
+
+def _agreements_under(
+    decider: Decider, grant: Grant, outline: Outline, receiver: str, category: Category
+) -> Iterator[Agreement]:
+    """The agreements on which a grant rests for one category of one fact."""
+    if grant.under is not None:
+        for one in UNDER[grant.under](decider.standing, outline.party, receiver):
+            in_time = grant.under not in WITHIN_ITS_PERIOD or one.covers_time(outline.occurred_at)
+            if in_time and one.categories & BIT[category]:
+                yield one
 
 
 def _consents(decider: Decider, outline: Outline, receiver: str, category: Category) -> list[str]:
@@ -225,6 +253,8 @@ def _asks(grant: Grant) -> Iterator[str]:
         yield sentence(NAMED_BY[grant.named_by])
     if grant.within is not None:
         yield sentence(WITHIN[grant.within])
+    if grant.under is not None:
+        yield sentence(UNDER[grant.under])
 
 
 def _names(grant: Grant) -> Iterator[str]:

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from contracts.categories import BIT, CATEGORY_OF_DOMAIN, Category, categories_of
+from contracts.categories import ALL_CATEGORIES, BIT, CATEGORY_OF_DOMAIN, Category, categories_of
 from contracts.event_types import ANY_ROLE, DOMAIN, NEVER, EventType
 from contracts.failures import BadRuleSet
 from contracts.parties import Party, PartyRegistry
+from hub.consent.agreements import UNDER, Agreement
 from hub.consent.custody import Custody
 from hub.consent.decision import Decider
 from hub.consent.health import Health
@@ -35,6 +36,7 @@ MINOR: Final = "under age"
 ADULT: Final = "of age"
 BOTH_AGES: Final = frozenset({MINOR, ADULT})
 _MUNICIPALITY: Final = "A"
+_AGREEMENT: Final = "agreement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,10 @@ class MatrixReader:
             if decider.holds(grant.conditions)
             for stated_by, to in product(self._party_of, repeat=2)
             for publisher in (self._party_of[stated_by].id, self._twin_of[stated_by].id)
-            if publisher != self._party_of[to].id and decider.grant_joins(rule, grant, publisher, self._party_of[to].id)
+            if self._policy.may_rest_on(to, rule.id)
+            and (grant.under is None or UNDER[grant.under](decider.standing, publisher, self._party_of[to].id))
+            and publisher != self._party_of[to].id
+            and decider.grant_joins(rule, grant, publisher, self._party_of[to].id)
         )
 
     def _entries(
@@ -171,7 +176,7 @@ class MatrixReader:
             for never in self.rules.never
             if never.categories & bit and (never.roles is None or role in never.roles)
         )
-        return Cell(entries, True, bool(terms.break_glass & bit), False, closed_by)
+        return Cell(entries, terms.only_by is None, bool(terms.break_glass & bit), False, closed_by)
 
 
 def is_narrow(grant: Grant) -> bool:
@@ -210,4 +215,6 @@ def _widest_standing(everybody: frozenset[str], coordinator: str | None, *, adul
         placements=(),
         open_glass=(),
         glass_deciders=frozenset(),
+        agreements=(Agreement(_AGREEMENT, "", everybody, ALL_CATEGORIES, 0, None, ""),),
+        cited_agreements=frozenset({_AGREEMENT}),
     )

@@ -45,6 +45,7 @@ class Policies:
         for policy in self:
             digest.update(f"{policy.rule_set}\n{policy.digest}\n{policy.registry.digest}\n".encode())
         self.digest = digest.hexdigest()
+        self.jurisdictions = tuple(sorted(self._of))
 
     @classmethod
     def load(cls, registry: PartyRegistry, folder: Path = RULES_FOLDER) -> Policies:
@@ -54,6 +55,11 @@ class Policies:
             for jurisdiction in ZONE_OF_JURISDICTION
             for rule_set in read_rule_sets(jurisdiction, folder)
         )
+
+    @property
+    def registry(self) -> PartyRegistry:
+        """The one party registry of all of them."""
+        return next(iter(self)).registry
 
     def __contains__(self, jurisdiction: str) -> bool:
         return jurisdiction in self._of

@@ -10,24 +10,38 @@ A rule set comes from `contracts/rules/`; the policy goes to `standing.derive` a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from contracts.catalogue import catalogue
 from contracts.civil_time import zone_of
+from contracts.event_types import EventType, Kind
 from contracts.failures import BadRuleSet
 from contracts.parties import PartyRegistry, role_of_id
-from hub.consent import consents, coordination, custody, emergency, health, placements, protection, responsibility
+from hub.consent import (
+    agreements,
+    consents,
+    coordination,
+    custody,
+    emergency,
+    health,
+    placements,
+    protection,
+    responsibility,
+)
+from hub.consent.agreements import UNDER
 from hub.consent.conditions import CONDITIONS, FACT_CONDITIONS, SINCE
 from hub.consent.relations import BETWEEN, NAMED_BY, WHO, WITHIN
 from hub.consent.rule_reader import RULES_FOLDER, read_rule_set
-from hub.consent.rule_set import Grant, Role, Rule, RuleSet, WithheldField
+from hub.consent.rule_set import Grant, Role, Rule, RuleSet
 
 Line = tuple[Rule, Grant]
-_NOTHING: Final[frozenset[str]] = frozenset()
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +69,15 @@ class Policy:
     @cached_property
     def gate_types(self) -> frozenset[str]:
         """The event types from whose facts a standing is derived."""
-        reads = (custody, responsibility, coordination, protection, placements, consents, emergency)
-        return frozenset[str]().union(*(module.READS for module in reads), health.reads(self.rules.health))
+        reads = (custody, responsibility, coordination, protection, placements, consents, emergency, agreements)
+        return frozenset[str]().union(
+            *(module.READS for module in reads), health.reads(self.rules.health), _citing_types()
+        )
+
+    @cached_property
+    def asks_for_agreements(self) -> bool:
+        """Whether some line of the rules opens only under an agreement; else agreements change nothing."""
+        return any(grant.under is not None for _, grant in self.lines)
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:
@@ -71,9 +92,16 @@ class Policy:
         found = self._lines_between.get(key)
         if found is None:
             found = self._lines_between[key] = tuple(
-                line for line in self.lines_from(event_type, stated_by) if line[1].to.has_role(receiver_role)
+                (rule, grant)
+                for rule, grant in self.lines_from(event_type, stated_by)
+                if grant.to.has_role(receiver_role) and self.may_rest_on(receiver_role, rule.id)
             )
         return found
+
+    def may_rest_on(self, role: str, rule_id: str) -> bool:
+        """Whether this rule is one that may open something to `role` at all."""
+        terms = self.rules.roles.get(role)
+        return terms is None or terms.only_by is None or rule_id in terms.only_by
 
     def lines_from(self, event_type: str, stated_by: str) -> tuple[Line, ...]:
         """The lines on events of this type whose roles fit the publisher."""
@@ -146,21 +174,37 @@ class Policy:
         return self.rules.roles.get(role) if role is not None else None
 
     def withheld_fields(self, event_type: str, receiver: str) -> frozenset[str]:
-        """The fields of `event_type` that `receiver` never gets, even where their category is open to it (N4).
+        """The fields of `event_type` that `receiver` never gets, even where their category is open to it (N3, N4).
 
         Disclosure cuts them like a closed field. A publisher's own facts come back whole.
         """
-        lines = self._withheld_in.get(event_type)
-        if lines is None:
-            return _NOTHING
-        role = self.role_of(receiver)
-        return frozenset(line.field for line in lines if role is None or role not in line.only_to)
+        return self._withheld(event_type, receiver)[1]
+
+    def withholding_rules(self, event_type: str, receiver: str) -> Mapping[str, str]:
+        """Each field of `withheld_fields` with the id of the rule that withholds it."""
+        return self._withheld(event_type, receiver)[0]
+
+    def _withheld(self, event_type: str, receiver: str) -> tuple[Mapping[str, str], frozenset[str]]:
+        key = (event_type, receiver)
+        found = self._withheld_from.get(key)
+        if found is None:
+            rules = dict(self._withheld_of(event_type, self.role_of(receiver))) or _NOTHING
+            found = self._withheld_from[key] = (rules, frozenset(rules))
+        return found
+
+    def _withheld_of(self, event_type: str, role: str | None) -> Iterator[tuple[str, str]]:
+        for line in self.rules.withheld_fields:
+            if event_type in line.events and (role is None or role not in line.only_to):
+                yield line.field, line.id
+        contract = catalogue().event_types.get(event_type)
+        for kind in self.rules.withheld_kinds:
+            if contract is not None and (role is None or role in kind.never_to):
+                for name in _fields_holding(contract, Kind(kind.kind)):
+                    yield name, kind.id
 
     @cached_property
-    def _withheld_in(self) -> Mapping[str, tuple[WithheldField, ...]]:
-        lines = self.rules.withheld_fields
-        events = frozenset[str]().union(*(line.events for line in lines))
-        return {event: tuple(line for line in lines if event in line.events) for event in events}
+    def _withheld_from(self) -> dict[tuple[str, str], tuple[Mapping[str, str], frozenset[str]]]:
+        return {}
 
     def __post_init__(self) -> None:
         """Raise `BadRuleSet` where the rule set uses a name that nobody explains."""
@@ -177,6 +221,8 @@ class Policy:
                 _check_names(never.id, "to_who", _given(exemption.to.who), WHO)
         for event, names in self.rules.records.items():
             _check_names(f"record {event}", "named_by", names, NAMED_BY)
+        for kind in self.rules.withheld_kinds:
+            _check_names(kind.id, "kind", (kind.kind,), {each.value: each for each in Kind})
 
 
 def load_policy(jurisdiction: str, registry: PartyRegistry, folder: Path = RULES_FOLDER) -> Policy:
@@ -192,6 +238,24 @@ def _check_grant(rule: Rule, grant: Grant) -> None:
     _check_names(rule.id, "named_by", _given(grant.named_by), NAMED_BY)
     _check_names(rule.id, "within", _given(grant.within), WITHIN)
     _check_names(rule.id, "between", _given(grant.between), BETWEEN)
+    _check_names(rule.id, "under", _given(grant.under), UNDER)
+
+
+def _citing_types() -> frozenset[str]:
+    """The event types whose facts may rest on an agreement."""
+    field = agreements.CITED_BY_FIELD
+    return frozenset(
+        each.name for each in catalogue().event_types.values() if field in each.field and not each.without_subject
+    )
+
+
+def _fields_holding(contract: EventType, kind: Kind) -> Iterator[str]:
+    """The fields of an event that are of `kind`, or are records with something of it in them: an item is whole."""
+    records = catalogue().records
+    for field in contract.fields:
+        in_record = field.kind is Kind.RECORD and any(part.kind is kind for part in records[field.type_name].fields)
+        if field.kind is kind or in_record:
+            yield field.name
 
 
 def _given(name: str | None) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from hub.consent.rule_set import (
     RuleSet,
     Side,
     WithheldField,
+    WithheldKind,
 )
 
 RULES_FOLDER: Final = Path(__file__).resolve().parents[2] / "contracts" / "rules"
@@ -127,6 +128,7 @@ def parse_rule_set(content: bytes, name: str) -> RuleSet:
         gates=tuple(_gate(table) for table in top.tables("gate")),
         never=tuple(_never(table) for table in top.tables("never", [])),
         withheld_fields=tuple(_withheld_field(table) for table in top.tables("withheld_field", [])),
+        withheld_kinds=tuple(_withheld_kind(table) for table in top.tables("withheld_kind", [])),
         records=_records(top.tables("record")),
         roles={role: _role(table, role) for role, table in top.table("roles").rest().items()},
         consent=_consent(top.table("consent")),
@@ -163,6 +165,13 @@ def _check(rule_set: RuleSet, name: str) -> None:
         used |= gate.roles
         if gate.rules is not None and not gate.rules <= set(ids):
             raise BadRuleSet(f"rule set `{name}`: gate `{gate.title}` names a rule that does not exist")
+    for kind in rule_set.withheld_kinds:
+        used |= kind.never_to
+    for role, terms in rule_set.roles.items():
+        if not (terms.only_by or frozenset()) <= set(ids):
+            raise BadRuleSet(f"rule set `{name}`: role `{role}` is opened `only_by` a rule that does not exist")
+        if not terms.only_records <= set(rule_set.records):
+            raise BadRuleSet(f"rule set `{name}`: role `{role}` has `only_records` that no `record` table sends")
     unknown = used - set(rule_set.roles)
     if unknown:
         raise BadRuleSet(f"rule set `{name}`: role `{sorted(unknown)[0]}` is not in the table of roles")
@@ -207,6 +216,7 @@ def _grant(table: _Table) -> Grant:
         named_by=table.take("named_by", str, None),
         within=table.take("within", str, None),
         between=table.take("between", str, None),
+        under=table.take("under", str, None),
     )
     table.done()
     return grant
@@ -252,6 +262,13 @@ def _withheld_field(table: _Table) -> WithheldField:
     return withheld
 
 
+def _withheld_kind(table: _Table) -> WithheldKind:
+    table.take("title", str)
+    withheld = WithheldKind(table.take("id", str), table.take("kind", str), table.names("never_to"))
+    table.done()
+    return withheld
+
+
 def _records(tables: Iterable[_Table]) -> Mapping[str, tuple[str, ...]]:
     records: dict[str, tuple[str, ...]] = {}
     for table in tables:
@@ -263,7 +280,15 @@ def _records(tables: Iterable[_Table]) -> Mapping[str, tuple[str, ...]]:
 
 def _role(values: Any, role: str) -> Role:
     table = _Table(values, f"roles, {role}")
-    read = Role(table.take("purpose", str), table.mask("never"), table.mask("break_glass"))
+    read = Role(
+        table.take("purpose", str),
+        table.mask("never"),
+        table.mask("break_glass"),
+        table.names("only_by", None),
+        table.names("only_records", frozenset()),
+    )
+    if read.only_records and read.only_by is None:
+        raise BadRuleSet(f"rule set, roles, {role}: `only_records` belongs to `only_by`; add it, or remove both")
     table.done()
     return read
 

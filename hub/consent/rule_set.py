@@ -31,7 +31,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one rule opens: `categories` (mask) of facts of `events` (`None`: any) from one side to the other."""
+    """What one rule opens: `categories` (mask) of facts of `events` (`None`: any) from one side to the other.
+
+    `under` names what it asks of an agreement (`hub.consent.agreements`); `None`: it asks for none.
+    """
 
     events: frozenset[str] | None
     stated_by: Side
@@ -43,6 +46,7 @@ class Grant:
     named_by: str | None
     within: str | None
     between: str | None
+    under: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +102,27 @@ class WithheldField:
 
 
 @dataclass(frozen=True, slots=True)
+class WithheldKind:
+    """A kind of field (`string`: free text) that some roles never get, in any event, whatever opens its category."""
+
+    id: str
+    kind: str
+    never_to: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
-    """A role's one default purpose, the categories never shown to it, those that break-glass may open."""
+    """A role's one default purpose, the categories never shown to it, those that break-glass may open.
+
+    Where `only_by` is given, no rule but these opens anything to the role, and no consent and no break-glass does;
+    of records (category CO) it then gets those of `only_records`.
+    """
 
     purpose: str
     never: int
     break_glass: int
+    only_by: frozenset[str] | None = None
+    only_records: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +188,7 @@ class RuleSet:
     gates: tuple[Gate, ...]
     never: tuple[Never, ...]
     withheld_fields: tuple[WithheldField, ...]
+    withheld_kinds: tuple[WithheldKind, ...]
     records: Mapping[str, tuple[str, ...]]
     roles: Mapping[str, Role]
     consent: ConsentTerms

@@ -19,6 +19,7 @@ from datetime import date
 from contracts.civil_time import birthday
 from contracts.fact import Fact
 from contracts.failures import BadRuleSet
+from hub.consent.agreements import NONE_IN_FORCE, InForce, cited_agreements
 from hub.consent.consents import ActiveConsent, consents_of, parties_of_consents
 from hub.consent.coordination import coordinator_of, probation_active
 from hub.consent.custody import Custody, custody_of
@@ -59,6 +60,8 @@ class Standing:
     placements: tuple[Placement, ...]
     open_glass: tuple[OpenGlass, ...]
     glass_deciders: frozenset[tuple[str, str]]
+    agreements: InForce = NONE_IN_FORCE
+    cited_agreements: frozenset[str] = frozenset()
     turning_points: tuple[int, ...] = field(default=(), compare=False, repr=False)
     origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
@@ -71,13 +74,15 @@ def derive(
     at: int,
     policy: Policy,
     superseded: Iterable[Superseded] = (),
+    agreements: InForce = NONE_IN_FORCE,
 ) -> Standing:
     """Return the standing of a case at `at` (milliseconds).
 
     `gate_facts` are live and recorded by `at`; their types are those of `policy.gate_types` (others are ignored).
     `participants` are the parties with at least one live fact that is not a consent or governance record,
     `publishers` those with a live record of any kind. `superseded` are gate facts that were corrected or retracted:
-    only the question who was responsible when a consent began, as known then, reads them.
+    only the question who was responsible when a consent began, as known then, reads them. `agreements` are those in
+    force at `at`; when they change is not for the case to say.
     Raises `BadRuleSet` where the policy is another jurisdiction's.
     """
     if person.jurisdiction != policy.rules.jurisdiction:
@@ -100,6 +105,8 @@ def derive(
         placements=placements_of(facts),
         open_glass=open_glass(facts, moment),
         glass_deciders=deciders_of(facts),
+        agreements=agreements,
+        cited_agreements=cited_agreements(facts) if agreements else frozenset(),
         turning_points=tuple(sorted(moment.turning_points)),
         origins=moment.origins,
     )

@@ -89,6 +89,8 @@ class Terms:
     user_requests_within_days: int
     returned_within: tuple[Period, ...]
     small_cell: int
+    releases_counted_after_months: int
+    trials_counted_after_months: int
     effort: tuple[Effort, ...]
 
 

@@ -24,10 +24,11 @@ from contracts.fact import Outline
 from contracts.failures import DamagedStore
 from contracts.topics import HUB_PARTY
 from hub.case_timeline.timeline import CORRECTED, CaseTimeline, Death
+from hub.consent.agreements import NO_AGREEMENTS, Agreements
 from hub.consent.decision import Decider
 from hub.consent.policy import Policy
 from hub.consent.standing import Person, Standing, Superseded, derive, next_change
-from hub.store.records import Shown
+from hub.store.records import CitizenEnrolled, Shown
 
 NOTHING: Final[Shown] = ()
 NOBODY: Final[Mapping[str, Shown]] = MappingProxyType({})
@@ -41,10 +42,15 @@ class Rights:
     decider: Decider
     until: int | None
     standing_inputs: int
+    agreements: Agreements = NO_AGREEMENTS
 
-    def hold(self, case: CaseTimeline, at: int) -> bool:
+    def hold(self, case: CaseTimeline, at: int, agreements: Agreements = NO_AGREEMENTS) -> bool:
         """Whether nothing that these rights were derived from has changed up to `at`."""
-        return self.standing_inputs == case.standing_inputs and (self.until is None or at < self.until)
+        return (
+            self.standing_inputs == case.standing_inputs
+            and (self.until is None or at < self.until)
+            and self.agreements is agreements
+        )
 
 
 class Change(NamedTuple):
@@ -70,33 +76,60 @@ def mask_of_shown(shown: Shown) -> int:
     return mask
 
 
-def rights_in(case: CaseTimeline, at: int, policy: Policy, next_policy_at: int | None = None) -> Rights:
-    """Derive the rights in `case` at `at`; they end with `policy`, at `next_policy_at`, at the latest."""
+def rights_in(
+    case: CaseTimeline,
+    at: int,
+    policy: Policy,
+    next_policy_at: int | None = None,
+    agreements: Agreements = NO_AGREEMENTS,
+) -> Rights:
+    """Derive the rights in `case` at `at`; they end with `policy`, at `next_policy_at`, at the latest.
+
+    `agreements` are those of the case's jurisdiction; rules that ask for none do not look at them.
+    """
     person = person_of(case)
     superseded = [Superseded(fact, until) for fact, until in case.superseded_gate_facts()]
-    standing = derive(case.live_gate_facts(), case.participants, case.publishers, person, at, policy, superseded)
-    ends = [end for end in (next_change(standing, at), next_policy_at) if end is not None]
-    return Rights(standing, Decider(policy, standing), min(ends, default=None), case.standing_inputs)
+    asked_for = agreements if policy.asks_for_agreements else NO_AGREEMENTS
+    standing = derive(
+        case.live_gate_facts(),
+        case.participants,
+        case.publishers,
+        person,
+        at,
+        policy,
+        superseded,
+        asked_for.in_force(at),
+    )
+    ends = [next_change(standing, at), next_policy_at, asked_for.next_change(at)]
+    until = min((end for end in ends if end is not None), default=None)
+    return Rights(standing, Decider(policy, standing), until, case.standing_inputs, agreements)
 
 
 def person_of(case: CaseTimeline) -> Person:
     """What enrolment states about the citizen of a case."""
     if case.enrolled is None:
         raise DamagedStore("a case has facts before its enrolment")
-    return Person(day_date(case.enrolled.birth_date), case.enrolled.jurisdiction)
+    # A governance timeline is about no citizen: nobody's age decides anything in it.
+    born = case.enrolled.birth_date if isinstance(case.enrolled, CitizenEnrolled) else 0
+    return Person(day_date(born), case.enrolled.jurisdiction)
 
 
 def renewed(
-    case: CaseTimeline, before: Rights | None, at: int, policy: Policy, next_policy_at: int | None = None
+    case: CaseTimeline,
+    before: Rights | None,
+    at: int,
+    policy: Policy,
+    next_policy_at: int | None = None,
+    agreements: Agreements = NO_AGREEMENTS,
 ) -> tuple[Rights, bool]:
     """Return the rights at `at`, and whether standing or policy differ from `before` (always, where there was none)."""
-    if before is not None and before.hold(case, at):
+    if before is not None and before.hold(case, at, agreements):
         return before, False
-    fresh = rights_in(case, at, policy, next_policy_at)
+    fresh = rights_in(case, at, policy, next_policy_at, agreements)
     if before is None or fresh.standing != before.standing or before.decider.policy is not policy:
         return fresh, True
     # The old decider has its tables compiled; the standing it was made for means the same.
-    return Rights(before.standing, before.decider, fresh.until, fresh.standing_inputs), False
+    return Rights(before.standing, before.decider, fresh.until, fresh.standing_inputs, agreements), False
 
 
 def differences(case: CaseTimeline, decider: Decider, event_ids: Iterable[str]) -> list[Change]:

@@ -16,6 +16,7 @@ from contracts.categories import BIT, Category, text_of
 from contracts.event_types import DOMAIN, NEVER, EventType, Field, domain_bit
 from contracts.failures import NotFound
 from hub.case_timeline.timeline import Reader
+from hub.consent.agreements import NO_AGREEMENTS, Agreements
 from hub.consent.explanation import Reasoning
 from hub.consent.policies import Policies
 from hub.disclosure.settlement import decisions_on, mask_of_shown, rights_in
@@ -65,19 +66,30 @@ class Explanation:
         return mask_of_shown(self.decided) == mask_of_shown(self.recorded)
 
 
-def explain(replayed: Replay, reference: str, party: str, at: int, policies: Policies, reader: Reader) -> Explanation:
-    """Explain what `party` may see of the fact `reference` at `at`; raise `NotFound` for a stranger."""
+def explain(
+    replayed: Replay,
+    reference: str,
+    party: str,
+    at: int,
+    policies: Policies,
+    reader: Reader,
+    agreements: Agreements = NO_AGREEMENTS,
+) -> Explanation:
+    """Explain what `party` may see of the fact `reference` at `at`; raise `NotFound` for a stranger.
+
+    `agreements` are those of the case's jurisdiction as known at `at`.
+    """
     case = replayed.case
     if case.enrolled is None:
         raise NotFound("no such case was known then")
     policy = policies.in_force(case.enrolled.jurisdiction, at)
     fact = replayed.fact(reference)
     outline = case.facts[fact.event_id].outline
-    decider = rights_in(case, at, policy).decider
+    decider = rights_in(case, at, policy, agreements=agreements).decider
     decided = decisions_on(outline, case.dead.get(fact.event_id), decider).get(party, ())
     reasoning = tuple(decider.explain(outline, party))
     event_type = reader.catalogue.event_types[fact.event_type]
-    withheld = frozenset() if party == fact.party else policy.withheld_fields(fact.event_type, party)
+    withheld = {} if party == fact.party else policy.withholding_rules(fact.event_type, party)
     return Explanation(
         fact.event_id,
         fact.event_type,
@@ -97,7 +109,7 @@ def _fields(
     event_type: EventType,
     payload: Mapping[str, object],
     mask: int,
-    withheld: frozenset[str],
+    withheld: Mapping[str, str],
     reasoning: tuple[Reasoning, ...],
     state: str,
 ) -> list[FieldExplained]:
@@ -106,7 +118,9 @@ def _fields(
     for field in event_type.fields:
         for name, bit in _parts(field, payload):
             explained.append(
-                FieldExplained(name, text_of(bit), False, f"rule N4 withholds `{field.name}` from this role")
+                FieldExplained(
+                    name, text_of(bit), False, f"rule {withheld[field.name]} withholds `{field.name}` from this role"
+                )
                 if field.name in withheld and bit & mask
                 else _field(name, field, bit, bool(bit & mask), by_category.get(bit), state)
             )

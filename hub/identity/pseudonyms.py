@@ -13,9 +13,18 @@ Used by `hub.identity.enrolment`, which answers a party, and by the shard, which
 from __future__ import annotations
 
 from itertools import count
+from typing import Final
 
 from contracts.derived_ids import derived_id
 from contracts.partitioning import partition_of
+
+TELLING_SHARD: Final = 0
+"""The shard that tells the parties what is about no citizen; parties' keys of the governance timeline are of it."""
+
+
+def governance_case(secret: bytes, jurisdiction: str, shard: int) -> str:
+    """Return the id of the timeline on `shard` that is about no citizen of `jurisdiction`: a UUIDv8 as text."""
+    return derived_id(secret, "governance", jurisdiction, str(shard))
 
 
 def pseudonym(secret: bytes, case_id: str, party: str, partition: int, partitions: int) -> str:
@@ -27,3 +36,8 @@ def pseudonym(secret: bytes, case_id: str, party: str, partition: int, partition
         raise ValueError(f"partition `{partition}` is not one of `{partitions}`")
     candidates = (derived_id(secret, "pseudonym", case_id, party, str(counter)) for counter in count())
     return next(key for key in candidates if partition_of(key.encode(), partitions) == partition)
+
+
+def governance_key(secret: bytes, jurisdiction: str, party: str, partitions: int, shard: int = TELLING_SHARD) -> str:
+    """Return `party`'s key of the governance timeline of `shard`; parties have that of the telling shard only."""
+    return pseudonym(secret, governance_case(secret, jurisdiction, shard), party, shard, partitions)

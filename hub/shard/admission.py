@@ -20,11 +20,22 @@ from contracts.failures import DamagedStore, NotFound, Refused
 from contracts.parties import Party, PartyRegistry
 from contracts.reasons import Reason
 from contracts.topics import HUB_PARTY, Names
-from hub.arrival.gate import Statement, digest_of, fact_of, is_repeat, key_of, place, read, unknown_key
+from hub.arrival.gate import (
+    Statement,
+    check_subject,
+    digest_of,
+    fact_of,
+    is_repeat,
+    key_of,
+    place,
+    read,
+    unknown_key,
+)
 from hub.broker.ports import InputRecord
 from hub.case_timeline.timeline import RETRACTION
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
+from hub.shard.governance import Governance
 from hub.shard.notices import notices_of
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
@@ -63,6 +74,7 @@ class Admission:
     cases: Cases
     registry: PartyRegistry
     names: Names
+    governance: Governance
     _party_of_topic: dict[str, Party] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,7 +84,8 @@ class Admission:
     def admit(self, records: Sequence[InputRecord], batch: Batch) -> None:
         """Admit or park every record, in order."""
         arrived = [self._read(record, batch) for record in records]
-        lookups = Lookups({}, {})
+        # Keys that the batch itself gave out before anything was read count at once.
+        lookups = Lookups(dict(batch.writes.keys), {})
         self._look_up(arrived, lookups)
         for one in arrived:
             batch.read_past(one.record)
@@ -113,12 +126,16 @@ class Admission:
         case_id = lookups.cases.get((one.party.id, one.key))
         if case_id is None:
             raise unknown_key(one.key, one.record.partition, self.cases.partitions)
+        about_nobody = case_id in self.cases.about_nobody
+        check_subject(statement.event_type, about_nobody=about_nobody)
         digest = digest_of(statement, case_id, self.cases.secret)
         if is_repeat(digest, lookups.digests.get(statement.event_id)):
             batch.duplicates += 1
             return
         self._admit_fact(statement, case_id, one.recorded_at, batch)
         lookups.digests[statement.event_id] = batch.writes.digests[statement.event_id] = digest
+        if about_nobody:
+            self.governance.note(statement.party, statement.event_type.name, batch)
 
     def _admit_fact(self, statement: Statement, case_id: str, recorded_at: int, batch: Batch) -> None:
         held = self.cases.get(case_id)

@@ -131,6 +131,10 @@ class Batch:
         self.after.rules_version += 1
         self.after.rules = rules
         self.writes.records.append(RulesAdopted(RULES, self.after.rules_version, self.after.clock, rules))
+        self.make_due(case_ids)
+
+    def make_due(self, case_ids: Iterable[str]) -> None:
+        """Make every one of these cases due now: what they were settled by is not what it was."""
         self.writes.due.update(dict.fromkeys(case_ids, self.after.clock))
 
     def next_number(self, party: str, case_id: str, decided_version: int, index: int) -> int:

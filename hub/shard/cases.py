@@ -4,21 +4,25 @@ Rules:
 - A case comes from its cache row and the records after it where that is enough, else from all its records.
 - Rights of a case restored from its row are derived for the moment of its last settlement, so that the next one
   sees what changed since. A case folded from all its records is decided afresh as a whole.
+- Agreements are read from the governance timeline of the case's jurisdiction. A case restored from its row that was
+  settled before they changed last is decided afresh as a whole.
 - The bound counts facts, not cases: one long timeline weighs as much as many short ones.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from contracts.failures import DamagedStore
 from hub.case_timeline.cache_row import case_from_row, needs_history, row_of
 from hub.case_timeline.timeline import CaseTimeline, Reader, timeline_of
+from hub.consent.agreements import NO_AGREEMENTS, Agreements
 from hub.consent.policies import Policies
 from hub.consent.policy import Policy
 from hub.disclosure.settlement import Rights, rights_in
-from hub.identity.pseudonyms import pseudonym
+from hub.identity.pseudonyms import governance_case, pseudonym
 from hub.store.ports import ShardStore
 
 HELD_FACTS_MAX = 200_000
@@ -51,8 +55,20 @@ class Cases:
     shard: int
     partitions: int
     facts_max: int = HELD_FACTS_MAX
+    governance: dict[str, str] = field(init=False)
+    """Jurisdiction -> the id of its timeline that is about no citizen."""
+    about_nobody: frozenset[str] = field(init=False)
+    """The ids of those timelines."""
     _held: OrderedDict[str, HeldCase] = field(default_factory=OrderedDict)
     _weight: int = 0
+    _agreements: dict[str, Agreements] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.governance = {
+            jurisdiction: governance_case(self.secret, jurisdiction, self.shard)
+            for jurisdiction in self.policies.jurisdictions
+        }
+        self.about_nobody = frozenset(self.governance.values())
 
     def get(self, case_id: str) -> HeldCase:
         """Return a case, loading it if needed; an unknown one is empty."""
@@ -72,8 +88,8 @@ class Cases:
             if not any(needs_history(record) for record in tail):
                 for record in tail:
                     case.fold(record, self.reader)
-                if case.settled_at > 0 and not tail:
-                    rights = rights_in(case, case.settled_at, *self.policy_at(case, case.settled_at))
+                if case.settled_at > self.agreements_in(case).changed_at and not tail:
+                    rights = rights_in(case, case.settled_at, *self.grounds_at(case, case.settled_at))
                     due = self.store.due_of([case_id]).get(case_id)
                     return HeldCase(case, rights, due=due, look_at=due)
                 return HeldCase(case)
@@ -91,12 +107,34 @@ class Cases:
         case.history_held = True
         self.weigh(held)
 
-    def policy_at(self, case: CaseTimeline, at: int) -> tuple[Policy, int | None]:
-        """The policy in force in the case at `at`, and when the next one comes into force."""
-        if case.enrolled is None:
-            raise DamagedStore("a case is settled before its enrolment")
-        jurisdiction = case.enrolled.jurisdiction
-        return self.policies.in_force(jurisdiction, at), self.policies.next_start(jurisdiction, at)
+    def grounds_at(self, case: CaseTimeline, at: int) -> tuple[Policy, int | None, Agreements]:
+        """The policy in force in the case at `at`, when the next one comes into force, and the agreements."""
+        jurisdiction = _jurisdiction(case)
+        return (
+            self.policies.in_force(jurisdiction, at),
+            self.policies.next_start(jurisdiction, at),
+            self.agreements_in(case),
+        )
+
+    def policy_in(self, case: CaseTimeline) -> Callable[[int], tuple[Policy, int | None]]:
+        """Asks for the policy in force in the case at an instant, and when the next one comes into force."""
+        jurisdiction = _jurisdiction(case)
+        return lambda at: (self.policies.in_force(jurisdiction, at), self.policies.next_start(jurisdiction, at))
+
+    def agreements_in(self, case: CaseTimeline) -> Agreements:
+        """What is known of the agreements of the case's jurisdiction; the same object until that changes."""
+        jurisdiction = _jurisdiction(case)
+        found = self._agreements.get(jurisdiction)
+        if found is None:
+            found = NO_AGREEMENTS
+            if case.case_id not in self.about_nobody:
+                timeline = self.get(self.governance[jurisdiction]).timeline
+                found = self._agreements[jurisdiction] = agreements_of(timeline, self.policies)
+        return found
+
+    def agreements_changed(self) -> None:
+        """Read the agreements anew."""
+        self._agreements.clear()
 
     def derived_key(self, case_id: str, party: str) -> str:
         """The party's own pseudonym for a case of this shard."""
@@ -141,3 +179,20 @@ class Cases:
         """Forget every case, after a failed commit: what is stored is the truth."""
         self._held.clear()
         self._weight = 0
+        self._agreements.clear()
+
+
+def agreements_of(timeline: CaseTimeline, policies: Policies) -> Agreements:
+    """What a governance timeline says of agreements, as far as its records are folded."""
+    if timeline.enrolled is None or not timeline.gate_facts:
+        return NO_AGREEMENTS
+    recorded = [fact.recorded_at for fact in timeline.gate_facts.values()]
+    recorded += [death.at for event_id, death in timeline.dead.items() if event_id in timeline.gate_facts]
+    zone = policies.in_force(timeline.enrolled.jurisdiction, 0).zone
+    return Agreements.of(timeline.live_gate_facts(), zone, max(recorded))
+
+
+def _jurisdiction(case: CaseTimeline) -> str:
+    if case.enrolled is None:
+        raise DamagedStore("a case is settled before its enrolment")
+    return case.enrolled.jurisdiction

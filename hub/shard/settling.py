@@ -8,6 +8,7 @@ Rules:
 - An error while deciding one case or cutting what it tells: nothing of that case leaves, it is counted and tried
   again, the others go on.
 - What the hub itself states at a settlement, notices and reminders, is decided in the same one.
+- What is about no citizen is told by one shard only (`hub.shard.governance`).
 - What is told is recorded before it is sent; the records to send are built from what was recorded.
 """
 
@@ -15,14 +16,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, NamedTuple
 
 from contracts.failures import StoreFailure
 from hub.broker.ports import OutputRecord
-from hub.consent.policy import Policy
+from hub.consent.agreements import digest_of
 from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import Change, Rights, differences, mask_of_shown, renewed
+from hub.identity.pseudonyms import TELLING_SHARD
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.notices import notices_of_endings
@@ -98,7 +99,7 @@ class Settling:
             log.error("a case could not be settled (%s): nothing of it leaves until it can", type(error).__name__)
             self._put_off(held, batch)
             return []
-        told = self._record(held, changes, forms, rights.decider.policy, batch) if changes else []
+        told = self._record(held, changes, forms, rights, batch) if changes else []
         held.rights = rights
         held.look_at = look_at
         due = min((each for each in (rights.until, look_at) if each is not None), default=None)
@@ -127,7 +128,9 @@ class Settling:
 
     def _decide(self, held: HeldCase, clock: int) -> tuple[Rights, bool, list[Change]]:
         case = held.timeline
-        rights, changed = renewed(case, held.rights, clock, *self.cases.policy_at(case, clock))
+        rights, changed = renewed(case, held.rights, clock, *self.cases.grounds_at(case, clock))
+        if case.is_about_nobody and self.cases.shard != TELLING_SHARD:
+            return rights, False, []
         if changed:
             self.cases.hold_history(held)
         return rights, changed, differences(case, rights.decider, self._to_decide(held, changed))
@@ -148,7 +151,7 @@ class Settling:
         if not any(change.before for change in changes):
             return []
         case, stated = held.timeline, []
-        reader, policy_at = self.cases.reader, partial(self.cases.policy_at, case)
+        reader, policy_at = self.cases.reader, self.cases.policy_in(case)
         for record, fact in notices_of_endings(
             case, rights.decider, changes, batch.after.clock, policy_at, reader, self.cases.secret
         ):
@@ -190,7 +193,7 @@ class Settling:
         return self.envelopes.form(held.timeline, change.event_id, change.party, mask, batch.after.clock, payload)
 
     def _record(
-        self, held: HeldCase, changes: list[Change], forms: list[bytes | None], policy: Policy, batch: Batch
+        self, held: HeldCase, changes: list[Change], forms: list[bytes | None], rights: Rights, batch: Batch
     ) -> list[Told]:
         case = held.timeline
         told: list[Told] = []
@@ -205,9 +208,10 @@ class Settling:
             case_stream(case.case_id),
             version,
             batch.after.clock,
-            policy.digest,
+            rights.decider.policy.digest,
             self.registry_digest,
             tuple(decisions),
+            digest_of(rights.standing.agreements),
         )
         batch.writes.records.append(record)
         batch.decisions += len(decisions)

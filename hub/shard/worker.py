@@ -26,6 +26,7 @@ from hub.metrics import BatchCounts, Metrics
 from hub.shard.admission import Admission
 from hub.shard.batch import Batch, ShardState
 from hub.shard.cases import Cases
+from hub.shard.governance import Governance
 from hub.shard.sending import IN_FLIGHT_MAX, Sending
 from hub.shard.settling import Settling
 from hub.store.ports import ShardStore
@@ -47,6 +48,7 @@ class Shard:
     inputs: Inputs
     cases: Cases
     admission: Admission
+    governance: Governance
     settling: Settling
     sending: Sending
     metrics: Metrics
@@ -140,6 +142,7 @@ class Shard:
             return self._run_batch(records)
         except StoreFailure:
             self.cases.drop_all()
+            self.governance.look_again()
             self._must_read_again = True
             raise
 
@@ -147,6 +150,7 @@ class Shard:
         batch = Batch.after_state(self.state, self.owner)
         if self._must_adopt():
             batch.adopt(self.cases.settled_under, self.store.cases())
+        self.governance.keep(batch, max(batch.after.clock, records[0].timestamp if records else 0))
         self.admission.admit(records, batch)
         if self._is_behind(batch.after.clock):
             self.settling.postpone(batch)

@@ -25,6 +25,7 @@ from hub.store.records import (
     Decision,
     DecisionsRecorded,
     FactRecorded,
+    GovernanceOpened,
     NumbersAssigned,
     ParkedResolved,
     Record,
@@ -79,20 +80,19 @@ def _plain(number: int, stored_class: type, *, sealed: bool, **fields: object) -
 
 _LONGS: Final = {"type": "array", "items": "long"}
 _STRINGS: Final = {"type": "array", "items": "string"}
-_DECISIONS_CODEC: Final = RecordCodec(
-    _schema(
-        "DecisionsRecorded",
-        clock="long",
-        rule_set="string",
-        registry="string",
-        fact_versions=_LONGS,
-        parties=_STRINGS,
-        numbers=_LONGS,
-        shown=_LONGS,
-        shown_bases={"type": "array", "items": _STRINGS},
-        shown_masks={"type": "array", "items": _LONGS},
-    )
-)
+_DECISION_COLUMNS: Final = {
+    "clock": "long",
+    "rule_set": "string",
+    "registry": "string",
+    "fact_versions": _LONGS,
+    "parties": _STRINGS,
+    "numbers": _LONGS,
+    "shown": _LONGS,
+    "shown_bases": {"type": "array", "items": _STRINGS},
+    "shown_masks": {"type": "array", "items": _LONGS},
+}
+_OLDER_DECISIONS_CODEC: Final = RecordCodec(_schema("DecisionsRecorded", **_DECISION_COLUMNS))
+_DECISIONS_CODEC: Final = RecordCodec(_schema("DecisionsRecorded", **_DECISION_COLUMNS, agreements="string"))
 """Decisions by column: one settlement holds many that show the same, and columns are six times as fast to write.
 
 `shown` says, per decision, which entry of `shown_bases` and `shown_masks` it shows.
@@ -100,30 +100,46 @@ _DECISIONS_CODEC: Final = RecordCodec(
 
 
 def _encode_decisions(record: DecisionsRecorded) -> bytes:
+    return _DECISIONS_CODEC.encode_trusted(_columns(record) | {"agreements": record.agreements})
+
+
+def _encode_older_decisions(record: DecisionsRecorded) -> bytes:
+    return _OLDER_DECISIONS_CODEC.encode_trusted(_columns(record))
+
+
+def _columns(record: DecisionsRecorded) -> dict[str, Any]:
     entries: dict[Shown, int] = {}
     shown = [entries.setdefault(decision.shown, len(entries)) for decision in record.decisions]
-    return _DECISIONS_CODEC.encode_trusted(
-        {
-            "clock": record.clock,
-            "rule_set": record.rule_set,
-            "registry": record.registry,
-            "fact_versions": [decision.fact_version for decision in record.decisions],
-            "parties": [decision.party for decision in record.decisions],
-            "numbers": [decision.number for decision in record.decisions],
-            "shown": shown,
-            "shown_bases": [[basis for basis, _ in entry] for entry in entries],
-            "shown_masks": [[mask for _, mask in entry] for entry in entries],
-        }
-    )
+    return {
+        "clock": record.clock,
+        "rule_set": record.rule_set,
+        "registry": record.registry,
+        "fact_versions": [decision.fact_version for decision in record.decisions],
+        "parties": [decision.party for decision in record.decisions],
+        "numbers": [decision.number for decision in record.decisions],
+        "shown": shown,
+        "shown_bases": [[basis for basis, _ in entry] for entry in entries],
+        "shown_masks": [[mask for _, mask in entry] for entry in entries],
+    }
 
 
 def _decode_decisions(stream: str, version: int, body: bytes) -> Record:
-    values = _DECISIONS_CODEC.decode(body)
+    return _decisions(stream, version, _DECISIONS_CODEC.decode(body))
+
+
+def _decode_older_decisions(stream: str, version: int, body: bytes) -> Record:
+    """Read what was decided before decisions named the agreements that were in force."""
+    return _decisions(stream, version, {**_OLDER_DECISIONS_CODEC.decode(body), "agreements": ""})
+
+
+def _decisions(stream: str, version: int, values: Mapping[str, Any]) -> Record:
     pairs = zip(values["shown_bases"], values["shown_masks"], strict=True)
     entries = [tuple(zip(bases, masks, strict=True)) for bases, masks in pairs]
     columns = zip(values["fact_versions"], values["parties"], values["shown"], values["numbers"], strict=True)
     decisions = tuple(Decision(fact, party, entries[entry], number) for fact, party, entry, number in columns)
-    return DecisionsRecorded(stream, version, values["clock"], values["rule_set"], values["registry"], decisions)
+    return DecisionsRecorded(
+        stream, version, values["clock"], values["rule_set"], values["registry"], decisions, values["agreements"]
+    )
 
 
 _PARKED_CODEC: Final = RecordCodec(
@@ -181,13 +197,15 @@ _SCHEMAS: Final = (
         causation=_OPTIONAL_TEXT,
         value="bytes",
     ),
-    StoredSchema(3, DecisionsRecorded, True, _encode_decisions, _decode_decisions),
+    StoredSchema(3, DecisionsRecorded, True, _encode_older_decisions, _decode_older_decisions),
     StoredSchema(4, NumbersAssigned, False, encode_run, decode_run),
     StoredSchema(5, RecordParked, False, _encode_parked, _decode_parked),
     _plain(6, ParkedResolved, sealed=False, parked_version="long", outcome="string", recorded_at="long"),
     _plain(7, BatchCommitted, sealed=False, owner="string", clock="long", positions={"type": "map", "values": "long"}),
     _plain(8, RulesAdopted, sealed=False, recorded_at="long", digest="string"),
     StoredSchema(9, FactRecorded, True, encode_fact, decode_fact),
+    _plain(10, GovernanceOpened, sealed=True, recorded_at="long", jurisdiction="string"),
+    StoredSchema(11, DecisionsRecorded, True, _encode_decisions, _decode_decisions),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}

@@ -1,6 +1,6 @@
 """What the store holds: the closed list of event classes, each on its stream.
 
-    case:<id>       CitizenEnrolled (version 1), FactRecorded, DecisionsRecorded
+    case:<id>       CitizenEnrolled or GovernanceOpened (version 1), FactRecorded, DecisionsRecorded
     sent:<party>    NumbersAssigned: runs of the party's dense numbers in this shard, version = the last of a run
     parked:<party>  RecordParked, ParkedResolved
     batches         BatchCommitted, version n+1 is the fence
@@ -51,6 +51,15 @@ class CitizenEnrolled(NamedTuple):
     jurisdiction: str
 
 
+class GovernanceOpened(NamedTuple):
+    """The first record of a timeline that is about no citizen: how the hub itself is governed in a jurisdiction."""
+
+    originator_id: str
+    originator_version: int
+    recorded_at: int
+    jurisdiction: str
+
+
 class FactRecorded(NamedTuple):
     """A fact as published: `value` is the Avro body (without frame) under schema `schema_id`."""
 
@@ -83,7 +92,11 @@ class Decision(NamedTuple):
 
 
 class DecisionsRecorded(NamedTuple):
-    """One settlement of a case: every decision that differs from the one before. `clock` is the time decided for."""
+    """One settlement of a case: every decision that differs from the one before. `clock` is the time decided for.
+
+    `rule_set`, `registry` and `agreements` are digests of what was decided by; the last is empty where no agreement
+    was in force.
+    """
 
     originator_id: str
     originator_version: int
@@ -91,6 +104,7 @@ class DecisionsRecorded(NamedTuple):
     rule_set: str
     registry: str
     decisions: tuple[Decision, ...]
+    agreements: str = ""
 
 
 class NumberAssigned(NamedTuple):
@@ -168,7 +182,7 @@ class RulesAdopted(NamedTuple):
     digest: str
 
 
-CaseRecord = CitizenEnrolled | FactRecorded | DecisionsRecorded
+CaseRecord = CitizenEnrolled | GovernanceOpened | FactRecorded | DecisionsRecorded
 Record = CaseRecord | NumberAssigned | RecordParked | ParkedResolved | BatchCommitted | RulesAdopted
 """What a batch gives to the store and gets back from it."""
 

@@ -31,7 +31,15 @@ from hub.store.number_runs import packed
 from hub.store.ports import BatchWrites, StoreIdentity
 from hub.store.reader import SQLiteShardReader, storage_errors_named
 from hub.store.recorder import Beside, ShardRecorder
-from hub.store.records import BatchCommitted, CitizenEnrolled, ParkedResolved, RecordParked, case_stream, parked_stream
+from hub.store.records import (
+    BatchCommitted,
+    CitizenEnrolled,
+    GovernanceOpened,
+    ParkedResolved,
+    RecordParked,
+    case_stream,
+    parked_stream,
+)
 
 
 def create_store(path: Path, identity: StoreIdentity, keys: KeyStore) -> SQLiteShardStore:
@@ -135,7 +143,7 @@ class SQLiteShardStore(SQLiteShardReader):
     def _new_keys(self, writes: BatchWrites) -> list[str]:
         names = []
         for record in writes.records:
-            if isinstance(record, CitizenEnrolled):
+            if isinstance(record, CitizenEnrolled | GovernanceOpened):
                 names.append(record.originator_id)
             elif isinstance(record, RecordParked):
                 names.append(self._mapper.parked_key(record.originator_id, record.originator_version))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -63,4 +64,35 @@ class Need:
         """The record under the contract's own names."""
         return {
             "domain": self.domain, "level": self.level, "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FigureCell:
+    """One cell of a table of figures: a sum over many citizens, never about one.
+
+    row: The row, as a code: a domain, a target group, a municipality.
+    column: The column, as a code; `TOTAL` for the sum of the row, those left out of it included.
+    count: How many there are in this cell; never of fewer citizens than the table allows.
+    period: The month that is counted, `2025-10`, where the table has several.
+    measure: What is counted, as a code, where the table has several measures.
+    of: Of how many, where it is a share; how many numbers, where it is a median.
+    median: The median of the numbers.
+    ninth_decile: Nine in ten of the numbers are not above it.
+    """
+
+    row: str
+    column: str
+    count: int
+    period: str | None = None
+    measure: str | None = None
+    of: int | None = None
+    median: Decimal | None = None
+    ninth_decile: Decimal | None = None
+
+    def values(self) -> dict[str, Any]:
+        """The record under the contract's own names."""
+        return {
+            "row": self.row, "column": self.column, "period": self.period, "measure": self.measure, "count": self.count,
+            "of": self.of, "median": self.median, "ninthDecile": self.ninth_decile,
         }

@@ -69,6 +69,10 @@ def test_the_digest_is_of_the_text_that_was_read() -> None:
     assert loaded(DK).digest == load_policy("DK", PartyRegistry.of([Party("PRI")])).digest
 
 
+READERS_ONLY = {"EVA", "GOV", "OPS"}
+"""Roles that state nothing: evaluator, steering group, operator."""
+
+
 @pytest.mark.parametrize("jurisdiction", ["DK", "SE"])
 def test_every_event_type_and_role_named_is_in_the_contracts(jurisdiction: str) -> None:
     policy = load_policy(jurisdiction, REGISTRY)
@@ -79,7 +83,7 @@ def test_every_event_type_and_role_named_is_in_the_contracts(jurisdiction: str) 
             named |= grant.events or frozenset()
     assert named <= set(types)
     stating = {role for each in types.values() for role in each.stated_by} - {"any", "HUB"}
-    assert stating == set(policy.rules.roles)
+    assert stating == set(policy.rules.roles) - READERS_ONLY
     for line in policy.rules.withheld_fields:
         assert all(line.field in types[event].field for event in line.events)
 
@@ -90,7 +94,7 @@ def test_every_childs_reference_is_withheld_from_those_who_do_not_act_for_the_ch
         if "childRef" in event_type.field:
             assert policy.withheld_fields(event_type.name, "KIF") == {"childRef"}
             assert policy.withheld_fields(event_type.name, "A.ADD") == {"childRef"}
-            assert policy.withheld_fields(event_type.name, "nobody known") == {"childRef"}
+            assert policy.withheld_fields(event_type.name, "nobody known") >= {"childRef"}
             assert not policy.withheld_fields(event_type.name, "A.CHI")
             visits = bool(re.match("Visit|Infant", event_type.name))
             assert policy.withheld_fields(event_type.name, "PRI") == (frozenset() if visits else {"childRef"})

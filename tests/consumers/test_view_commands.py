@@ -60,7 +60,7 @@ def test_views_are_listed_told_and_rebuilt_by_command() -> None:
     run = CliRunner().invoke
     listed = json.loads(run(views, ["list", "--json"]).output)
     assert {one["view"] for one in listed} == set(VIEWS)
-    assert "steering        GOV      counts only" in run(views, ["list"]).output
+    assert "steering        GOV OPS  counts only" in run(views, ["list"]).output
     before = json.loads(run(views, ["status", "PRI", "--json"]).output)
     assert [(one["version"], one["built_from"]) for one in before["versions"]] == [(1, {})]
     assert run(views, ["rebuild", "PRI"]).output.endswith("version 2 of prison is live: 4 lines\n")

@@ -10,7 +10,7 @@ import pytest
 
 from consumers.store import PartyStore
 from consumers.subscription import Subscription
-from consumers.views.base import Shape, View
+from consumers.views.base import View
 from consumers.views.choice import VIEWS, view_of
 from consumers.visible import VisibleEvent
 from contracts.catalogue import catalogue
@@ -263,6 +263,7 @@ def test_psychiatry_shows_admission_medication_agreement_and_risk() -> None:
         ("VOL", "support"),
         ("EVA", "cohort"),
         ("GOV", "steering"),
+        ("OPS", "steering"),
         ("AUD", "summary"),
     ],
 )
@@ -281,7 +282,7 @@ def test_a_view_reads_existing_event_types_and_folds_any_of_them_alone_or_bare(v
         assert folded is None or set(folded) <= columns
         for column in view.columns:
             value = (folded or {}).get(column.name)
-            assert column.shape is Shape.CODES or not isinstance(value, list), column.name
+            assert column.is_list or not isinstance(value, list), column.name
 
 
 def received(tmp_path: Path, label: str, payload: dict[str, Any]) -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ EVENTS_PER_AREA = {
     "psychiatry": 17,
     "child_and_family": 13,
     "consent": 11,
-    "governance": 21,
+    "governance": 22,
     "hub": 5,
 }
 

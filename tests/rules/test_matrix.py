@@ -24,6 +24,8 @@ from tests.consent.histories import PARTIES, histories, moments
 from tests.consent.test_properties import POLICIES
 from tests.rules.expected_table import ROLES, TABLE, as_table_reads, expected, text_leads
 
+READERS_ONLY = {"EVA", "GOV", "OPS"}
+"""Roles that table 4.3 does not have: they state nothing (N2, N3)."""
 in_each_jurisdiction = pytest.mark.parametrize("jurisdiction", ["DK", "SE"])
 
 
@@ -53,7 +55,7 @@ def test_every_cell_is_that_of_table_4_3(jurisdiction: str) -> None:
     matrix, cells = reader(jurisdiction).summary(), expected(jurisdiction)
     assert cells.keys() == {(role, category) for role in ROLES for category in TABLE}
     assert len(cells) == 14 * 15
-    assert {role for _, role in matrix} == set(ROLES)
+    assert {role for _, role in matrix} == set(ROLES) | READERS_ONLY
     found = {place: marks(matrix[Category(place[1]), place[0]]) for place in cells}
     assert {place: (found[place], cell) for place, cell in cells.items() if found[place] != cell} == {}
 
@@ -95,6 +97,17 @@ def test_never_rules_of_the_case_stand_where_they_close(jurisdiction: str) -> No
     assert closed == {("CU", role, "N7") for role in ("MNT", "VOL", "HSG", "FAC")} | {
         ("AD", role, "N8") for role in ROLES
     }
+
+
+@in_each_jurisdiction
+def test_who_states_nothing_is_opened_nothing_but_the_evaluation_of_a_cohort(jurisdiction: str) -> None:
+    matrix, never = reader(jurisdiction).summary(), {"OF", "RI", "NW", "CF", "AD"}
+    for (category, role), cell in matrix.items():
+        if role in READERS_ONLY and category is not Category.CO:
+            if role == "EVA":
+                assert marks(cell) == ({"N"} if category.value in never else {"E1"})
+            else:
+                assert marks(cell) == {"N"}
 
 
 def test_ages_are_those_of_the_text() -> None:

@@ -18,14 +18,15 @@ from typing import Final
 from contracts.catalogue import catalogue
 from contracts.civil_time import day_number
 from contracts.codec import codec
-from contracts.fact import event_id_of
+from contracts.fact import Fact, event_id_of
 from contracts.schema_ids import schema_ids
 from hub.case_timeline.timeline import CaseTimeline, Reader
+from hub.consent.agreements import Agreements
 from hub.consent.policy import Policy, load_policy
 from hub.consent.standing import Standing
 from hub.disclosure.settlement import decisions_on, mask_of_shown, rights_in
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
-from tests.safety.stories import REGISTRY, Event, Story
+from tests.safety.stories import DAY_MS, DIARY, EVALUATION, REGISTRY, Event, Story
 from tests.safety.transcripts import SETTLED_AT
 
 Answer = Mapping[str, int]
@@ -52,6 +53,13 @@ def _reader(jurisdiction: str) -> Reader:
     return Reader(catalogue(), codec(), _policy(jurisdiction).gate_types, "safety")
 
 
+@lru_cache(maxsize=2)
+def _agreements(jurisdiction: str) -> Agreements:
+    recorded_at = DIARY[0] - DAY_MS
+    registered = Fact("HUB/e", "AgreementRegistered", "HUB", recorded_at, recorded_at, EVALUATION)
+    return Agreements.of([registered], _policy(jurisdiction).zone, recorded_at)
+
+
 def answers_of(story: Story, parties: Iterable[str]) -> Answers:
     """Decide `story` for `parties` at every settlement."""
     parties = tuple(parties)
@@ -66,7 +74,7 @@ def answers_of(story: Story, parties: Iterable[str]) -> Answers:
     for at in SETTLED_AT:
         while waiting and waiting[-1].stated.recorded_at <= at:
             case.fold(_recorded(stream, case.version + 1, waiting.pop()), reader)
-        rights = rights_in(case, at, policy)
+        rights = rights_in(case, at, policy, agreements=_agreements(story.jurisdiction))
         standings.append(rights.standing)
         shown: dict[str, dict[str, int]] = {party: {} for party in parties}
         for event_id, entry in case.facts.items():

@@ -220,8 +220,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "a withheld field shown (N4)", Policy.withheld_fields,
-        "return frozenset(line.field for line in lines if role is None or role not in line.only_to)",
-        "return _NOTHING", likely="fields G3",
+        "return self._withheld(event_type, receiver)[1]", "return frozenset()", likely="fields G3",
     ),
     Defect("items of a list not cut", cutter.cut, "if _item_bit(item) & mask", "if True", likely="fields SC1"),
     # gates and rules

@@ -34,7 +34,7 @@ SLOT_MS: Final = 1_000
 SLOTS: Final = 40
 PROVIDERS: Final = frozenset({"A.ADD", "PHE", "PSY"})
 PARTIES: Final = (
-    "PRI", "KIF", "PHE", "PSY", "FAC", "MNT", "VOL", "EVA", "A.SOC", "A.JOB", "A.BEN", "A.CHI", "A.YTH", "A.HSG",
+    "PRI", "KIF", "PHE", "PSY", "FAC", "MNT", "VOL", "EVA", "GOV", "A.SOC", "A.JOB", "A.BEN", "A.CHI", "A.YTH", "A.HSG",
     "A.ADD", "B.SOC",
 )  # fmt: skip
 REGISTRY: Final = PartyRegistry.of(Party(party, party in PROVIDERS) for party in PARTIES)
@@ -46,10 +46,19 @@ BIRTHS: Final = (date(1990, 5, 5), date(1990, 5, 5), date(2007, 4, 6), date(2010
 SHARED_IDS: Final = frozenset(
     {
         "consentId", "custodyId", "priorCustodyId", "newCustodyId", "placementId", "admissionId", "treatmentId",
-        "trialId", "episodeId", "requestId",
+        "trialId", "episodeId", "requestId", "agreementId",
     }
 )  # fmt: skip
 _FEW_IDS: Final = tuple(f"c0000000-0000-4000-8000-00000000000{n}" for n in range(1, 4))
+EVALUATION: Final[dict[str, Any]] = {
+    "agreementId": _FEW_IDS[0],
+    "kind": "PARTNERSHIP",
+    "parties": ["EVA"],
+    "startsOn": DIARY[0] // DAY_MS - 10,
+    "endsOn": DIARY[-3] // DAY_MS,
+    "categories": [category.value for category in Category],
+}
+"""The agreement by which an evaluator follows the citizens whose cases cite it; wire values."""
 REFERRING: Final = frozenset({"EventRetracted", "ConsentAmended"})
 """Event types whose reference arrival checks: made on purpose only, never at random."""
 

@@ -19,16 +19,18 @@ from typing import Any, Final
 from consumers.store import PartyStore
 from consumers.subscription import Subscription
 from contracts.catalogue import catalogue
+from contracts.civil_time import day_date
 from contracts.cloudevents import Attributes, published_headers
 from contracts.codec import codec
 from contracts.schema_ids import schema_ids
 from deploy.scenario.simulated_broker import SimulatedSource
 from hub.broker.ports import InputRecord
 from hub.identity.basics import Basics, read_basics_rules
+from hub.identity.pseudonyms import governance_case
 from hub.identity.vault import Citizen
 from hub.identity.visibility import sees_something
-from tests.safety.stories import DIARY, PARTIES, PROVIDERS, SLOT_MS, SLOTS, Event, Story
-from tests.shard.harness import ShardUnderTest
+from tests.safety.stories import DIARY, EVALUATION, PARTIES, PROVIDERS, SLOT_MS, SLOTS, Event, Story
+from tests.shard.harness import SECRET, ShardUnderTest
 
 DAY_MS: Final = 86_400_000
 CLOSING_MS: Final = SLOTS * SLOT_MS
@@ -65,6 +67,7 @@ class Play:
         self.stories = stories
         self._directory = directory
         self.hub = ShardUnderTest(directory, PARTIES, DIARY[0] - DAY_MS, healthcare_providers=PROVIDERS)
+        self._register_the_evaluation()
         for story in stories:
             self.hub.enrol(story.case_id, story.born, story.jurisdiction)
         self.hub.settle()
@@ -81,6 +84,17 @@ class Play:
                 strange.pop(0)
             self.hub.tick(end - self.hub.now)
             self.hub.settle()
+
+    def _register_the_evaluation(self) -> None:
+        self.hub.settle()
+        values = {
+            **EVALUATION,
+            "startsOn": day_date(EVALUATION["startsOn"]),
+            "endsOn": day_date(EVALUATION["endsOn"]),
+        }
+        for jurisdiction in ("DK", "SE"):
+            case_id = governance_case(SECRET, jurisdiction, 0)
+            self.hub.state("HUB", "AgreementRegistered", values, "evaluation", case_id=case_id)
 
     def _publish(self, at: int, event: Event, story: Story) -> None:
         self._append(event.stated.party, at, record_of(event, self.hub.key(event.stated.party, story.case_id)))

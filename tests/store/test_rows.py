@@ -17,6 +17,8 @@ from hub.store.number_runs import NUMBERS_PER_ROW_MAX, packed
 from hub.store.record_schemas import READABLE, WRITTEN_AS
 from hub.store.records import (
     CitizenEnrolled,
+    Decision,
+    DecisionsRecorded,
     FactRecorded,
     NumberAssigned,
     NumbersAssigned,
@@ -292,6 +294,22 @@ def test_a_fact_reads_as_it_was_given_in_every_format_that_rows_have(record: Fac
         schema = READABLE["FactRecorded", number_of_format]
         assert schema.decode("case:a", 2, schema.encode(record)) == record
     assert WRITTEN_AS[FactRecorded].number == 9
+
+
+_SHOWN = st.lists(st.tuples(_NAMES, st.integers(0, 2**18)), max_size=3).map(tuple)
+_DECISIONS = st.lists(
+    st.builds(Decision, st.integers(1, 99), _NAMES, _SHOWN, st.integers(0, 2**31)), min_size=1, max_size=5
+).map(tuple)
+
+
+@given(_DECISIONS, _INSTANTS, _NAMES)
+def test_decisions_of_the_format_without_agreements_read_as_made_under_none(
+    decisions: tuple[Decision, ...], clock: int, digest: str
+) -> None:
+    record = DecisionsRecorded("case:a", 2, clock, digest, "registry", decisions, "agreements")
+    newest, older = WRITTEN_AS[DecisionsRecorded], READABLE["DecisionsRecorded", 3]
+    assert newest.decode("case:a", 2, newest.encode(record)) == record
+    assert older.decode("case:a", 2, older.encode(record)) == record._replace(agreements="")
 
 
 @given(_facts(), st.sampled_from(["event_id", "event_type", "party", "source", "corrects", "correlation", "causation"]))
