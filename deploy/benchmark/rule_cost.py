@@ -73,7 +73,8 @@ def _new_rules(directory: Path) -> dict[str, float]:
     began = time.perf_counter()
     number = CITIZENS * EVENTS_PER_CASE
     while bench.shard.step(0.0):
-        if bench.shard.store.next_due() is not None:
+        due = bench.shard.store.next_due()
+        if due is not None and due <= bench.shard.state.clock:
             bench.append(work.event(number % CITIZENS, number))
             number += 1
     seconds = time.perf_counter() - began
