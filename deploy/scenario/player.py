@@ -70,7 +70,7 @@ def play(playbook: Playbook, world: World, progress: Progress | None = None) -> 
 def steps(playbook: Playbook, world: World, stops: Iterable[int] = ()) -> Iterator[Step]:
     """Play `playbook` in `world`, which must be new, instant by instant; `stops` are instants to look around at."""
     stated_indicators(playbook.scenario.indicators, playbook.scenario.id)  # refused before anything is played
-    published = playbook.statements
+    published = _published(playbook)
     instants = sorted(
         {statement.event.recorded_at for statement in published}
         | {each.at for each in playbook.scenario.expectations}
