@@ -34,6 +34,8 @@ EVENTS = 40_000
 ROUNDS = 3
 WARM_UP_SHARE = 10
 """One in so many events is handled before the clock starts: connections are made, cases are in memory."""
+REMINDERS_MAX = 2_000
+"""Ten of each citizen: more of what nobody published than that is a fault of the hub."""
 RAW_RECEIVERS = {"raw": ["A.SOC"], "raw_twice": ["A.SOC", PUBLISHER]}
 """The raw limit produces one record per event; beside it, as many as the hub: a disclosure and the own copy."""
 RAW_WITH_THE_HUBS_SENDER = "raw_native"
@@ -150,7 +152,9 @@ def _prepare(kafka: LocalKafka, directory: Path, events: int) -> tuple[World, in
 def _measured(world: Path, name: str, first_offset: int, events: int) -> float:
     """Run one measurement in a process of its own; return its rate per second."""
     words = [sys.executable, "-m", "deploy.benchmark.command", str(world), name, str(first_offset), str(events)]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise click.ClickException(f"the measurement of `{name}` failed: what it said stands above")
     return (events - events // WARM_UP_SHARE) / float(done.stdout)
 
 
@@ -165,8 +169,9 @@ def _measure(world_directory: str, name: str, first_offset: str, events: str) ->
             seconds = run_raw(world, Path(directory), first, warm_up, count, topics, native=native)
         else:
             seconds, told = run_hub(world, Path(directory), first, warm_up, count)
-            if told != 2 * count:
-                raise SystemExit(f"expected {2 * count} disclosures, the hub made {told}")
+            # Where a minute begins within the run, the clocks of the cases are looked at, and reminders come beside.
+            if not 0 <= told - 2 * count <= REMINDERS_MAX:
+                raise SystemExit(f"expected {2 * count} disclosures and few reminders, the hub made {told}")
     sys.stdout.write(f"{seconds}\n")
 
 
