@@ -4,6 +4,8 @@ Rules:
 - A rule set is read whole or not at all: a table or key that this module does not know, a missing one, a category,
   role or period that does not exist refuses it, and the hub does not start.
 - Of several rule sets of a jurisdiction the one in force from the latest date is taken.
+- What narrows is named twice, so that a rule set with a narrowing line gone is refused instead of opening more: a
+  grant's `limited_by` names its own narrowing keys, `restrictions` the tables that close.
 - Names of conditions and relations are checked by `hub.consent.policy`, which knows them.
 
 Source of a rule set: domain specification, 4. Goes to `hub.consent.policy.load_policy`.
@@ -18,8 +20,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.categories import ALL_CATEGORIES, Category, mask_of
-from contracts.civil_time import Period
+from contracts.categories import ALL_CATEGORIES
 from contracts.failures import BadRuleSet
 from hub.consent.rule_set import (
     BreakGlassTerms,
@@ -37,64 +38,17 @@ from hub.consent.rule_set import (
     WithheldField,
     WithheldKind,
 )
+from hub.consent.toml_table import Table, mask_named
+
+NARROWING: Final = (
+    *("events", "stated_by", "stated_by_except", "stated_by_who", "to", "to_except", "to_who"),
+    *("while", "since", "facts", "named_by", "within", "between", "under"),
+)
+"""The keys of a grant that narrow what it opens, and of whom to whom."""
+NO_CATEGORY_NAME: Final = "none"
+ANY_RULE: Final = "any"
 
 RULES_FOLDER: Final = Path(__file__).resolve().parents[2] / "contracts" / "rules"
-
-
-class _Table:
-    """One TOML table, read key by key; what is left over at the end was not understood."""
-
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self._left, self._where = dict(values), where
-
-    def take(self, key: str, kind: type, default: Any = ...) -> Any:
-        """Return and remove `key`, which must be a `kind`; a missing one gives `default` or `BadRuleSet`."""
-        value = self._left.pop(key, default)
-        if value is ...:
-            raise BadRuleSet(f"rule set, {self._where}: `{key}` is missing; add it")
-        if value is not default and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-            raise BadRuleSet(f"rule set, {self._where}: `{key}` is not a {kind.__name__}")
-        return value
-
-    def names(self, key: str, default: Any = ...) -> Any:
-        """Return a list of names as a frozenset (or `default`)."""
-        value = self.take(key, list, default)
-        if value is default:
-            return value
-        if not all(isinstance(name, str) for name in value):
-            raise BadRuleSet(f"rule set, {self._where}: `{key}` is not a list of names")
-        return frozenset(value)
-
-    def tables(self, key: str, default: Any = ...) -> list[_Table]:
-        """Return a list of tables."""
-        value = self.take(key, list, default)
-        return [_Table(item, f"{self._where}, {key} {n}") for n, item in enumerate(value, 1)]
-
-    def table(self, key: str) -> _Table:
-        """Return one table."""
-        return _Table(self.take(key, dict), f"{self._where}, {key}")
-
-    def mask(self, key: str, default: Any = ...) -> Any:
-        """Return a list of categories as a mask."""
-        value = self.names(key, default)
-        return value if value is default else _mask(value, f"{self._where}, {key}")
-
-    def period(self, key: str) -> Period:
-        """Return an ISO 8601 period."""
-        try:
-            return Period.parse(self.take(key, str))
-        except ValueError as failure:
-            raise BadRuleSet(f"rule set, {self._where}: {failure}") from failure
-
-    def rest(self) -> Mapping[str, Any]:
-        """Return what was not taken yet and regard it as taken."""
-        left, self._left = self._left, {}
-        return left
-
-    def done(self) -> None:
-        """Raise `BadRuleSet` where something was not understood."""
-        if self._left:
-            raise BadRuleSet(f"rule set, {self._where}: `{sorted(self._left)[0]}` is not known; remove or mend it")
 
 
 def read_rule_sets(jurisdiction: str, folder: Path = RULES_FOLDER) -> list[RuleSet]:
@@ -113,10 +67,12 @@ def read_rule_set(jurisdiction: str, folder: Path = RULES_FOLDER) -> RuleSet:
 def parse_rule_set(content: bytes, name: str) -> RuleSet:
     """Return the rule set that `content` (a TOML file called `name`) says; raise `BadRuleSet`."""
     try:
-        top = _Table(tomllib.loads(content.decode()), name)
+        top = Table(tomllib.loads(content.decode()), name)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise BadRuleSet(f"rule set `{name}` is not TOML: {failure}") from failure
     periods, ages, responsibility = top.table("periods"), top.table("ages"), top.table("responsibility")
+    restrictions = top.take("restrictions", list)
+    roles = {role: _role(table, role) for role, table in top.table("roles").rest().items()}
     rule_set = RuleSet(
         id=top.take("id", str),
         title=top.take("title", str),
@@ -130,8 +86,8 @@ def parse_rule_set(content: bytes, name: str) -> RuleSet:
         withheld_fields=tuple(_withheld_field(table) for table in top.tables("withheld_field", [])),
         withheld_kinds=tuple(_withheld_kind(table) for table in top.tables("withheld_kind", [])),
         records=_records(top.tables("record")),
-        roles={role: _role(table, role) for role, table in top.table("roles").rest().items()},
-        consent=_consent(top.table("consent")),
+        roles=roles,
+        consent=_consent(top.table("consent"), roles),
         health=_health(top.table("health")),
         break_glass=_break_glass(top.table("break_glass")),
         case_opened_by=responsibility.names("case_opened_by"),
@@ -146,6 +102,11 @@ def parse_rule_set(content: bytes, name: str) -> RuleSet:
     for table in (top, periods, ages, responsibility):
         table.done()
     _check(rule_set, name)
+    if sorted(map(str, restrictions)) != sorted(rule_set.restrictions):
+        raise BadRuleSet(
+            f"rule set `{name}`: `restrictions` names other never, withheld and gate tables than there are; "
+            "restore the one that is missing, or mend the list"
+        )
     return rule_set
 
 
@@ -177,19 +138,11 @@ def _check(rule_set: RuleSet, name: str) -> None:
         raise BadRuleSet(f"rule set `{name}`: role `{sorted(unknown)[0]}` is not in the table of roles")
 
 
-def _mask(names: Iterable[str], where: str) -> int:
-    try:
-        return mask_of(names)
-    except ValueError as failure:
-        unknown = sorted(set(names) - {category.value for category in Category})
-        raise BadRuleSet(f"rule set, {where}: `{unknown[0]}` is not a category; mend it") from failure
-
-
-def _side(table: _Table, key: str) -> Side:
+def _side(table: Table, key: str) -> Side:
     return Side(table.names(key, None), table.names(f"{key}_except", frozenset()), table.take(f"{key}_who", str, None))
 
 
-def _rule(table: _Table) -> Rule:
+def _rule(table: Table) -> Rule:
     rule = Rule(
         table.take("id", str),
         table.take("title", str),
@@ -201,10 +154,13 @@ def _rule(table: _Table) -> Rule:
     return rule
 
 
-def _grant(table: _Table) -> Grant:
+def _grant(table: Table) -> Grant:
     opened, left_out = table.mask("categories", None), table.mask("categories_except", None)
     if (opened is None) == (left_out is None):
-        raise BadRuleSet("rule set: a grant has either `categories` or `categories_except`")
+        table.refuse("a grant has either `categories` or `categories_except`")
+    named = table.names("limited_by")
+    if unclear := sorted(named ^ table.present(NARROWING)):
+        table.refuse(f"`{unclear[0]}` is either missing or not named in `limited_by`; restore it, or mend both")
     grant = Grant(
         events=table.names("events", None),
         stated_by=_side(table, "stated_by"),
@@ -222,10 +178,13 @@ def _grant(table: _Table) -> Grant:
     return grant
 
 
-def _gate(table: _Table) -> Gate:
-    title, roles = table.take("title", str), table.names("roles")
+def _gate(table: Table) -> Gate:
+    gate_id, title, roles = table.take("id", str), table.take("title", str), table.names("roles")
     rules = table.take("rules", object)
+    if len(table.present(("while", "to_who"))) != 1:
+        table.refuse("a gate has either `while` or `to_who`; restore the one that is missing, or make two gates of it")
     gate = Gate(
+        gate_id,
         title,
         roles,
         None if rules == "all" else frozenset(rules),
@@ -236,7 +195,7 @@ def _gate(table: _Table) -> Gate:
     return gate
 
 
-def _never(table: _Table) -> Never:
+def _never(table: Table) -> Never:
     exemptions = []
     for line in table.tables("except", []):
         exemptions.append(Exemption(_side(line, "to"), tuple(line.take("while", list, ()))))
@@ -253,7 +212,7 @@ def _never(table: _Table) -> Never:
     return never
 
 
-def _withheld_field(table: _Table) -> WithheldField:
+def _withheld_field(table: Table) -> WithheldField:
     table.take("title", str)
     withheld = WithheldField(
         table.take("id", str), table.take("field", str), table.names("events"), table.names("only_to")
@@ -262,14 +221,14 @@ def _withheld_field(table: _Table) -> WithheldField:
     return withheld
 
 
-def _withheld_kind(table: _Table) -> WithheldKind:
+def _withheld_kind(table: Table) -> WithheldKind:
     table.take("title", str)
     withheld = WithheldKind(table.take("id", str), table.take("kind", str), table.names("never_to"))
     table.done()
     return withheld
 
 
-def _records(tables: Iterable[_Table]) -> Mapping[str, tuple[str, ...]]:
+def _records(tables: Iterable[Table]) -> Mapping[str, tuple[str, ...]]:
     records: dict[str, tuple[str, ...]] = {}
     for table in tables:
         named_by = tuple(table.take("named_by", list))
@@ -279,12 +238,13 @@ def _records(tables: Iterable[_Table]) -> Mapping[str, tuple[str, ...]]:
 
 
 def _role(values: Any, role: str) -> Role:
-    table = _Table(values, f"roles, {role}")
+    table = Table(values, f"roles, {role}")
+    is_opened_by_any_rule = table.is_word("only_by", ANY_RULE)
     read = Role(
         table.take("purpose", str),
         table.mask("never"),
         table.mask("break_glass"),
-        table.names("only_by", None),
+        None if is_opened_by_any_rule else table.names("only_by"),
         table.names("only_records", frozenset()),
     )
     if read.only_records and read.only_by is None:
@@ -293,7 +253,18 @@ def _role(values: Any, role: str) -> Role:
     return read
 
 
-def _consent(table: _Table) -> ConsentTerms:
+def _implied(table: Table, roles: Iterable[str]) -> Mapping[str, int]:
+    """What the facts of a role give away by themselves; every role has a line, so that none is lost unnoticed."""
+    written = table.take("implied", dict)
+    if unsaid := sorted(set(roles) - written.keys()):
+        table.refuse(f"`implied` says nothing of role `{unsaid[0]}`; add it, or `none`")
+    if unread := sorted(role for role, name in written.items() if not isinstance(name, str)):
+        table.refuse(f"`implied` of `{unread[0]}` is not the name of a category; mend it")
+    said = {role: name for role, name in written.items() if name != NO_CATEGORY_NAME}
+    return {role: mask_named([name], "consent.implied") for role, name in said.items()}
+
+
+def _consent(table: Table, roles: Iterable[str]) -> ConsentTerms:
     terms = ConsentTerms(
         joint_planning_purpose=table.take("joint_planning_purpose", str),
         oral_form=table.take("oral_form", str),
@@ -305,13 +276,13 @@ def _consent(table: _Table) -> ConsentTerms:
         givers_under_consent_age=table.names("givers_under_consent_age"),
         givers_from_consent_age=table.names("givers_from_consent_age"),
         givers_adult=table.names("givers_adult"),
-        implied={role: _mask([name], "consent.implied") for role, name in table.take("implied", dict).items()},
+        implied=_implied(table, roles),
     )
     table.done()
     return terms
 
 
-def _health(table: _Table) -> HealthTerms:
+def _health(table: Table) -> HealthTerms:
     episodes = []
     for line in table.tables("episode"):
         episodes.append(
@@ -329,7 +300,7 @@ def _health(table: _Table) -> HealthTerms:
     return terms
 
 
-def _break_glass(table: _Table) -> BreakGlassTerms:
+def _break_glass(table: Table) -> BreakGlassTerms:
     terms = BreakGlassTerms(
         granted_at_once=table.names("granted_at_once"),
         holders=table.names("holders"),

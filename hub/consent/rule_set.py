@@ -64,6 +64,7 @@ class Rule:
 class Gate:
     """What roles may receive at all; `rules` is `None` where it holds for everything."""
 
+    id: str
     title: str
     roles: frozenset[str]
     rules: frozenset[str] | None
@@ -202,3 +203,13 @@ class RuleSet:
     consent_max_age: Period
     consent_alone_years: int
     adult_years: int
+
+    @property
+    def restrictions(self) -> tuple[str, ...]:
+        """The ids of all that closes: never-rules, withheld fields and kinds, gates."""
+        return (
+            *(never.id for never in self.never),
+            *(field.id for field in self.withheld_fields),
+            *(kind.id for kind in self.withheld_kinds),
+            *(gate.id for gate in self.gates),
+        )

@@ -45,6 +45,15 @@ def loaded(text: str) -> Policy:
         ('law = "psykiatriloven §§ 13 a-13 c"', ""),
         ('never = ["CF"]', 'never = ["CF"], always = ["CU"]'),
         ('id = "DK-1"', 'id = "DK-1'),
+        ('    to_who = "acting_as_social_services"\n', ""),
+        ('    while = ["in_custody_window"]\n', ""),
+        ('limited_by = ["stated_by", "to"]', 'limited_by = ["stated_by"]'),
+        ('limited_by = ["stated_by", "to"]\n', ""),
+        ('restrictions = ["N7", ', "restrictions = ["),
+        ('title = "No word of custody to private parties during remand restrictions"', 'title = "x"\n[[never]]'),
+        ('rules = "all"\nwhile = ["custody_open"]', 'rules = "all"'),
+        ('break_glass = ["MH", "PH", "RI"], only_by = "any"', 'break_glass = ["MH", "PH", "RI"]'),
+        ('PSY = "MH"\n', ""),
     ],
 )
 def test_what_is_not_understood_refuses_the_whole_rule_set(found: str, instead: str) -> None:

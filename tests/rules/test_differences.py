@@ -125,14 +125,15 @@ def test_rules_and_lines_that_come_and_go_are_told_whole() -> None:
     come = [str(each) for each in differences(changed((rule, ""), ('"S8", ', "")), changed())]
     assert come[0] == "S8 is new: Concern for a child"
     assert come[1].endswith("to anybody, of facts by anybody on ChildConcernNotified, named_by addressee")
-    line = '    [[rule.grant]]\n    stated_by = ["PRI"]\n    to = ["PHE"]\n    categories = ["CU", "CA"]\n'
+    grant = '    [[rule.grant]]\n    limited_by = ["stated_by", "to"]\n    stated_by = ["PRI"]\n'
+    line = f'{grant}    to = ["PHE"]\n    categories = ["CU", "CA"]\n'
     assert told((line, "")) == ["S13 no longer opens CA, CU to PHE, of facts by PRI"]
 
 
 def test_a_role_that_comes_is_told() -> None:
     vol = next(line for line in DK.splitlines() if line.startswith("VOL ="))
     new = vol.replace("VOL", "ARC")
-    assert told((vol, f"{vol}\n{new}")) == ["role ARC is new"]
+    assert told((vol, f"{vol}\n{new}"), ('VOL = "none"', 'VOL = "none"\nARC = "none"')) == ["role ARC is new"]
 
 
 # --- nothing is overlooked

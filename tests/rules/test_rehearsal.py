@@ -118,7 +118,8 @@ def test_fields_lost_and_gained_are_summed_by_receiver_event_and_category(crowd:
 
 CHILD_FACTS_TO_SOCIAL_SERVICES = (
     'categories = ["CU", "CA"]\n\n[[rule]]\nid = "S1"',
-    'categories = ["CU", "CA"]\n\n    [[rule.grant]]\n    stated_by = ["CHI"]\n    to = ["SOC"]\n'
+    'categories = ["CU", "CA"]\n\n    [[rule.grant]]\n    limited_by = ["stated_by", "to"]\n    stated_by = ["CHI"]\n'
+    '    to = ["SOC"]\n'
     '    categories = ["CF"]\n\n[[rule]]\nid = "S1"',
 )
 

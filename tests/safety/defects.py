@@ -60,6 +60,8 @@ class Defect:
     rule: str = ""
     likely: str = ""
     """The check that is tried first; all the others follow."""
+    also: tuple[str, str] = ("", "")
+    """What else is replaced in the rule sets: a line that narrows is written twice."""
 
 
 @contextmanager
@@ -96,10 +98,16 @@ def _plant_in_rule_sets(defect: Defect, patch: pytest.MonkeyPatch) -> None:
 
 def _replaced(text: str, defect: Defect) -> str:
     if not defect.rule:
-        return text.replace(defect.old, defect.new)
+        return _slipped(text, defect)
     parts = re.split(r"(?m)^(?=\[\[(?:rule|gate|never|record)\]\]|\[consent\])", text)
     heading = f'id = "{defect.rule}"'
-    return "".join(part.replace(defect.old, defect.new) if heading in part else part for part in parts)
+    return "".join(_slipped(part, defect) if heading in part else part for part in parts)
+
+
+def _slipped(text: str, defect: Defect) -> str:
+    text = text.replace(defect.old, defect.new)
+    old, new = defect.also
+    return text.replace(old, new) if old else text
 
 
 @lru_cache(maxsize=64)
@@ -244,6 +252,7 @@ DEFECTS: Final = (
     Defect(
         "S10 across municipalities", None,
         'stated_by_who = "in_responsible_municipality"', "", rule="S10", likely="views SC28",
+        also=('limited_by = ["stated_by_who", ', "limited_by = ["),
     ),
     Defect(
         "S1 to social services of any municipality", relations.acting_as_social_services,

@@ -5,6 +5,7 @@ Every scenario of the oracle and the readings, at each instant of its views and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -19,8 +20,10 @@ from contracts.catalogue import catalogue
 from contracts.categories import BIT, Category
 from contracts.event_types import DOMAIN, NEVER, EventType, Field, Kind
 from contracts.fact import Fact, Outline, outline_of
+from contracts.failures import BadRuleSet
 from hub.consent.decision import Decider
 from hub.consent.policy import Policy
+from hub.consent.rule_reader import RULES_FOLDER, parse_rule_set
 from hub.consent.standing import Standing
 from hub.disclosure import cutter
 from hub.disclosure.cutter import cut
@@ -166,6 +169,31 @@ def test_without_any_relation_nothing_more_leaves(jurisdiction: str, monkeypatch
         differing += after != before
     assert sorted(names) == sorted(ALL_RELATIONS)
     assert differing > 5
+
+
+@pytest.mark.parametrize("jurisdiction", JURISDICTIONS)
+def test_a_line_that_is_lost_from_the_rule_file_refuses_it_or_opens_nothing_more(jurisdiction: str) -> None:
+    """Also a line that narrows: who, while, since, a never-rule, a gate."""
+    looked = looks(jurisdiction)
+    as_it_is = looked[0].case.policy.rules
+    file = RULES_FOLDER / f"{as_it_is.id}.toml"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    before, outcomes = opened(looked, as_they_are(looked)), Counter[str]()
+    for number, line in enumerate(lines):
+        text = "\n".join((*lines[:number], *lines[number + 1 :]))
+        try:
+            rules = replace(parse_rule_set(text.encode(), file.name), digest=as_it_is.digest)
+            policies = under(looked, rules)
+        except BadRuleSet:
+            outcomes["refused"] += 1
+            continue
+        if rules == as_it_is:
+            outcomes["says nothing"] += 1
+            continue
+        outcomes["opens no more"] += 1
+        assert more(before, opened(looked, policies, standings=True)) == [], f"line {number + 1}: {line}"
+    assert outcomes["refused"] > 200
+    assert outcomes["opens no more"] > 5
 
 
 def _stated_fields() -> Iterator[tuple[EventType, Field]]:

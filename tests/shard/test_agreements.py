@@ -30,6 +30,7 @@ law = "a rule of this test"
 confidence = "M"
 
     [[rule.grant]]
+    limited_by = ["stated_by", "to", "under"]
     stated_by = ["PRI"]
     to = ["ADD"]
     categories = ["CU", "PL"]
@@ -280,7 +281,8 @@ def test_decisions_cite_what_was_in_force_and_explanations_name_it(hub: ShardUnd
 def test_rules_that_ask_for_no_agreement_settle_nothing_anew(tmp_path: Path) -> None:
     folder = rules_that_ask(tmp_path / "rules")
     for file in folder.glob("*-1.toml"):
-        text = file.read_text().replace('under = "between_its_parties"', "")
+        text = file.read_text().replace('limited_by = ["stated_by", "to", "under"]', 'limited_by = ["stated_by", "to"]')
+        text = text.replace('under = "between_its_parties"', "").replace('"to", "under"]', '"to", "while"]')
         file.write_text(text.replace('under = "evaluating_a_case_that_cites_it"', 'while = ["custody_open"]'))
     hub = ShardUnderTest(tmp_path, rules_folder=folder)
     hub.enrol()
