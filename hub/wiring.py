@@ -26,7 +26,7 @@ from hub.broker.kafka_cluster import ClusterIdentity, identify_cluster
 from hub.broker.kafka_control import KafkaControl
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
 from hub.broker.kafka_outputs import KafkaOutputs
-from hub.broker.ports import Inputs, Outputs
+from hub.broker.ports import HubInput, Inputs, Outputs
 from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
@@ -38,7 +38,9 @@ from hub.settings import WorkerSettings, keys_path, read_secret, store_path
 from hub.shard.admission import Admission
 from hub.shard.batch import ShardState
 from hub.shard.cases import Cases
+from hub.shard.forwarding import MergeForwarding
 from hub.shard.governance import Governance
+from hub.shard.merging import Merging
 from hub.shard.reminders import Reminders
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
@@ -89,6 +91,7 @@ def build_shard(
     store: ShardStore,
     inputs: Inputs,
     outputs: Outputs,
+    channel: HubInput,
     metrics: Metrics | None = None,
     idle_write_ms: int = IDLE_WRITE_MS,
     rules_folder: Path = RULES_FOLDER,
@@ -108,10 +111,11 @@ def build_shard(
         store=store,
         inputs=inputs,
         cases=cases,
-        admission=Admission(store, cases, registry, names, governance),
+        admission=Admission(store, cases, registry, names, governance, Merging(store, cases, names)),
         governance=governance,
         settling=Settling(store, cases, envelopes, reminders, registry.digest, dict(store.open_reviews())),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),
+        forwarding=MergeForwarding(store, channel, reader.codec, shard),
         metrics=metrics or Metrics(),
         shard=shard,
         owner=secrets.token_hex(8),
@@ -180,6 +184,7 @@ class Worker:
                 store=store,
                 inputs=KafkaInputs(settings.connection("reader"), settings.names, self._registry, number),
                 outputs=KafkaOutputs(settings.connection("sender"), settings.names, number),
+                channel=self._merges_channel(number),
                 metrics=self._metrics,
                 idle_write_ms=int(settings.idle_write_seconds * 1000),
                 rules_folder=settings.rules_directory or RULES_FOLDER,
@@ -195,6 +200,15 @@ class Worker:
     def _ticking_channel(self) -> KafkaControl:
         return KafkaControl(
             self._settings.connection("reader"), self._settings.names, "ticker", lambda: time.time_ns() // 1_000_000
+        )
+
+    def _merges_channel(self, shard: int) -> KafkaControl:
+        """How a shard tells others of merges, at its own clock: in a played world that counts."""
+        return KafkaControl(
+            self._settings.connection("reader"),
+            self._settings.names,
+            "merges",
+            lambda: self._shards[shard].state.clock,
         )
 
     def step(self) -> None:

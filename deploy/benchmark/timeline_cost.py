@@ -64,6 +64,7 @@ class Bench:
             store=self._store,
             inputs=SimulatedInputs(self._broker, self._names, self._parties, 0),
             outputs=SimulatedOutputs(self._broker, self._names, 0),
+            channel=SimulatedControl(self._broker, self._names, "bench"),
             rules_folder=rules_folder,
         )
         self.shard.start()

@@ -18,6 +18,7 @@ from deploy.benchmark.workload import PUBLISHER
 from deploy.hub_process import hub_directory, worker_settings
 from deploy.world import World
 from hub.broker.kafka_cluster import identify_cluster
+from hub.broker.kafka_control import KafkaControl
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
 from hub.broker.kafka_outputs import KafkaOutputs
 from hub.broker.ports import InputRecord
@@ -27,6 +28,7 @@ from hub.store.keys import KeyStore
 from hub.store.ports import StoreIdentity
 from hub.store.sqlite import open_store
 from hub.wiring import build_shard, spare_the_collector
+from producers.publisher import now_ms
 
 
 class _PortionedInputs(KafkaInputs):
@@ -56,6 +58,7 @@ def open_shard(world: World, state_directory: Path) -> Shard:
         store=open_store(store_path(state_directory, 0), identity, keys),
         inputs=_PortionedInputs(reader, world.names, world.registry, 0),
         outputs=KafkaOutputs(sender, world.names, 0),
+        channel=KafkaControl(reader, world.names, "merges", now_ms),
     )
 
 

@@ -243,6 +243,7 @@ class Year:
             store=open_store(store_path(self._directory, number), self._identity(number), keys),
             inputs=SimulatedInputs(self._broker, NAMES, self._registry, number),
             outputs=CountingOutputs(self.counted.told),
+            channel=SimulatedControl(self._broker, NAMES, "merges"),
             metrics=_Tally(self.counted),
             idle_write_ms=IDLE_WRITE_MS,
         )

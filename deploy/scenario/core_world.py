@@ -81,6 +81,7 @@ class CoreWorld:
             store=self._store,
             inputs=self._inputs,
             outputs=SimulatedOutputs(self._broker, self._names, SHARD),
+            channel=SimulatedControl(self._broker, self._names, "merges"),
         )
         self._shard.start()
         self._vault = Vault.create(directory / "vault.db", secrets.token_bytes(SECRET_BYTES), PARTITIONS)

@@ -110,6 +110,13 @@ class SimulatedControl:
         value, headers = control_record(self._principal, event_type, payload, now)
         self._broker.append(self._topic, partition, None, value, headers, now)
 
+    def publish_record(self, partition: int, value: bytes, headers: Headers) -> None:
+        """Append one record of the hub's own."""
+        self._broker.append(self._topic, partition, None, value, headers, self._broker.clock)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class SimulatedInputs:
     """All inputs of one shard (`hub.broker.ports.Inputs`)."""

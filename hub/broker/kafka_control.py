@@ -23,6 +23,7 @@ from contracts.connection import KafkaConnection
 from contracts.failures import TransportFailure, TransportRefused
 from contracts.topics import Names
 from hub.broker.control_records import control_record
+from hub.broker.ports import Headers
 
 TIMEOUT_SECONDS: Final = 30.0
 CLOSE_SECONDS: Final = 2.0
@@ -56,11 +57,18 @@ class KafkaControl:
         """Store one control record on `partition`; see `ControlChannel`."""
         now = self._clock()
         value, headers = control_record(self._principal, event_type, payload, now)
+        self._store(partition, value, headers, now)
+
+    def publish_record(self, partition: int, value: bytes, headers: Headers) -> None:
+        """Store one record on `partition`; see `ControlChannel`."""
+        self._store(partition, value, headers, self._clock())
+
+    def _store(self, partition: int, value: bytes, headers: Headers, now: int) -> None:
         try:
             if self._producer is None:
                 self._producer = self._new_producer(**self._options)
             future = self._producer.send(
-                self._topic, value=value, headers=headers, partition=partition, timestamp_ms=now
+                self._topic, value=value, headers=list(headers), partition=partition, timestamp_ms=now
             )
             answer = future.get(timeout=TIMEOUT_SECONDS)
         except KafkaError as error:

@@ -95,3 +95,16 @@ class ControlChannel(Protocol):
         `TransportFailure` where it is not certain that the record is stored: it is then published again, so what a
         control record says must hold however often it is said.
         """
+
+
+class HubInput(ControlChannel, Protocol):
+    """A shard's way of telling another one something: control records, and facts on their way."""
+
+    def publish_record(self, partition: int, value: bytes, headers: Headers) -> None:
+        """Store one record of the hub's own that is no control record: a fact on its way to another shard.
+
+        Returns and raises as `publish`.
+        """
+
+    def close(self) -> None:
+        """Release the connection."""

@@ -15,7 +15,7 @@ from typing import Any
 from contracts.codec import RecordCodec
 from contracts.fact import Fact
 from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Death, Reader
-from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
+from hub.store.records import CitizenEnrolled, FactRecorded, MergeStepped, case_stream
 
 _FACT = {
     "type": "record",
@@ -63,7 +63,8 @@ _ROW = RecordCodec(
 def row_of(case: CaseTimeline, reader: Reader) -> bytes | None:
     """Return the cache row of `case`; `None` where no citizen is enrolled in it (yet): nothing is worth keeping."""
     enrolled = case.enrolled
-    if not isinstance(enrolled, CitizenEnrolled):
+    # Merges are rare, and what they leave behind is much: such a case is read from its records.
+    if not isinstance(enrolled, CitizenEnrolled) or case.was_merged:
         return None
     return _ROW.encode(
         {
@@ -128,4 +129,6 @@ def case_from_row(case_id: str, row: bytes, reader: Reader) -> CaseTimeline | No
 
 def needs_history(record: object) -> bool:
     """Whether folding `record` onto a case without its history would go wrong: it makes another fact dead."""
-    return isinstance(record, FactRecorded) and (record.corrects is not None or record.event_type == RETRACTION)
+    if isinstance(record, FactRecorded):
+        return record.corrects is not None or record.event_type == RETRACTION
+    return isinstance(record, MergeStepped)

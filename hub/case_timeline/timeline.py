@@ -5,6 +5,8 @@ Rules:
   what it corrects.
 - A fact is dead once it is corrected or retracted; it stays on the timeline. Retracting a correction does not
   bring back what it corrected.
+- A case that was merged into another is closed until the merge is taken back. A fact that left with such a case is
+  dead, and lives again when it comes again.
 - The whole history is kept only while something needs it. A case restored from its cache row has its gate facts
   and counts, so an event that leaves the standing as it was costs the same however long the timeline is.
 
@@ -31,12 +33,22 @@ from hub.store.records import (
     DecisionsRecorded,
     FactRecorded,
     GovernanceOpened,
+    MergeStepped,
     Shown,
 )
 
 RETRACTION: Final = "EventRetracted"
 CORRECTED: Final = "corrected"
 RETRACTED: Final = "retracted"
+UNLINKED: Final = "unlinked"
+"""How a fact dies here when the case from which it came leaves."""
+
+MERGED: Final = "merged"
+LEAVING: Final = "leaving"
+REOPENED: Final = "reopened"
+JOINING: Final = "joining"
+JOINED: Final = "joined"
+LEFT: Final = "left"
 
 
 class TimelineFact(NamedTuple):
@@ -53,7 +65,7 @@ class TimelineFact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a fact died, `corrected` or `retracted`, and when that was first recorded (milliseconds)."""
+    """How a fact died (`corrected`, `retracted`, `unlinked`), and when that was first recorded (milliseconds)."""
 
     how: str
     at: int
@@ -96,6 +108,14 @@ class CaseTimeline:
     told: dict[str, dict[str, Shown]] = field(default_factory=dict)
     """Event id -> party -> what it may see by the newest decision; empty = it was told, and it was taken back."""
     event_at: dict[int, str] = field(default_factory=dict)
+    merged_into: tuple[str, int] | None = None
+    """The case, and its shard, into which this one was merged: closed, it tells nobody anything."""
+    is_leaving: bool = False
+    """Whether that merge is being taken back; the case is closed until the other one has given back what is its own."""
+    joining: set[str] = field(default_factory=set)
+    """The cases whose facts are still coming in: nothing new is told before all of them are here."""
+    kin: set[str] = field(default_factory=set)
+    """Every case that was ever merged with this one, either way."""
 
     def fold(self, record: CaseRecord, reader: Reader) -> None:
         """Take in one stored record; raise `DamagedStore` where its version is not the next."""
@@ -107,12 +127,17 @@ class CaseTimeline:
             self.admit(record, fact_recorded(record, reader), reader)
         elif isinstance(record, DecisionsRecorded):
             self.decided(record)
+        elif isinstance(record, MergeStepped):
+            self.stepped(record, reader)
         else:
             self.enrolled, self.version = record, record.originator_version
 
     def admit(self, record: FactRecorded, fact: Fact, reader: Reader) -> None:
         """Take in a fact whose payload is at hand; `record` is how it is stored."""
         self.version = record.originator_version
+        if (death := self.dead.get(fact.event_id)) and death.how == UNLINKED:
+            del self.dead[fact.event_id]
+            self.standing_inputs += 1
         event_type = reader.catalogue.event_types[fact.event_type]
         self.facts[fact.event_id] = TimelineFact(record, outline_of(fact, event_type))
         self.event_at[record.originator_version] = fact.event_id
@@ -138,10 +163,49 @@ class CaseTimeline:
             elif self.history_held:
                 raise DamagedStore(f"a decision names version `{decision.fact_version}`, which is no fact of its case")
 
+    def stepped(self, record: MergeStepped, reader: Reader) -> None:
+        """Take in one step of a merge."""
+        self.version = record.originator_version
+        self.standing_inputs += 1
+        self.kin.add(record.other)
+        match record.step:
+            case "merged":
+                self.merged_into, self.is_leaving = (record.other, record.other_shard), False
+            case "leaving":
+                self.is_leaving = True
+            case "reopened":
+                self.merged_into, self.is_leaving = None, False
+            case "joining":
+                self.joining.add(record.other)
+            case "joined":
+                self.joining.discard(record.other)
+            case "left" | "unlinked":
+                self.joining.discard(record.other)
+                for event_id in record.event_ids:
+                    self._unlink(event_id, record.recorded_at, reader)
+            case other:
+                raise DamagedStore(f"a merge has no step `{other}`")
+
+    def _unlink(self, event_id: str, at: int, reader: Reader) -> None:
+        entry = self.facts.get(event_id)
+        if entry is not None and event_id not in self.dead:
+            self._count(entry.outline.party, reader.catalogue.event_types[entry.outline.event_type], -1)
+        self.dead[event_id] = Death(UNLINKED, at)
+
+    def is_unlinked(self, event_id: str) -> bool:
+        """Whether the fact left with the case from which it came."""
+        death = self.dead.get(event_id)
+        return death is not None and death.how == UNLINKED
+
+    @property
+    def was_merged(self) -> bool:
+        """Whether this case takes or ever took part in a merge."""
+        return bool(self.kin)
+
     def _kill(self, event_id: str, death: Death, reader: Reader) -> None:
         known = self.dead.get(event_id)
         # Corrected wins: the correction stands in the old fact's place, for its publisher too.
-        how = CORRECTED if known and known.how == CORRECTED else death.how
+        how = known.how if known and known.how in (CORRECTED, UNLINKED) else death.how
         self.dead[event_id] = Death(how, min(death.at, known.at) if known else death.at)
         self.standing_inputs += 1
         victim = self.facts.get(event_id)
@@ -162,8 +226,12 @@ class CaseTimeline:
         return isinstance(self.enrolled, GovernanceOpened)
 
     def superseded_gate_facts(self) -> Iterator[tuple[Fact, int]]:
-        """The gate facts that are dead, each with the instant from which it was known to be."""
-        return ((fact, self.dead[event_id].at) for event_id, fact in self.gate_facts.items() if event_id in self.dead)
+        """The gate facts that were corrected or retracted, each with the instant from which it was known to be."""
+        return (
+            (fact, death.at)
+            for event_id, fact in self.gate_facts.items()
+            if (death := self.dead.get(event_id)) and death.how != UNLINKED
+        )
 
     def live_gate_facts(self) -> Iterator[Fact]:
         """The gate facts that are neither corrected nor retracted."""
@@ -228,7 +296,7 @@ def fact_recorded(record: FactRecorded, reader: Reader) -> Fact:
         record.event_type,
         record.party,
         record.occurred_at,
-        record.recorded_at,
+        record.origin.recorded_at if record.origin else record.recorded_at,
         reader.codec.decode_body(record.schema_id, record.value),
         record.corrects,
     )

@@ -5,6 +5,8 @@ Rules:
   change by time alone. Equal rights before and after: only the touched facts are decided. Else all of them are.
 - What differs is recorded; it is sent only where the categories shown differ. A change of basis alone is not sent.
 - A corrected fact is shown to nobody, a retracted one to its publisher only.
+- A case that was merged into another shows nobody anything. While facts of another case are still coming in, nothing
+  is shown that was not shown before: a consent may have come whose withdrawal has not.
 - Whoever is no candidate any more, but was told, is taken back from.
 - Changes come in one order: first what is taken back, then what is disclosed, each by fact and party.
 
@@ -23,7 +25,7 @@ from contracts.civil_time import day_date
 from contracts.fact import Outline
 from contracts.failures import DamagedStore
 from contracts.topics import HUB_PARTY
-from hub.case_timeline.timeline import CORRECTED, CaseTimeline, Death
+from hub.case_timeline.timeline import CORRECTED, UNLINKED, CaseTimeline, Death
 from hub.consent.agreements import NO_AGREEMENTS, Agreements
 from hub.consent.decision import Decider
 from hub.consent.policy import Policy
@@ -135,6 +137,8 @@ def renewed(
 def differences(case: CaseTimeline, decider: Decider, event_ids: Iterable[str]) -> list[Change]:
     """Return every difference between the fresh decision on `event_ids` and what was told of them, in order."""
     changes = [change for event_id in event_ids for change in _differences_of(case, decider, event_id)]
+    if case.joining:
+        changes = [less for change in changes if (less := _narrowed(change)).is_sent]
     changes.sort(key=lambda change: (bool(change.shown), case.facts[change.event_id].version, change.party))
     return changes
 
@@ -153,8 +157,16 @@ def _differences_of(case: CaseTimeline, decider: Decider, event_id: str) -> list
     return changes
 
 
+def _narrowed(change: Change) -> Change:
+    """The part of a change that takes something back."""
+    before = mask_of_shown(change.before)
+    return change._replace(shown=tuple((basis, mask & before) for basis, mask in change.shown if mask & before))
+
+
 def shown_now(case: CaseTimeline, decider: Decider, event_id: str) -> Mapping[str, Shown]:
     """Return who may see what of one fact of the case now, nobody with nothing."""
+    if case.merged_into is not None:
+        return NOBODY
     return decisions_on(case.facts[event_id].outline, case.dead.get(event_id), decider)
 
 
@@ -165,6 +177,6 @@ def decisions_on(outline: Outline, death: Death | None, decider: Decider) -> Map
     """
     if death is None:
         return decider.decided(outline)
-    if death.how == CORRECTED or outline.party == HUB_PARTY:
+    if death.how in (CORRECTED, UNLINKED) or outline.party == HUB_PARTY:
         return {}
     return {outline.party: decider.shown(outline, outline.party)}

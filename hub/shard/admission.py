@@ -20,6 +20,7 @@ from contracts.failures import DamagedStore, NotFound, Refused
 from contracts.parties import Party, PartyRegistry
 from contracts.reasons import Reason
 from contracts.topics import HUB_PARTY, Names
+from hub.arrival.forwarded import Forwarded, is_forwarded, read_forwarded
 from hub.arrival.gate import (
     Statement,
     check_subject,
@@ -36,6 +37,7 @@ from hub.case_timeline.timeline import RETRACTION
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.governance import Governance
+from hub.shard.merging import CONTROLS, Merging
 from hub.shard.notices import notices_of
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
@@ -56,6 +58,7 @@ class Arrived(NamedTuple):
     statement: Statement | None
     key: str
     refused: Refused | None
+    forwarded: Forwarded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Admission:
     registry: PartyRegistry
     names: Names
     governance: Governance
+    merging: Merging
     _party_of_topic: dict[str, Party] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,6 +114,9 @@ class Admission:
 
     def _examine(self, record: InputRecord, party: Party, recorded_at: int) -> Arrived:
         try:
+            if party is HUB and is_forwarded(record):
+                forwarded = read_forwarded(record, self.cases.reader.codec)
+                return Arrived(record, party, recorded_at, forwarded.statement, "", None, forwarded)
             statement = read(record, party, recorded_at, self.cases.reader.codec)
             key = "" if statement.event_type.control else key_of(record)
         except Refused as refused:
@@ -120,6 +127,11 @@ class Admission:
         statement = one.statement
         if statement is None:
             raise one.refused or DamagedStore("a record was neither read nor refused")
+        if one.forwarded is not None:
+            self.merging.take(one.forwarded, one.recorded_at, batch, self._place)
+            if digest := batch.writes.digests.get(statement.event_id):
+                lookups.digests.setdefault(statement.event_id, digest)
+            return
         if statement.event_type.control:
             self._control(statement, one.recorded_at, lookups, batch)
             return
@@ -129,7 +141,7 @@ class Admission:
         about_nobody = case_id in self.cases.about_nobody
         check_subject(statement.event_type, about_nobody=about_nobody)
         digest = digest_of(statement, case_id, self.cases.secret)
-        if is_repeat(digest, lookups.digests.get(statement.event_id)):
+        if self._is_repeat(statement, case_id, digest, lookups.digests.get(statement.event_id)):
             batch.duplicates += 1
             return
         self._admit_fact(statement, case_id, one.recorded_at, batch)
@@ -137,12 +149,18 @@ class Admission:
         if about_nobody:
             self.governance.note(statement.party, statement.event_type.name, batch)
 
+    def _is_repeat(self, statement: Statement, case_id: str, digest: bytes, known: bytes | None) -> bool:
+        if known is not None and known != digest and self.merging.is_repeat(statement, case_id, known):
+            return True
+        return is_repeat(digest, known)
+
     def _admit_fact(self, statement: Statement, case_id: str, recorded_at: int, batch: Batch) -> None:
         held = self.cases.get(case_id)
         ends_another = statement.corrects is not None or statement.event_type.name == RETRACTION
         if ends_another:
             self.cases.hold_history(held)
-        place(statement, held.timeline)
+        if held.timeline.merged_into is None:
+            place(statement, held.timeline)
         fact = fact_of(statement, recorded_at)
         record = FactRecorded(
             case_stream(case_id),
@@ -178,6 +196,8 @@ class Admission:
         batch.writes.records.append(record)
         batch.payloads[fact.event_id] = fact.payload
         batch.touch(held)
+        if held.timeline.merged_into is not None:
+            self.merging.note(held, batch)
 
     def _control(self, statement: Statement, recorded_at: int, lookups: Lookups, batch: Batch) -> None:
         payload = statement.payload
@@ -192,6 +212,8 @@ class Admission:
                 self._issue(payload["caseId"], payload["party"], payload["key"], lookups, batch)
             case "ParkedRetried":
                 self._retry(payload["party"], payload["parkedNumber"], lookups, batch)
+            case merging if merging in CONTROLS:
+                self.merging.control(merging, payload, recorded_at, batch)
             case other:
                 raise Refused(Reason.MAY_NOT_STATE, "ce_type", f"`{other}` is no control record of this version")
 

@@ -7,6 +7,7 @@ Rules:
   So an outage never sends what was withdrawn meanwhile.
 - An error while deciding one case or cutting what it tells: nothing of that case leaves, it is counted and tried
   again, the others go on.
+- A case that was merged into another has nothing to be told and no clocks; while facts come in, clocks wait.
 - What the hub itself states at a settlement, notices and reminders, is decided in the same one.
 - What is about no citizen is told by one shard only (`hub.shard.governance`).
 - What is told is recorded before it is sent; the records to send are built from what was recorded.
@@ -90,8 +91,7 @@ class Settling:
         try:
             rights, changed, changes = self._decide(held, batch.after.clock)
             changes += self._noticed(held, rights, changes, batch)
-            look_at, reminded = self._reminded(held, rights, changed, batch)
-            changes += reminded
+            look_at, changes = self._reminded(held, rights, changed, changes, batch)
             forms = [self._form(held, change, batch) for change in changes]
         except StoreFailure:
             raise
@@ -102,7 +102,8 @@ class Settling:
         told = self._record(held, changes, forms, rights, batch) if changes else []
         held.rights = rights
         held.look_at = look_at
-        due = min((each for each in (rights.until, look_at) if each is not None), default=None)
+        until = rights.until if held.timeline.merged_into is None else None
+        due = min((each for each in (until, look_at) if each is not None), default=None)
         if held.due != due or held.timeline.case_id in batch.writes.due:
             held.due = batch.writes.due[held.timeline.case_id] = due
         self._tried_again_at.pop(held.timeline.case_id, None)
@@ -148,7 +149,7 @@ class Settling:
 
     def _noticed(self, held: HeldCase, rights: Rights, changes: list[Change], batch: Batch) -> list[Change]:
         """What parties are told of consents that have ended for them with `changes`."""
-        if not any(change.before for change in changes):
+        if held.timeline.merged_into is not None or not any(change.before for change in changes):
             return []
         case, stated = held.timeline, []
         reader, policy_at = self.cases.reader, self.cases.policy_in(case)
@@ -159,19 +160,27 @@ class Settling:
             stated.append(fact.event_id)
         return differences(case, rights.decider, stated)
 
-    def _reminded(self, held: HeldCase, rights: Rights, changed: bool, batch: Batch) -> tuple[int | None, list[Change]]:
-        """When to look at the clocks of the case next, and what parties are told of them now.
+    def _reminded(
+        self, held: HeldCase, rights: Rights, changed: bool, changes: list[Change], batch: Batch
+    ) -> tuple[int | None, list[Change]]:
+        """When to look at the clocks of the case next, and `changes` with what parties are told of them now.
 
         Nothing is looked at, and no history asked for, unless rights changed, a fact was ended, or it is time to look.
         """
         case, clock, look_at = held.timeline, batch.after.clock, held.look_at
+        if case.merged_into is not None:
+            if self.open_reviews.get(case.case_id):
+                batch.writes.open_reviews[case.case_id] = ()
+            return None, changes
+        if case.joining:
+            return next_minute(clock), changes
         touched = [case.facts[event_id] for event_id in held.touched]
         must_look = changed or (look_at is not None and look_at <= clock) or any(map(ends_another, touched))
         if not must_look:
             if any(map(self.reminders.concern, touched)):
                 soon = next_minute(clock)
                 look_at = soon if look_at is None else min(look_at, soon)
-            return look_at, []
+            return look_at, changes
         self.cases.hold_history(held)
         look = self.reminders.look(case, rights.decider, clock, batch.after.heard)
         if look.open_reviews != self.open_reviews.get(case.case_id, ()):
@@ -183,7 +192,9 @@ class Settling:
         later = look.next
         if len(stated) < len(look.raised) + len(look.taken_back):
             later = next_minute(clock)  # one was taken back in this very minute
-        return later, differences(case, rights.decider, [*look.taken_back, *stated])
+        # A reminder that is taken back now must not be told now, whoever has just become entitled to it.
+        still = [change for change in changes if not (change.shown and change.event_id in look.taken_back)]
+        return later, still + differences(case, rights.decider, [*look.taken_back, *stated])
 
     def _form(self, held: HeldCase, change: Change, batch: Batch) -> bytes | None:
         """What the receiver will be told; `None` where that is nothing, or nothing new."""

@@ -26,6 +26,7 @@ from hub.metrics import BatchCounts, Metrics
 from hub.shard.admission import Admission
 from hub.shard.batch import Batch, ShardState
 from hub.shard.cases import Cases
+from hub.shard.forwarding import MergeForwarding
 from hub.shard.governance import Governance
 from hub.shard.sending import IN_FLIGHT_MAX, Sending
 from hub.shard.settling import Settling
@@ -51,6 +52,7 @@ class Shard:
     governance: Governance
     settling: Settling
     sending: Sending
+    forwarding: MergeForwarding
     metrics: Metrics
     shard: int
     owner: str
@@ -88,6 +90,8 @@ class Shard:
                 self._caught_up = True
         if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX:
             worked = self.sending.send_left_over(self.state.clock) or worked
+        if self._caught_up:
+            worked = self.forwarding.send() or worked
         self.sending.collect()
         self.sending.save_positions()
         self._observe()
@@ -166,6 +170,8 @@ class Shard:
         self.store.commit(batch.close())
         self.state, self._written_clock = batch.after, batch.after.clock
         self.settling.open_reviews.update(batch.writes.open_reviews)
+        if batch.writes.forwarding:
+            self.forwarding.look_again()
         self.sending.offer(outputs if self._caught_up else (), self.state.numbers)
         self.metrics.count(_counts(batch, outputs))
         return True
@@ -179,6 +185,7 @@ class Shard:
         self.sending.save_positions()
         self.inputs.close()
         self.sending.outputs.close()
+        self.forwarding.channel.close()
         self.store.close()
 
 

@@ -15,7 +15,7 @@ from contracts.failures import ForeignStore
 from hub.store.ports import StoreIdentity
 from hub.store.recorder import ShardRecorder
 
-STORE_FORMAT: Final = "3"
+STORE_FORMAT: Final = "4"
 
 
 def write_identity(recorder: ShardRecorder, identity: StoreIdentity) -> None:

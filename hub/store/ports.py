@@ -54,6 +54,20 @@ class OpenReview(NamedTuple):
     due: int
 
 
+class Forwarding(NamedTuple):
+    """What `case_id` has to tell `other`, a case of `shard`, in a merge: its stream up to version `up_to` says it.
+
+    `sent` messages are confirmed, all of them up to version `done`.
+    """
+
+    case_id: str
+    other: str
+    shard: int
+    up_to: int
+    sent: int = 0
+    done: int = 0
+
+
 @dataclass(slots=True)
 class BatchWrites:
     """Everything that one batch stores. `due` maps a case to its next due instant, or `None` for none any more."""
@@ -68,6 +82,8 @@ class BatchWrites:
     """Parties that gave a sign of life, and when it was recorded."""
     open_reviews: dict[str, tuple[OpenReview, ...]] = field(default_factory=dict)
     """Cases whose open reviews are others than before, with what is open now."""
+    forwarding: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """(Case, other case) of a merge -> (shard of the other, version up to which the other has to be told)."""
 
 
 class ShardStore(Protocol):
@@ -111,6 +127,12 @@ class ShardStore(Protocol):
 
     def open_reviews(self) -> Mapping[str, tuple[OpenReview, ...]]:
         """What is owed about emergency access, by case."""
+
+    def forwardings(self) -> Sequence[Forwarding]:
+        """What cases have to tell others in merges and is not all confirmed yet."""
+
+    def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
+        """Note that `sent` messages of `case_id` to `other` are confirmed, all of them up to version `done`."""
 
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """The numbers of a party after `after`, in order."""

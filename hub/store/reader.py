@@ -18,7 +18,7 @@ from eventsourcing.persistence import Notification, PersistenceError
 from contracts.failures import NotFound, StoreUnavailable
 from hub.store.identity import read_identity
 from hub.store.mapper import RecordMapper
-from hub.store.ports import Head, OpenReview, StoreIdentity
+from hub.store.ports import Forwarding, Head, OpenReview, StoreIdentity
 from hub.store.recorder import ShardRecorder
 from hub.store.records import (
     BATCHES,
@@ -151,6 +151,15 @@ class SQLiteShardReader:
         for case_id, kind, due in rows:
             found[case_id] = (*found.get(case_id, ()), OpenReview(kind, due))
         return found
+
+    def forwardings(self) -> Sequence[Forwarding]:
+        """What cases have to tell others in merges and is not all confirmed yet."""
+        with storage_errors_named():
+            rows = self._recorder.select(
+                "SELECT case_id, other, shard, up_to, sent, done FROM forwarding WHERE up_to > done "
+                "ORDER BY case_id, other"
+            )
+        return [Forwarding(*row) for row in rows]
 
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """The numbers of a party after `after`, in order, at most `limit`."""

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from contracts.codec import RecordCodec
 from hub.store.number_runs import decode_run, encode_run
-from hub.store.packed_facts import decode_fact, encode_fact
+from hub.store.packed_facts import decode_fact, decode_older_fact, encode_fact
 from hub.store.records import (
     BatchCommitted,
     CitizenEnrolled,
@@ -26,6 +26,7 @@ from hub.store.records import (
     DecisionsRecorded,
     FactRecorded,
     GovernanceOpened,
+    MergeStepped,
     NumbersAssigned,
     ParkedResolved,
     Record,
@@ -178,6 +179,29 @@ def decode_raw(body: bytes) -> tuple[bytes | None, bytes | None, tuple[tuple[str
     return values["key"], values["value"], tuple((item["name"], item["value"]) for item in values["headers"])
 
 
+_STEP_CODEC: Final = RecordCodec(
+    _schema("MergeStepped", recorded_at="long", step="string", other="string", other_shard="long", event_ids=_STRINGS)
+)
+
+
+def _encode_step(record: MergeStepped) -> bytes:
+    _, _, recorded_at, step, other, other_shard, event_ids = record
+    return _STEP_CODEC.encode(
+        {
+            "recorded_at": recorded_at,
+            "step": step,
+            "other": other,
+            "other_shard": other_shard,
+            "event_ids": list(event_ids),
+        }
+    )
+
+
+def _decode_step(stream: str, version: int, body: bytes) -> Record:
+    values = _STEP_CODEC.decode(body)
+    return MergeStepped(stream, version, **values | {"event_ids": tuple(values["event_ids"])})
+
+
 _SCHEMAS: Final = (
     _plain(1, CitizenEnrolled, sealed=True, recorded_at="long", birth_date="long", jurisdiction="string"),
     _plain(
@@ -203,9 +227,11 @@ _SCHEMAS: Final = (
     _plain(6, ParkedResolved, sealed=False, parked_version="long", outcome="string", recorded_at="long"),
     _plain(7, BatchCommitted, sealed=False, owner="string", clock="long", positions={"type": "map", "values": "long"}),
     _plain(8, RulesAdopted, sealed=False, recorded_at="long", digest="string"),
-    StoredSchema(9, FactRecorded, True, encode_fact, decode_fact),
+    StoredSchema(9, FactRecorded, True, encode_fact, decode_older_fact),
     _plain(10, GovernanceOpened, sealed=True, recorded_at="long", jurisdiction="string"),
     StoredSchema(11, DecisionsRecorded, True, _encode_decisions, _decode_decisions),
+    StoredSchema(12, FactRecorded, True, encode_fact, decode_fact),
+    StoredSchema(13, MergeStepped, True, _encode_step, _decode_step),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}

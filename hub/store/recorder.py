@@ -37,6 +37,8 @@ _TABLES: Final = (
     "CREATE TABLE heard (party TEXT PRIMARY KEY, instant INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE open_reviews (case_id TEXT, kind TEXT, due INTEGER, place INTEGER, PRIMARY KEY (case_id, place)) "
     "WITHOUT ROWID",
+    "CREATE TABLE forwarding (case_id TEXT, other TEXT, shard INTEGER NOT NULL, up_to INTEGER NOT NULL, "
+    "sent INTEGER NOT NULL, done INTEGER NOT NULL, PRIMARY KEY (case_id, other)) WITHOUT ROWID",
     "CREATE TABLE send_positions (party TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
 )
 
@@ -50,6 +52,10 @@ _WRITE_CACHE: Final = "INSERT INTO cache_rows VALUES (?, ?) ON CONFLICT (case_id
 _WRITE_HEARD: Final = "INSERT INTO heard VALUES (?, ?) ON CONFLICT (party) DO UPDATE SET instant = excluded.instant"
 _CLEAR_REVIEWS: Final = "DELETE FROM open_reviews WHERE case_id = ?"
 _WRITE_REVIEW: Final = "INSERT INTO open_reviews VALUES (?, ?, ?, ?)"
+_WRITE_FORWARDING: Final = (
+    "INSERT INTO forwarding VALUES (?, ?, ?, ?, 0, 0) ON CONFLICT (case_id, other) DO UPDATE SET up_to = excluded.up_to"
+)
+_MOVE_FORWARDED: Final = "UPDATE forwarding SET sent = ?, done = ? WHERE case_id = ? AND other = ?"
 _WRITE_SENT: Final = (
     "INSERT INTO send_positions VALUES (?, ?) "
     "ON CONFLICT (party) DO UPDATE SET number = excluded.number WHERE excluded.number > send_positions.number"
@@ -80,6 +86,7 @@ class Beside:
     heard: Sequence[tuple[str, int]] = ()
     reviewed: Sequence[tuple[str]] = ()
     reviews: Sequence[tuple[str, str, int, int]] = ()
+    forwarding: Sequence[tuple[str, str, int, int]] = ()
     runs: Mapping[tuple[str, int], int] = field(default_factory=dict)
     """The first number of each run of numbers, by stream and version of its row."""
 
@@ -101,6 +108,7 @@ class Beside:
             not_due=[(case_id,) for case_id, instant in writes.due.items() if instant is None],
             cache_rows=sealed_cache_rows,
             heard=sorted(writes.heard.items()),
+            forwarding=[(*pair, *shard_and_version) for pair, shard_and_version in sorted(writes.forwarding.items())],
             reviewed=[(case_id,) for case_id in writes.open_reviews],
             reviews=[
                 (case_id, review.kind, review.due, place)
@@ -133,6 +141,7 @@ class ShardRecorder(SQLiteProcessRecorder):
             (_WRITE_HEARD, beside.heard),
             (_CLEAR_REVIEWS, beside.reviewed),
             (_WRITE_REVIEW, beside.reviews),
+            (_WRITE_FORWARDING, beside.forwarding),
         ):
             if values:
                 c.executemany(statement, values)
@@ -231,6 +240,11 @@ class ShardRecorder(SQLiteProcessRecorder):
                 if row := c.fetchone():
                     found[party, key] = row[0]
         return found
+
+    def move_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
+        """Note how far one case has told another."""
+        with self.datastore.transaction(commit=True) as c:
+            c.execute(_MOVE_FORWARDED, (sent, done, case_id, other))
 
     def move_send_positions(self, positions: Sequence[tuple[str, int]]) -> None:
         """Raise the send positions; a lower one changes nothing."""

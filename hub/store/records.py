@@ -1,6 +1,6 @@
 """What the store holds: the closed list of event classes, each on its stream.
 
-    case:<id>       CitizenEnrolled or GovernanceOpened (version 1), FactRecorded, DecisionsRecorded
+    case:<id>       CitizenEnrolled or GovernanceOpened (version 1), FactRecorded, DecisionsRecorded, MergeStepped
     sent:<party>    NumbersAssigned: runs of the party's dense numbers in this shard, version = the last of a run
     parked:<party>  RecordParked, ParkedResolved
     batches         BatchCommitted, version n+1 is the fence
@@ -60,8 +60,18 @@ class GovernanceOpened(NamedTuple):
     jurisdiction: str
 
 
+class Origin(NamedTuple):
+    """The case from which a fact was forwarded in a merge, and when the hub first recorded it."""
+
+    case_id: str
+    recorded_at: int
+
+
 class FactRecorded(NamedTuple):
-    """A fact as published: `value` is the Avro body (without frame) under schema `schema_id`."""
+    """A fact as published: `value` is the Avro body (without frame) under schema `schema_id`.
+
+    `recorded_at` is when this case got it; where it came from another case, `origin` has the original time beside it.
+    """
 
     originator_id: str
     originator_version: int
@@ -77,6 +87,24 @@ class FactRecorded(NamedTuple):
     correlation: str | None
     causation: str | None
     value: bytes
+    origin: Origin | None = None
+
+
+class MergeStepped(NamedTuple):
+    """One step of a merge of this case and `other`, which lies on `other_shard`.
+
+    Of the losing case: `merged` (closed from now on), `leaving` (the merge is taken back), `unlinked` (the `event_ids`
+    turned out to be the other's), `reopened`. Of the winning one: `joining` (facts come), `joined` (all are here),
+    `left` with the `event_ids` that went with it.
+    """
+
+    originator_id: str
+    originator_version: int
+    recorded_at: int
+    step: str
+    other: str
+    other_shard: int
+    event_ids: tuple[str, ...] = ()
 
 
 class Decision(NamedTuple):
@@ -182,7 +210,7 @@ class RulesAdopted(NamedTuple):
     digest: str
 
 
-CaseRecord = CitizenEnrolled | GovernanceOpened | FactRecorded | DecisionsRecorded
+CaseRecord = CitizenEnrolled | GovernanceOpened | FactRecorded | DecisionsRecorded | MergeStepped
 Record = CaseRecord | NumberAssigned | RecordParked | ParkedResolved | BatchCommitted | RulesAdopted
 """What a batch gives to the store and gets back from it."""
 

@@ -128,6 +128,11 @@ class SQLiteShardStore(SQLiteShardReader):
         with storage_errors_named():
             self._recorder.move_send_positions(sorted(positions.items()))
 
+    def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
+        """Note that `sent` messages of `case_id` to `other` are confirmed, all of them up to version `done`."""
+        with storage_errors_named():
+            self._recorder.move_forwarded(case_id, other, sent, done)
+
     def destroy_keys_of_resolved(self) -> None:
         """Destroy what a stop between a commit and its end left: keys of parked records that are resolved."""
         live = set(self._keys.live_names(self._mapper.parked_key_prefix()))

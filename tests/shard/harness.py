@@ -77,6 +77,7 @@ class ShardUnderTest:
             store=self.store,
             inputs=SimulatedInputs(self.broker, self.names, self.registry, 0),
             outputs=SimulatedOutputs(self.broker, self.names, 0),
+            channel=self.control,
             idle_write_ms=0,
             rules_folder=self.rules_folder,
         )

@@ -22,6 +22,7 @@ from hub.store.records import (
     FactRecorded,
     NumberAssigned,
     NumbersAssigned,
+    Origin,
     RecordParked,
     case_stream,
     sent_stream,
@@ -290,10 +291,20 @@ def _facts(draw: st.DrawFn) -> FactRecorded:
 
 @given(_facts())
 def test_a_fact_reads_as_it_was_given_in_every_format_that_rows_have(record: FactRecorded) -> None:
-    for number_of_format in (2, 9):
-        schema = READABLE["FactRecorded", number_of_format]
-        assert schema.decode("case:a", 2, schema.encode(record)) == record
-    assert WRITTEN_AS[FactRecorded].number == 9
+    newest = WRITTEN_AS[FactRecorded]
+    assert newest.number == 12
+    assert newest.decode("case:a", 2, newest.encode(record)) == record
+    from_elsewhere = record._replace(origin=Origin("5f0c7d1e-0000-4000-8000-000000000001", 7))
+    assert newest.decode("case:a", 2, newest.encode(from_elsewhere)) == from_elsewhere
+    as_avro = READABLE["FactRecorded", 2]
+    assert as_avro.decode("case:a", 2, as_avro.encode(record)) == record
+    # Format 9 had no name for where a fact came from, and nothing else was different.
+    packed = newest.encode(record)
+    names_end = 32 + int.from_bytes(packed[28:32], "big")
+    shorter = packed[:28] + (names_end - 33).to_bytes(4, "big") + packed[32 : names_end - 1] + packed[names_end:]
+    assert READABLE["FactRecorded", 9].decode("case:a", 2, shorter) == record
+    with pytest.raises(DamagedStore, match="names"):
+        newest.decode("case:a", 2, shorter)
 
 
 _SHOWN = st.lists(st.tuples(_NAMES, st.integers(0, 2**18)), max_size=3).map(tuple)

@@ -1,0 +1,78 @@
+"""A fact that one case forwards to another in a merge, as a record of the hub's own input.
+
+Rules:
+- Value and `ce_` headers say what its agency stated, as it was stated. Four headers of the hub's own say for which
+  case it is, from which it comes, when it was recorded there, and whether that was before the merge.
+- Only the hub may write to this topic; what cannot be read here is parked like any other record of it.
+
+Pure. Written by `hub.shard.forwarding`, read by `hub.shard.admission`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from contracts.cloudevents import Attributes, parse_attributes, published_headers
+from contracts.codec import Codec
+from contracts.fact import ce_id_of
+from contracts.failures import Refused
+from contracts.parties import Party
+from contracts.reasons import Reason
+from contracts.schema_ids import schema_ids
+from hub.arrival.gate import Statement, read
+from hub.broker.ports import Headers, InputRecord
+from hub.store.records import FactRecorded
+
+HUB_CASE: Final = "hub_case"
+HUB_FROM: Final = "hub_from"
+HUB_RECORDED_AT: Final = "hub_recorded_at"
+HUB_JUDGED: Final = "hub_judged"
+_OWN: Final = (HUB_CASE, HUB_FROM, HUB_RECORDED_AT, HUB_JUDGED)
+
+
+class Forwarded(NamedTuple):
+    """A fact on its way. `recorded_at` is when the hub recorded it first; `was_judged`: it stood before the merge."""
+
+    case_id: str
+    from_case: str
+    recorded_at: int
+    was_judged: bool
+    statement: Statement
+    as_stated: InputRecord
+    """The record as its agency sent it, but for its key, which the case that it goes to has to give."""
+
+
+def is_forwarded(record: InputRecord) -> bool:
+    """Whether a record of the hub's own input is a forwarded fact."""
+    return any(name == HUB_CASE for name, _ in record.headers)
+
+
+def read_forwarded(record: InputRecord, codec: Codec) -> Forwarded:
+    """Return the fact that `record` forwards, or raise `Refused`."""
+    own = {name: value.decode("ascii", "replace") for name, value in record.headers if name in _OWN}
+    if own.keys() != set(_OWN) or not own[HUB_RECORDED_AT].isdecimal():
+        raise Refused(Reason.BAD_HEADER, HUB_CASE, "a forwarded fact has all headers of the hub's own, well-formed")
+    stated = tuple((name, value) for name, value in record.headers if name not in _OWN)
+    as_stated = record._replace(headers=stated)
+    recorded_at = int(own[HUB_RECORDED_AT])
+    statement = read(as_stated, Party(parse_attributes(stated).party), recorded_at, codec)
+    return Forwarded(own[HUB_CASE], own[HUB_FROM], recorded_at, own[HUB_JUDGED] == "1", statement, as_stated)
+
+
+def forwarded_record(
+    fact: FactRecorded, case_id: str, from_case: str, codec: Codec, *, was_judged: bool
+) -> tuple[bytes, Headers]:
+    """Return value and headers of the record that forwards `fact` from `from_case` to `case_id`."""
+    attributes = Attributes(
+        id=ce_id_of(fact.event_id),
+        source=fact.source,
+        type=schema_ids().entries[fact.schema_id].event_type.ce_type,
+        time=fact.published_at,
+        corrects=ce_id_of(fact.corrects) if fact.corrects else None,
+        correlation=fact.correlation,
+        causation=fact.causation,
+    )
+    recorded_at = fact.origin.recorded_at if fact.origin else fact.recorded_at
+    own = (case_id, from_case, str(recorded_at), str(int(was_judged)))
+    headers = [*published_headers(attributes), *((name, value.encode()) for name, value in zip(_OWN, own, strict=True))]
+    return codec.frame(fact.schema_id, fact.value), headers

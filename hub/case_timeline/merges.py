@@ -1,0 +1,146 @@
+"""Merges of cases: what one case has to tell the other, read from its own records, and what leaves with a case.
+
+Rules:
+- What a case tells another is a pure function of its records and only grows with them: a shard that was killed goes
+  on where the other's confirmations end.
+- The losing case tells that facts come, its facts in the order in which it got them, that all have come; then each
+  further fact; and, when the merge is taken back, that it is.
+- Facts come before that word and after the other in one piece: no consent without its withdrawal is acted on.
+- What the hub itself stated is left out, but for notices: reminders are the winning case's own to raise.
+- Taken back, each fact goes with what it depends on: a correction or retraction with the fact that it is about, a
+  record of a consent, request, placement or admission with that; everything else with the key under which it was
+  stated. The case that goes on decides it, and tells the other what is given back and what is kept before that opens.
+
+Pure. `hub.shard` takes the steps and sends the messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from contracts.fact import ce_id_of
+from contracts.topics import HUB_PARTY
+from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, UNLINKED, CaseTimeline
+from hub.store.records import CaseRecord, FactRecorded, MergeStepped
+
+NOTICE: Final = "RecipientNotified"
+
+FACTS_COME: Final = "MergeOpened"
+FACT_COMES: Final = "fact"
+ALL_HAVE_COME: Final = "MergeCompleted"
+TAKEN_BACK: Final = "MergeUndone"
+KEPT: Final = "MergeKept"
+GIVEN_BACK: Final = "MergeReturned"
+
+INTRODUCED_BY: Final[Mapping[str, frozenset[str]]] = {
+    "consentId": frozenset({"ConsentGiven"}),
+    "requestId": frozenset({"BreakGlassRequested"}),
+    "placementId": frozenset({"CarePlacementStarted"}),
+    "admissionId": frozenset({"AdmissionStarted"}),
+}
+"""References to what somebody stated before, and the facts that state it first: they tell whom the others mean."""
+
+
+class Message(NamedTuple):
+    """One thing that a case tells another; it follows from the record at `version` of the case's stream.
+
+    `fact` goes with `FACT_COMES` and `KEPT`. `was_judged` says that it stood on the case before the merge.
+    """
+
+    version: int
+    kind: str
+    fact: FactRecorded | None = None
+    was_judged: bool = True
+
+
+def messages(records: Iterable[CaseRecord], other: str) -> Iterator[Message]:
+    """Yield all that a case has to tell `other`, in order, from all `records` of the case."""
+    facts: dict[str, FactRecorded] = {}
+    joining: set[str] = set()
+    is_passing_on = False
+    for record in records:
+        if isinstance(record, FactRecorded):
+            facts[record.event_id] = record
+            if is_passing_on and _goes_along(record):
+                yield Message(record.originator_version, FACT_COMES, record, was_judged=False)
+        elif isinstance(record, MergeStepped):
+            version, step, concerns = record.originator_version, record.step, record.other == other
+            if step == MERGED and concerns:
+                is_passing_on = True
+                yield Message(version, FACTS_COME)
+                yield from (Message(version, FACT_COMES, fact) for fact in facts.values() if _goes_along(fact))
+                if not joining:
+                    yield Message(version, ALL_HAVE_COME)
+            elif step == LEAVING and concerns:
+                is_passing_on = False
+                yield Message(version, TAKEN_BACK)
+            elif step == JOINING:
+                if is_passing_on and not joining:
+                    yield Message(version, FACTS_COME)
+                joining.add(record.other)
+            elif step in (JOINED, LEFT, UNLINKED):
+                gone = [facts.pop(event_id) for event_id in record.event_ids if event_id in facts]
+                if step == LEFT and concerns:
+                    yield from (Message(version, FACT_COMES, fact) for fact in gone if not _came_from(fact, other))
+                    yield from (Message(version, KEPT, fact) for fact in facts.values() if _came_from(fact, other))
+                    yield Message(version, GIVEN_BACK)
+                if is_passing_on and joining == {record.other}:
+                    yield Message(version, ALL_HAVE_COME)
+                joining.discard(record.other)
+
+
+def _goes_along(fact: FactRecorded) -> bool:
+    return fact.party != HUB_PARTY or fact.event_type == NOTICE
+
+
+def _came_from(fact: FactRecorded, case_id: str) -> bool:
+    return fact.origin is not None and fact.origin.case_id == case_id
+
+
+def leaving_with(case: CaseTimeline, other: str) -> tuple[str, ...]:
+    """Return the event ids that leave `case` together with `other`, in the order of their versions.
+
+    Needs the whole history of the case.
+    """
+    belongs = _Belonging(case, other)
+    leaving = (event_id for event_id in case.facts if not case.is_unlinked(event_id) and belongs.to_other(event_id))
+    return tuple(sorted(leaving, key=lambda event_id: case.facts[event_id].version))
+
+
+class _Belonging:
+    """Says of each fact of a case whether it is about the citizen of the case that leaves."""
+
+    def __init__(self, case: CaseTimeline, other: str) -> None:
+        self._case, self._other = case, other
+        self._introduced = {
+            (name, entry.outline.references[name]): event_id
+            for event_id, entry in case.facts.items()
+            for name, event_types in INTRODUCED_BY.items()
+            if entry.outline.event_type in event_types and name in entry.outline.references
+        }
+        self._by_ce_id = {ce_id_of(event_id): event_id for event_id in case.facts}
+        self._known: dict[str, bool] = {}
+
+    def to_other(self, event_id: str) -> bool:
+        """Whether the fact belongs to the leaving case: what it depends on does, or it came from there."""
+        known = self._known.get(event_id)
+        if known is None:
+            # Who depends on itself in a circle belongs where it came from.
+            self._known[event_id] = _came_from(self._case.facts[event_id].record, self._other)
+            ground = self._ground_of(event_id)
+            if ground is not None and ground != event_id:
+                self._known[event_id] = self.to_other(ground)
+            known = self._known[event_id]
+        return known
+
+    def _ground_of(self, event_id: str) -> str | None:
+        """The fact on which this one depends, if that is here."""
+        outline = self._case.facts[event_id].outline
+        victim = self._case.victim_of(event_id)
+        if victim in self._case.facts:
+            return victim
+        if outline.party == HUB_PARTY:
+            return self._by_ce_id.get(outline.references.get("targetEventId", ""))
+        things = ((name, outline.references[name]) for name in INTRODUCED_BY if name in outline.references)
+        return next((self._introduced[thing] for thing in things if thing in self._introduced), None)

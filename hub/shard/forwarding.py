@@ -1,0 +1,87 @@
+"""Sends what cases have to tell others in merges, through the hub's own input, after it was stored.
+
+Rules:
+- In the order of `hub.case_timeline.merges`, one after the other: each is confirmed before the next is sent, and that
+  it is confirmed is stored before the one after it. A shard that was killed repeats at most the last one.
+- A few at a time, so that the shard goes on with everything else; a broker that does not answer is left alone a while.
+- Merges are rare: what is to be sent is read from the case's records when it is, and nothing is held of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from contracts.codec import Codec
+from contracts.fact import ce_id_of
+from contracts.failures import TransportFailure
+from hub.arrival.forwarded import forwarded_record
+from hub.broker.ports import HubInput
+from hub.case_timeline.merges import FACT_COMES, Message, messages
+from hub.store.ports import Forwarding, ShardStore
+
+MESSAGES_PER_TURN_MAX: Final = 100
+PAUSE_SECONDS: Final = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class MergeForwarding:
+    """The sending side of merges in one shard. `shard` is this one's number."""
+
+    store: ShardStore
+    channel: HubInput
+    codec: Codec
+    shard: int
+    waiting: Sequence[Forwarding] = field(init=False)
+    """What is stored and not all confirmed."""
+    _paused_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Read from the store what is waiting: after a batch that added to it."""
+        self.waiting = self.store.forwardings()
+
+    def send(self) -> bool:
+        """Send a few messages; return whether any was confirmed."""
+        if not self.waiting or time.monotonic() < self._paused_until:
+            return False
+        first, *others = self.waiting
+        try:
+            sent = self._send(first)
+        except TransportFailure as failure:
+            log.warning("a merge waits for the hub's own input: %s", failure)
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            # Another merge may go to a partition that answers.
+            self.waiting = [*others, first]
+            return False
+        self.look_again()
+        return sent
+
+    def _send(self, forwarding: Forwarding) -> bool:
+        case_id, other, shard, up_to, sent, _ = forwarding
+        told = [each for each in messages(self.store.case_records(case_id), other) if each.version <= up_to]
+        for message in islice(told, sent, sent + MESSAGES_PER_TURN_MAX):
+            self._publish(message, case_id, other, shard)
+            sent += 1
+            self.store.record_forwarded(case_id, other, sent, up_to if sent == len(told) else forwarding.done)
+        if sent == len(told):  # also where a late record had nothing to be told
+            self.store.record_forwarded(case_id, other, sent, up_to)
+        return True
+
+    def _publish(self, message: Message, case_id: str, other: str, shard: int) -> None:
+        fact = message.fact
+        if fact is not None and message.kind == FACT_COMES:
+            value, headers = forwarded_record(fact, other, case_id, self.codec, was_judged=message.was_judged)
+            self.channel.publish_record(shard, value, headers)
+            return
+        payload = {"caseId": other, "other": case_id, "otherShard": self.shard}
+        about = {} if fact is None else {"party": fact.party, "eventId": ce_id_of(fact.event_id)}
+        self.channel.publish(shard, message.kind, payload | about)

@@ -1,0 +1,187 @@
+"""Merges of cases, as one shard takes part in them: what control records and forwarded facts do to its cases.
+
+Rules:
+- Whatever is said twice has no further effect: the hub's own input is at-least-once.
+- A step is put on the timeline, and what it obliges the case to tell the other one is stored in the same transaction;
+  `hub.shard.forwarding` sends it.
+- A forwarded fact was judged where it was first stated, but for what it refers to: where it came after the merge, that
+  may stand here only. One that refers to nothing is parked for its publisher, under its key for this case.
+- A case about no citizen takes no part.
+
+From `hub.shard.admission`; which case belongs to whom is `hub.identity`'s to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts.fact import Fact, event_id_of
+from contracts.failures import Refused
+from contracts.reasons import Reason
+from contracts.topics import HUB_PARTY, Names
+from hub.arrival.forwarded import Forwarded
+from hub.arrival.gate import Statement, digest_of, fact_of, place
+from hub.case_timeline.merges import ALL_HAVE_COME, FACTS_COME, GIVEN_BACK, KEPT, NOTICE, TAKEN_BACK, leaving_with
+from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, UNLINKED
+from hub.shard.batch import Batch
+from hub.shard.cases import Cases, HeldCase
+from hub.store.ports import ShardStore
+from hub.store.records import CitizenEnrolled, FactRecorded, MergeStepped, Origin, case_stream
+
+MERGE: Final = "CaseMerged"
+UNLINK: Final = "CaseUnlinked"
+CONTROLS: Final = frozenset({MERGE, UNLINK, FACTS_COME, ALL_HAVE_COME, TAKEN_BACK, KEPT, GIVEN_BACK})
+
+PlaceFact = Callable[[HeldCase, FactRecorded, Fact, Batch], None]
+"""Puts a fact on its timeline, into the batch, and up for settlement."""
+
+
+@dataclass(slots=True)
+class Merging:
+    """Takes the steps of merges in one shard."""
+
+    store: ShardStore
+    cases: Cases
+    names: Names
+
+    def control(self, event_type: str, payload: Mapping[str, Any], recorded_at: int, batch: Batch) -> None:
+        """Do what a control record says; raise `Refused` where this case cannot."""
+        held = self._citizens(payload["caseId"])
+        case = held.timeline
+        other, shard = payload.get("other", ""), payload.get("otherShard", 0)
+        match event_type:
+            case "CaseMerged":
+                self._merge(held, other, shard, recorded_at, batch)
+            case "CaseUnlinked":
+                if case.merged_into is None or case.is_leaving:
+                    batch.duplicates += 1
+                else:
+                    self._step(held, LEAVING, *case.merged_into, recorded_at, batch)
+            case "MergeOpened":
+                self._step(held, JOINING, other, shard, recorded_at, batch)
+            case "MergeCompleted":
+                if other in case.joining:
+                    self._step(held, JOINED, other, shard, recorded_at, batch)
+            case "MergeUndone":
+                self.cases.hold_history(held)
+                self._step(held, LEFT, other, shard, recorded_at, batch, leaving_with(case, other))
+            case "MergeKept":
+                event_id = event_id_of(payload["party"], payload["eventId"])
+                if case.is_leaving and event_id in case.facts and not case.is_unlinked(event_id):
+                    self._step(held, UNLINKED, other, shard, recorded_at, batch, (event_id,))
+            case "MergeReturned":
+                if case.is_leaving and case.merged_into == (other, shard):
+                    self._step(held, REOPENED, other, shard, recorded_at, batch)
+
+    def _citizens(self, case_id: str) -> HeldCase:
+        held = self.cases.get(case_id)
+        if not isinstance(held.timeline.enrolled, CitizenEnrolled):
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "caseId", "name the case of a citizen who is enrolled here")
+        return held
+
+    def _merge(self, held: HeldCase, other: str, shard: int, recorded_at: int, batch: Batch) -> None:
+        case = held.timeline
+        if other == case.case_id or not 0 <= shard < self.cases.partitions:
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "other", "name another case, and the shard on which it lies")
+        if case.merged_into == (other, shard) and not case.is_leaving:
+            batch.duplicates += 1
+        elif case.merged_into is not None:
+            fix = "a case is merged once: take that back, and wait until the case is open again"
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "caseId", fix)
+        else:
+            self._step(held, MERGED, other, shard, recorded_at, batch)
+
+    def _step(
+        self,
+        held: HeldCase,
+        step: str,
+        other: str,
+        shard: int,
+        recorded_at: int,
+        batch: Batch,
+        event_ids: tuple[str, ...] = (),
+    ) -> None:
+        case = held.timeline
+        # Whoever is decided anew as a whole needs all that was told; and a case in a merge has no cache row.
+        self.cases.hold_history(held)
+        record = MergeStepped(case_stream(case.case_id), case.version + 1, recorded_at, step, other, shard, event_ids)
+        case.stepped(record, self.cases.reader)
+        batch.writes.records.append(record)
+        held.rights = None
+        batch.touch(held)
+        if step in (LEFT, LEAVING):
+            self._has_to_tell(held, other, shard, batch)
+        self.note(held, batch)
+
+    def note(self, held: HeldCase, batch: Batch) -> None:
+        """Note that a closed case has more to tell the one into which it was merged."""
+        if held.timeline.merged_into is not None and not held.timeline.is_leaving:
+            self._has_to_tell(held, *held.timeline.merged_into, batch)
+
+    def _has_to_tell(self, held: HeldCase, other: str, shard: int, batch: Batch) -> None:
+        batch.writes.forwarding[held.timeline.case_id, other] = (shard, held.timeline.version)
+
+    def take(self, forwarded: Forwarded, recorded_at: int, batch: Batch, place_fact: PlaceFact) -> None:
+        """Take in a fact that another case forwards."""
+        held = self._citizens(forwarded.case_id)
+        case, statement = held.timeline, forwarded.statement
+        self.cases.hold_history(held)
+        if self._is_here(held, forwarded):
+            batch.duplicates += 1
+            return
+        if not forwarded.was_judged and case.merged_into is None:
+            try:
+                place(statement, case)
+            except Refused as refused:
+                self._park(forwarded, refused, batch)
+                return
+        fact = fact_of(statement, forwarded.recorded_at)
+        record = FactRecorded(
+            case_stream(case.case_id),
+            case.version + 1,
+            fact.event_id,
+            fact.event_type,
+            fact.party,
+            statement.attributes.source,
+            statement.schema_id,
+            fact.occurred_at,
+            statement.attributes.time,
+            recorded_at,
+            fact.corrects,
+            statement.attributes.correlation,
+            statement.attributes.causation,
+            statement.body,
+            Origin(forwarded.from_case, forwarded.recorded_at),
+        )
+        place_fact(held, record, fact, batch)
+        if fact.event_id not in self.store.digests([fact.event_id]):
+            digest = digest_of(statement, case.case_id, self.cases.secret)
+            batch.writes.digests.setdefault(fact.event_id, digest)
+
+    def _is_here(self, held: HeldCase, forwarded: Forwarded) -> bool:
+        """Whether the fact stands on the case; of one recipient's notices about one event the first is enough."""
+        case, statement = held.timeline, forwarded.statement
+        if statement.event_id in case.facts:
+            return not case.is_unlinked(statement.event_id)
+        if statement.party != HUB_PARTY or statement.event_type.name != NOTICE:
+            return False
+        about = (statement.payload["targetEventId"], statement.payload["recipient"])
+        return any(
+            entry.outline.event_type == NOTICE
+            and (entry.outline.references["targetEventId"], entry.outline.references["recipient"]) == about
+            and not case.is_unlinked(event_id)
+            for event_id, entry in case.facts.items()
+        )
+
+    def _park(self, forwarded: Forwarded, refused: Refused, batch: Batch) -> None:
+        party = forwarded.statement.party
+        key = self.cases.derived_key(forwarded.case_id, party)
+        batch.writes.keys[party, key] = forwarded.case_id
+        batch.park(party, forwarded.as_stated._replace(topic=self.names.input(party), key=key.encode()), refused)
+
+    def is_repeat(self, statement: Statement, case_id: str, known: bytes) -> bool:
+        """Whether `known` is the digest of the same fact, as first stated of a case that this one was merged with."""
+        kin = self.cases.get(case_id).timeline.kin
+        return any(digest_of(statement, other, self.cases.secret) == known for other in kin)

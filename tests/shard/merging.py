@@ -1,0 +1,226 @@
+"""Two cases of what turns out to be one citizen, on one shard or on two: the real shards on the simulated broker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from contracts.catalogue import catalogue
+from contracts.civil_time import day_number, moment_of
+from contracts.cloudevents import parse_disclosed
+from contracts.codec import codec
+from contracts.event_types import Kind
+from contracts.failures import TransportFailure
+from contracts.parties import Party, PartyRegistry
+from contracts.topics import Names
+from deploy.scenario.simulated_broker import (
+    SimulatedBroker,
+    SimulatedControl,
+    SimulatedInputs,
+    SimulatedOutputs,
+    SimulatedTransport,
+)
+from hub.broker.ports import Headers
+from hub.identity.pseudonyms import pseudonym
+from hub.shard.worker import Shard
+from hub.store.keys import KeyStore
+from hub.store.ports import StoreIdentity
+from hub.store.records import MergeStepped, RecordParked
+from hub.store.sqlite import SQLiteShardStore, create_store, open_store
+from hub.wiring import build_shard
+from producers.publisher import Publisher
+from tests.shard.harness import HOUR_MS, PARTIES, SECRET, START
+
+PARTITIONS = 2
+LOSER = "5f0c7d1e-0000-4000-8000-00000000000a"
+WINNER = "5f0c7d1e-0000-4000-8000-00000000000b"
+THIRD = "5f0c7d1e-0000-4000-8000-00000000000c"
+BORN = date(1988, 4, 12)
+
+
+@dataclass
+class UnsureChannel(SimulatedControl):
+    """A way into the hub's own input that fails when told to: before or after the broker has stored the record."""
+
+    def __init__(self, broker: SimulatedBroker, names: Names) -> None:
+        super().__init__(broker, names, "merges")
+        self.fail_before = self.fail_after = False
+
+    def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
+        self._fail_where(self.fail_before)
+        super().publish(partition, event_type, payload)
+        self._fail_where(self.fail_after)
+
+    def publish_record(self, partition: int, value: bytes, headers: Headers) -> None:
+        self._fail_where(self.fail_before)
+        super().publish_record(partition, value, headers)
+        self._fail_where(self.fail_after)
+
+    def _fail_where(self, told_to: bool) -> None:
+        if told_to:
+            self.fail_before = self.fail_after = False
+            raise TransportFailure("the broker did not confirm: expected it to; try again")
+
+
+@dataclass
+class MergingShards:
+    """All shards of a hub with two partitions. `shards_of` says on which shard each case lies."""
+
+    directory: Path
+    shards_of: Mapping[str, int]
+    parties: Sequence[str] = PARTIES
+    now: int = START
+    names: Names = field(default_factory=lambda: Names("test"))
+
+    def __post_init__(self) -> None:
+        self.registry = PartyRegistry.of(Party(party) for party in self.parties)
+        self.broker = SimulatedBroker(PARTITIONS)
+        self.broker.create_topics(self.names, self.registry)
+        self.broker.clock = self.now
+        self.keys = KeyStore.create(self.directory / "keys.db", SECRET)
+        self.control = SimulatedControl(self.broker, self.names, "test")
+        self.channel = UnsureChannel(self.broker, self.names)
+        self.publishers: dict[str, Publisher] = {}
+        self.stores: list[SQLiteShardStore] = [
+            create_store(self._path(number), self._identity(number), self.keys) for number in range(PARTITIONS)
+        ]
+        self.shards = [self._build(number) for number in range(PARTITIONS)]
+        self.tick()
+        for case_id in self.shards_of:
+            self.enrol(case_id)
+        self.settle()
+
+    def _path(self, number: int) -> Path:
+        return self.directory / f"shard-{number}.db"
+
+    def _identity(self, number: int) -> StoreIdentity:
+        return StoreIdentity("simulated", "test", number, PARTITIONS)
+
+    def _build(self, number: int) -> Shard:
+        shard = build_shard(
+            shard=number,
+            partitions=PARTITIONS,
+            registry=self.registry,
+            names=self.names,
+            secret=SECRET,
+            store=self.stores[number],
+            inputs=SimulatedInputs(self.broker, self.names, self.registry, number),
+            outputs=SimulatedOutputs(self.broker, self.names, number),
+            channel=self.channel,
+            idle_write_ms=0,
+        )
+        shard.start()
+        return shard
+
+    def restart(self, number: int) -> None:
+        """Lose all that one shard has in memory, as a killed worker does, and begin again from its store."""
+        self.stores[number].close()
+        self.stores[number] = open_store(self._path(number), self._identity(number), self.keys)
+        self.shards[number] = self._build(number)
+
+    def tick(self, forward_ms: int = 0) -> None:
+        """Move the clock and tick every shard."""
+        self.now += forward_ms
+        self.broker.clock = self.now
+        for number in range(PARTITIONS):
+            self.control.publish(number, "ShardTicked", {})
+
+    def enrol(self, case_id: str) -> None:
+        """Enrol a citizen and give every party its key."""
+        shard = self.shards_of[case_id]
+        born = {"caseId": case_id, "birthDate": day_number(BORN), "jurisdiction": "DK"}
+        self.control.publish(shard, "CitizenEnrolled", born)
+        for party in self.parties:
+            issued = {"caseId": case_id, "party": party, "key": self.key(party, case_id)}
+            self.control.publish(shard, "KeyIssued", issued)
+
+    def merge(self, losing: str = LOSER, winning: str = WINNER) -> None:
+        """Say that the two are one citizen, who is known as `winning`."""
+        payload = {"caseId": losing, "other": winning, "otherShard": self.shards_of[winning]}
+        self.control.publish(self.shards_of[losing], "CaseMerged", payload)
+
+    def unlink(self, losing: str = LOSER) -> None:
+        """Say that they are not."""
+        self.control.publish(self.shards_of[losing], "CaseUnlinked", {"caseId": losing})
+
+    def key(self, party: str, case_id: str) -> str:
+        """The party's own key of a case."""
+        return pseudonym(SECRET, case_id, party, self.shards_of[case_id], PARTITIONS)
+
+    def publisher(self, party: str) -> Publisher:
+        """The embedded publisher of a party."""
+        if party not in self.publishers:
+            transport = SimulatedTransport(self.broker)
+            secret = party.encode().ljust(32, b"\x01")
+            self.publishers[party] = Publisher(party, transport, secret, system="test", names=self.names)
+        return self.publishers[party]
+
+    def state(
+        self, party: str, event_type: str, values: Mapping[str, Any], reference: str, case_id: str, revision: int = 0
+    ) -> str:
+        """Publish one fact under the party's key of a case, occurred and recorded now; return its event id."""
+        kinds = {each.name: each.kind for each in catalogue().event_types[event_type].fields}
+        timed = {name: moment_of(value) if kinds[name] is Kind.TIMESTAMP else value for name, value in values.items()}
+        self.publisher(party).publish_values(
+            event_type,
+            timed,
+            occurred_at=self.now,
+            key=self.key(party, case_id),
+            source_ref=reference,
+            published_at=self.now,
+            timestamp_ms=self.now,
+            revision=revision,
+        )
+        return f"{party}/{self.publisher(party).event_id(event_type, reference, revision)}"
+
+    def step(self) -> bool:
+        """One step of every shard; whether any did something."""
+        worked = [shard.step(0.0) for shard in self.shards]
+        return any(worked)
+
+    def settle(self) -> None:
+        """Step until nothing is left to do."""
+        for _ in range(20_000):
+            for shard in self.shards:
+                shard.forwarding._paused_until = 0.0
+            if not self.step() and not any(shard.forwarding.waiting for shard in self.shards):
+                return
+        raise AssertionError("the shards did not come to rest")
+
+    def parked(self) -> list[RecordParked]:
+        """Every parked record of every shard."""
+        return [record for store in self.stores for record, _ in store.parked()]
+
+    def steps(self, case_id: str) -> list[str]:
+        """The steps of merges on a case."""
+        records = self.stores[self.shards_of[case_id]].case_records(case_id)
+        return [record.step for record in records if isinstance(record, MergeStepped)]
+
+    def held(self, party: str, case_id: str, *, of_the_hub: bool = False) -> dict[str, dict[str, Any]]:
+        """What a receiver holds under its key of a case: event id -> payload; what agencies stated, or the hub."""
+        held: dict[str, dict[str, Any]] = {}
+        key, expected = self.key(party, case_id).encode(), 1
+        for record in self.broker.log(self.names.output(party), self.shards_of[case_id]):
+            attributes = parse_disclosed(record.headers)
+            assert attributes.number <= expected, "a number is missing"
+            if attributes.number == expected:
+                expected += 1
+                event_id = f"{attributes.party}/{attributes.id}"
+                if record.key == key and (attributes.party == "HUB") is of_the_hub:
+                    if record.value is None:
+                        held.pop(event_id, None)
+                    else:
+                        held[event_id] = codec().decode(record.value).payload
+        return held
+
+    def views(self, case_id: str) -> dict[str, dict[str, dict[str, Any]]]:
+        """What every party holds under its key of a case."""
+        return {party: self.held(party, case_id) for party in self.parties}
+
+
+def hour(shards: MergingShards) -> None:
+    """Let an hour pass."""
+    shards.tick(HOUR_MS)
