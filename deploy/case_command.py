@@ -21,11 +21,12 @@ from contracts.failures import CallerFailure, DamagedStore, NotFound
 from deploy.options import world_option
 from deploy.stores import case_of, known_agreements, opened_stores, policies_of, records_of, store_of
 from deploy.world import World
+from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, UNLINKED
 from hub.consent.policies import Policies
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
 from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling, replay
-from hub.store.records import CaseRecord, CitizenEnrolled, GovernanceOpened, Shown
+from hub.store.records import CaseRecord, CitizenEnrolled, GovernanceOpened, MergeStepped, Shown
 from hub.wiring import reader_for
 
 
@@ -61,6 +62,8 @@ def timeline(case_id: str, known_at: str | None, valid_at: str | None, as_json: 
         return
     for fact in replayed.facts:
         click.echo("\n".join(_fact_lines(fact, zone)))
+    for step in replayed.merges:
+        click.echo(_merge_text(step, zone))
 
 
 @click.command("explain")
@@ -131,9 +134,27 @@ def _fact_lines(fact: ReplayedFact, zone: ZoneInfo) -> list[str]:
     late = f"  (recorded late, {format_local(fact.recorded_at, zone)})" if fact.is_late else ""
     lines = [f"{format_local(fact.occurred_at, zone)}  {fact.event_type}  by {fact.party}{state}{late}"]
     lines.append(f"    event {fact.event_id}")
+    if fact.from_case:
+        first, here = (format_local(each, zone) for each in (fact.first_recorded_at, fact.recorded_at))
+        lines.append(f"    from case {fact.from_case}: recorded there {first}, here {here}")
     lines += [f"    {name}: {_value_text(value)}" for name, value in _field_values(fact, zone).items()]
     lines += [f"    {_telling_text(telling, zone)}" for telling in fact.tellings]
     return lines
+
+
+_MERGE_TEXTS = {
+    MERGED: "merged into case {}: closed from now on",
+    LEAVING: "leaves case {} again, closed until that has given back what is its own",
+    UNLINKED: "a fact was given to case {}, whose it is",
+    REOPENED: "open again, apart from case {}",
+    JOINING: "facts of case {} come in: nothing new is told before all of them are here",
+    JOINED: "all facts of case {} are here",
+    LEFT: "case {} left, with what is its own",
+}
+
+
+def _merge_text(step: MergeStepped, zone: ZoneInfo) -> str:
+    return f"{format_local(step.recorded_at, zone)}  {_MERGE_TEXTS[step.step].format(step.other)}"
 
 
 def _value_text(value: object) -> str:
@@ -170,6 +191,8 @@ def _fact_values(fact: ReplayedFact, zone: ZoneInfo) -> dict[str, object]:
         "party": fact.party,
         "occurred_at": format_local(fact.occurred_at, zone),
         "recorded_at": format_local(fact.recorded_at, zone),
+        "first_recorded_at": format_local(fact.first_recorded_at, zone),
+        "from_case": fact.from_case,
         "late": fact.is_late,
         "state": fact.state,
         "corrects": fact.corrects,

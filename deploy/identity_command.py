@@ -1,15 +1,18 @@
-"""The commands `hub identity …`: a party's key of a citizen, and what it may know of one.
+"""The commands `hub identity …`: a party's key of a citizen, what it may know of one, and two ids of one citizen.
 
 Rules:
 - What tells who somebody is comes from standard input, never from an argument, where other users of the machine
   and the shell's history would see it; on a terminal it is asked for and not echoed.
-- Standard input has one line each: national id, then birth date (empty where the id tells it), then the name.
+- Standard input has one line each: national id, then birth date (empty where the id tells it), then the name; to link
+  two national ids, the one that is given up, then the one that stays.
+- Linking and unlinking wait until the shards have done it.
 
 `deploy.command_line` adds the group, and says where the world is and how visibility is looked up.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,13 +25,16 @@ import click
 from contracts.failures import BadNationalId
 from deploy.world import World
 from hub.broker.kafka_control import KafkaControl
+from hub.case_timeline.timeline import MERGED, REOPENED
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity, SeesSomething
 from hub.identity.national_ids import parse_national_id
-from hub.identity.vault import Vault
+from hub.identity.vault import Citizen, Vault
 from producers.publisher import now_ms
 
 VAULT_FILE: Final = "vault.db"
+WaitFor = Callable[[World, Citizen, Citizen, str], None]
+"""Waits until a step of a merge (`merged`, `reopened`) of a losing and a winning case is done."""
 
 
 def vault_path(world: World) -> Path:
@@ -54,8 +60,10 @@ def opened_identity(world: World) -> Iterator[Identity]:
         vault.close()
 
 
-def identity_group(open_world: Callable[[], World], visibility_of: Callable[[World], SeesSomething]) -> click.Group:
-    """Return the group of commands; both functions are called when a command runs, not before."""
+def identity_group(
+    open_world: Callable[[], World], visibility_of: Callable[[World], SeesSomething], wait_for: WaitFor
+) -> click.Group:
+    """Return the group of commands; the functions are called when a command runs, not before."""
 
     @click.group(name="identity")
     def group() -> None:
@@ -95,7 +103,36 @@ def identity_group(open_world: Callable[[], World], visibility_of: Callable[[Wor
             if value is not None:
                 click.echo(f"{label}: {value}")
 
+    @group.command(name="link")
+    @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+    def link(as_json: bool) -> None:
+        """Merge two citizens who are one: read the national id that is given up, then the one that stays.
+
+        What parties hold under their keys of the first is taken back, and told under those of the second.
+        """
+        given_up, kept = _asked("national id that is given up"), _asked("national id that stays")
+        world = open_world()
+        with opened_identity(world) as identity:
+            losing, winning = identity.link(given_up, kept)
+        wait_for(world, losing, winning, MERGED)
+        _say("merged: one case goes on, the other is closed", MERGED, as_json)
+
+    @group.command(name="unlink")
+    @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+    def unlink(as_json: bool) -> None:
+        """Take a link back: read the national id that was given up, whose case opens again."""
+        given_up = _asked("national id that was given up")
+        world = open_world()
+        with opened_identity(world) as identity:
+            losing, winning = identity.unlink(given_up)
+        wait_for(world, losing, winning, REOPENED)
+        _say("unlinked: the closed case is open again, each has what is its own", REOPENED, as_json)
+
     return group
+
+
+def _say(text: str, outcome: str, as_json: bool) -> None:
+    click.echo(json.dumps({"outcome": outcome}) if as_json else text)
 
 
 def _asked_citizen() -> tuple[str, date | None]:

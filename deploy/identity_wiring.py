@@ -1,16 +1,24 @@
-"""Gives the identity commands their world, and the shards' word on whether a party sees something of a case."""
+"""Gives the identity commands their world, the shards' word on who sees something, and the progress of merges."""
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 import click
 
-from contracts.failures import NotFound
+from contracts.failures import NotFound, TransportFailure
 from deploy.identity_command import identity_group
 from deploy.options import chosen_world
-from deploy.stores import opened_stores, records_of
+from deploy.stores import opened_stores, policies_of, records_of
 from deploy.world import World
+from hub.case_timeline.timeline import MERGED, timeline_of
 from hub.identity.enrolment import SeesSomething
+from hub.identity.vault import Citizen
 from hub.identity.visibility import sees_something
+from hub.wiring import reader_for
+
+MERGE_SECONDS_MAX: Final = 60.0
 
 
 def _visibility_of(world: World) -> SeesSomething:
@@ -24,5 +32,28 @@ def _visibility_of(world: World) -> SeesSomething:
     return sees
 
 
-identity: click.Group = identity_group(chosen_world, _visibility_of)
+def _wait_for(world: World, losing: Citizen, winning: Citizen, step: str) -> None:
+    """Return when the shards have merged the two cases, or taken that back; raise `TransportFailure` where not."""
+    reader = reader_for(policies_of(world))
+    deadline = time.monotonic() + MERGE_SECONDS_MAX
+    while time.monotonic() < deadline:
+        with opened_stores(world) as stores:
+            lost, won = (
+                timeline_of(each.case_id, stores[each.shard].case_records(each.case_id), reader)
+                for each in (losing, winning)
+            )
+        if step == MERGED:
+            is_done = lost.merged_into is not None and losing.case_id in won.kin - won.joining
+        else:
+            is_done = lost.merged_into is None
+        if is_done:
+            return
+        time.sleep(0.2)
+    raise TransportFailure(
+        f"not done within {MERGE_SECONDS_MAX:.0f} s, though the hub was told: is the hub of this world running; "
+        "what is closed stays closed until then, and the same command may be repeated"
+    )
+
+
+identity: click.Group = identity_group(chosen_world, _visibility_of, _wait_for)
 """The group `hub identity`; its world is `HUB_WORLD_DIRECTORY`, or where the demo leaves its own."""

@@ -37,10 +37,15 @@ class ReadCase:
 def read_cases(
     world: World, stores: list[SQLiteShardReader], policies: Policies, reader: Reader, cut_off: CutOff
 ) -> Iterator[ReadCase]:
-    """Read every case; one that was not enrolled by its cut-off is read as empty."""
+    """Read every case; one that was not enrolled by its cut-off is read as empty.
+
+    One that was merged into another by then is left out: its facts are the other's, and nobody is counted twice.
+    """
     clocks = {id(store): store.head().clock for store in stores}
     for store, case_id in citizens_of(world.hub_secret, stores):
-        yield read_case(store, case_id, policies, reader, cut_off, clocks[id(store)])
+        read = read_case(store, case_id, policies, reader, cut_off, clocks[id(store)])
+        if read.timeline.merged_into is None:
+            yield read
 
 
 def read_case(

@@ -73,6 +73,9 @@ class Metrics:
             "kind",
             "state",
         )
+        self.merges_waiting = self._gauge(
+            "hub_merges_waiting", "cases that have something to tell another one in a merge", "shard"
+        )
         self.clock_seconds = self._gauge("hub_shard_clock_seconds", "the shard clock, as Unix time", "shard")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -119,6 +122,10 @@ class Metrics:
         for kind in REVIEWS:
             for state, is_overdue in (("pending", False), ("overdue", True)):
                 self.open_reviews.labels(shard, kind, state).set(owed.get((kind, is_overdue), 0))
+
+    def observe_merges(self, shard: int, waiting: int) -> None:
+        """Set how many cases of one shard have something left to tell another one in a merge."""
+        self.merges_waiting.labels(shard).set(waiting)
 
     def serve(self, address: str, port: int) -> HTTPServer:
         """Serve `/metrics`; port 0 takes a free one. Returns the server (`server_port` tells the port)."""

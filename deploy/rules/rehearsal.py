@@ -56,7 +56,12 @@ class Rehearsal:
         proposed: Policy,
         agreements: Agreements = NO_AGREEMENTS,
     ) -> None:
-        """Decide every fact of a case under both rule sets at `at`, with the agreements known then."""
+        """Decide every fact of a case under both rule sets at `at`, with the agreements known then.
+
+        A case that was merged into another shows nobody anything under any rules: the other one counts.
+        """
+        if case.merged_into is not None:
+            return
         deciders = [rights_in(case, at, policy, agreements=agreements).decider for policy in (in_force, proposed)]
         gained, lost = Counter[Place](), Counter[Place]()
         for event_id, entry in case.facts.items():

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from contracts.categories import BIT, Category, text_of
 from contracts.event_types import DOMAIN, NEVER, EventType, Field, domain_bit
 from contracts.failures import NotFound
-from hub.case_timeline.timeline import Reader
+from hub.case_timeline.timeline import UNLINKED, CaseTimeline, Reader
 from hub.consent.agreements import NO_AGREEMENTS, Agreements
 from hub.consent.explanation import Reasoning
 from hub.consent.policies import Policies
-from hub.disclosure.settlement import decisions_on, mask_of_shown, rights_in
-from hub.evidence.replay import LIVE, Replay
+from hub.disclosure.settlement import mask_of_shown, rights_in, shown_now
+from hub.evidence.replay import LIVE, Replay, ReplayedFact
 from hub.store.records import Shown
 
 
@@ -86,7 +86,7 @@ def explain(
     fact = replayed.fact(reference)
     outline = case.facts[fact.event_id].outline
     decider = rights_in(case, at, policy, agreements=agreements).decider
-    decided = decisions_on(outline, case.dead.get(fact.event_id), decider).get(party, ())
+    decided = shown_now(case, decider, fact.event_id).get(party, ())
     reasoning = tuple(decider.explain(outline, party))
     event_type = reader.catalogue.event_types[fact.event_type]
     withheld = {} if party == fact.party else policy.withholding_rules(fact.event_type, party)
@@ -99,10 +99,21 @@ def explain(
         decided,
         case.told.get(fact.event_id, {}).get(party, ()),
         reasoning,
-        tuple(_fields(event_type, fact.payload, mask_of_shown(decided), withheld, reasoning, fact.state)),
+        tuple(_fields(event_type, fact.payload, mask_of_shown(decided), withheld, reasoning, _why_not(case, fact))),
         policy.rule_set,
         next((told.rule_set == policy.digest for told in reversed(fact.tellings) if told.party == party), None),
     )
+
+
+def _why_not(case: CaseTimeline, fact: ReplayedFact) -> str:
+    """Why nobody else is shown the fact, whatever the rules say; empty where they decide."""
+    if case.merged_into is not None:
+        return "its case was merged into another one and tells nothing any more: see that one"
+    if fact.state == UNLINKED:
+        return "it left with a case that had been merged into this one: see that one"
+    if fact.state == LIVE:
+        return ""
+    return f"the fact is {fact.state}: it is shown to nobody but, if retracted, its publisher"
 
 
 def _fields(
@@ -111,7 +122,7 @@ def _fields(
     mask: int,
     withheld: Mapping[str, str],
     reasoning: tuple[Reasoning, ...],
-    state: str,
+    why_not: str,
 ) -> list[FieldExplained]:
     by_category = {BIT[one.category]: one for one in reasoning}
     explained: list[FieldExplained] = []
@@ -122,17 +133,16 @@ def _fields(
                     name, text_of(bit), False, f"rule {withheld[field.name]} withholds `{field.name}` from this role"
                 )
                 if field.name in withheld and bit & mask
-                else _field(name, field, bit, bool(bit & mask), by_category.get(bit), state)
+                else _field(name, field, bit, bool(bit & mask), by_category.get(bit), why_not)
             )
     return explained
 
 
-def _field(name: str, field: Field, bit: int, shown: bool, reasoning: Reasoning | None, state: str) -> FieldExplained:
+def _field(name: str, field: Field, bit: int, shown: bool, reasoning: Reasoning | None, why_not: str) -> FieldExplained:
     if field.category == NEVER:
         return FieldExplained(name, "-", False, "kept by the hub, never disclosed")
-    if state != LIVE:
-        why = f"the fact is {state}: it is shown to nobody but, if retracted, its publisher"
-        return FieldExplained(name, text_of(bit), shown, why)
+    if why_not:
+        return FieldExplained(name, text_of(bit), shown, why_not)
     if reasoning is None:
         return FieldExplained(name, text_of(bit) or "-", shown, "no rule knows its category")
     why = ". ".join(reasoning.sentences)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from contracts.failures import NotFound
 from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact, known_at, timeline_of
-from hub.store.records import CaseRecord, DecisionsRecorded, Shown
+from hub.store.records import CaseRecord, DecisionsRecorded, MergeStepped, Shown
 
 LATE_MS: Final = 24 * 60 * 60 * 1000
 """A fact recorded more than a day after it occurred is late (domain specification, 2.1)."""
@@ -36,13 +36,18 @@ class Telling:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedFact:
-    """One fact as an auditor sees it. `state` is `live`, `corrected` or `retracted`."""
+    """One fact as an auditor sees it. `state` is `live`, `corrected`, `retracted` or `unlinked`.
+
+    `recorded_at` is when this case got it; `first_recorded_at` differs where it came from another case in a merge.
+    """
 
     event_id: str
     event_type: str
     party: str
     occurred_at: int
     recorded_at: int
+    first_recorded_at: int
+    from_case: str | None
     state: str
     corrects: str | None
     payload: Mapping[str, Any]
@@ -51,15 +56,16 @@ class ReplayedFact:
     @property
     def is_late(self) -> bool:
         """Whether it was recorded more than a day after it occurred."""
-        return self.recorded_at - self.occurred_at > LATE_MS
+        return self.first_recorded_at - self.occurred_at > LATE_MS
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A case as known at some time, with its facts in view order."""
+    """A case as known at some time, with its facts in view order and the steps of merges."""
 
     case: CaseTimeline
     facts: tuple[ReplayedFact, ...]
+    merges: tuple[MergeStepped, ...] = ()
 
     def fact(self, reference: str) -> ReplayedFact:
         """The fact whose event id is, or ends with, `reference`; raises `NotFound` where none or several are."""
@@ -84,7 +90,7 @@ def replay(
         if valid is None or entry.outline.occurred_at <= valid
     ]
     facts.sort(key=lambda fact: (fact.occurred_at, fact.recorded_at, fact.event_id))
-    return Replay(case, tuple(facts))
+    return Replay(case, tuple(facts), tuple(record for record in held if isinstance(record, MergeStepped)))
 
 
 def _tellings(records: Iterable[CaseRecord]) -> dict[int, list[Telling]]:
@@ -105,6 +111,8 @@ def _replayed(case: CaseTimeline, entry: TimelineFact, reader: Reader, tellings:
         outline.party,
         outline.occurred_at,
         entry.record.recorded_at,
+        entry.record.origin.recorded_at if entry.record.origin else entry.record.recorded_at,
+        entry.record.origin.case_id if entry.record.origin else None,
         case.dead[outline.event_id].how if outline.event_id in case.dead else LIVE,
         entry.record.corrects,
         reader.codec.decode_body(entry.record.schema_id, entry.record.value),

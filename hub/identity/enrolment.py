@@ -7,6 +7,8 @@ Rules:
   issued key the second, both on the case's partition of `in.hub.v1`. They carry no national id and no name.
 - Basics go to a party only while it sees something of the case. An unknown key, another party's key and a case of
   which it sees nothing fail with one and the same message.
+- Two national ids may turn out to be one citizen: the case of the one that is given up is merged into the other's, and
+  from then on either id, and every key of either, leads there. The shard is told before the vault remembers it.
 - No failure shows a national id, a name or a birth date.
 
 A look-up comes from a party's own authenticated channel; records go to the shard through `hub.broker`.
@@ -72,7 +74,32 @@ class Identity:
             raise NotFound(
                 f"`{member.id}` sees nothing of a citizen under this key: check that it is this party's own key"
             )
-        return self._rules.cut(citizen, key, member.role)
+        # After a merge this is another key than the one that was asked for, and how the party learns of it.
+        present_key = pseudonym(self._secret, citizen.case_id, member.id, citizen.shard, self._vault.partitions)
+        return self._rules.cut(citizen, present_key, member.role)
+
+    def link(self, given_up: str, kept: str) -> tuple[Citizen, Citizen]:
+        """Merge the case of the national id `given_up` into that of `kept`; return both citizens, that one first.
+
+        May be repeated: the shards count what they know already. Raises as `Vault.linked` and `BadNationalId`.
+        """
+        losing, winning = self._vault.linked(parse_national_id(given_up), parse_national_id(kept))
+        for citizen in (losing, winning):
+            self._announce(citizen)
+        payload = {"caseId": losing.case_id, "other": winning.case_id, "otherShard": winning.shard}
+        self._channel.publish(losing.shard, "CaseMerged", payload)
+        self._vault.link(losing, winning)
+        return losing, winning
+
+    def unlink(self, given_up: str) -> tuple[Citizen, Citizen]:
+        """Take the link of the national id `given_up` back; return the citizens as `link` did.
+
+        May be repeated until it has succeeded. Raises as `Vault.unlinked` and `BadNationalId`.
+        """
+        losing, winning = self._vault.unlinked(parse_national_id(given_up))
+        self._channel.publish(losing.shard, "CaseUnlinked", {"caseId": losing.case_id})
+        self._vault.unlink(losing)
+        return losing, winning
 
     def _member(self, party: str) -> Party:
         if party not in self._registry:
@@ -81,10 +108,13 @@ class Identity:
 
     def _announced(self, national_id: str, birth_date: date | None, name: str | None) -> Citizen:
         citizen = self._vault.enrol(parse_national_id(national_id), birth_date, name)
+        self._announce(citizen)
+        return citizen
+
+    def _announce(self, citizen: Citizen) -> None:
         payload = {
             "caseId": citizen.case_id,
             "birthDate": day_number(citizen.birth_date),
             "jurisdiction": citizen.jurisdiction,
         }
         self._channel.publish(citizen.shard, "CitizenEnrolled", payload)
-        return citizen

@@ -5,6 +5,8 @@ Rules:
 - Enrolling a citizen again changes nothing but the name, where one is given.
 - The birth date is what the national id tells. Where it tells none it must be given, and a given one that differs
   from what the id tells is refused, both before the vault is asked: the answer does not depend on what it knows.
+- Where two national ids turned out to be one citizen, the one that was given up leads to the case of the other, and so
+  do the keys that were issued for it, until the link is taken back.
 - No text form of a `Citizen` shows who it is.
 
 Asked by `hub.identity.enrolment`; stored by `hub.store.vault_file`.
@@ -20,7 +22,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from contracts.failures import BadNationalId, CallerFailure
+from contracts.failures import BadNationalId, CallerFailure, NotFound
 from hub.identity.national_ids import NationalId
 from hub.store.vault_file import VaultFile, VaultRow, create_vault_file, open_vault_file
 
@@ -29,7 +31,10 @@ NAME_CHARACTERS_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Citizen:
-    """Who is behind a case. `shard` is the partition on which the case lies."""
+    """Who is behind a case. `shard` is the partition on which the case lies.
+
+    `merged_into` is the case of the same citizen that goes on instead of this one.
+    """
 
     case_id: str
     shard: int
@@ -37,6 +42,7 @@ class Citizen:
     birth_date: date = field(repr=False)
     national_id: str = field(repr=False)
     name: str | None = field(repr=False)
+    merged_into: str | None = None
 
 
 class Vault:
@@ -72,7 +78,59 @@ class Vault:
             return _content(replace(citizen, name=citizen.name if proposed.name is None else proposed.name))
 
         row = VaultRow(proposed.case_id, proposed.shard, _content(proposed))
-        return _citizen(self._file.enrol(f"{national_id.jurisdiction}:{national_id.digits}", row, merge))
+        return self._who_goes_on(_citizen(self._file.enrol(_index(national_id), row, merge)))
+
+    def linked(self, given_up: NationalId, kept: NationalId) -> tuple[Citizen, Citizen]:
+        """Return the citizens behind two ids that are to be linked: the one that is given up, the one that goes on.
+
+        Raises `NotFound` for an id under which nobody is enrolled, `CallerFailure` for two that cannot be linked.
+        """
+        losing, winning = self._own(given_up), self._who_goes_on(self._own(kept))
+        if losing.jurisdiction != winning.jurisdiction:
+            raise CallerFailure("the national ids are of two countries, whose law differs: they cannot be linked")
+        if losing.case_id == winning.case_id:
+            raise CallerFailure("the second national id leads to the case of the first: give them the other way round")
+        if losing.merged_into and self._who_goes_on(losing).case_id != winning.case_id:
+            raise CallerFailure("the first national id is linked with another one: unlink it first")
+        if losing.merged_into:
+            winning = _citizen(self._file.of_case(losing.merged_into))
+        return losing, winning
+
+    def link(self, losing: Citizen, winning: Citizen) -> None:
+        """From now on the id of `losing` leads to the case of `winning`; durable on return."""
+        self._rewrite(replace(losing, merged_into=winning.case_id))
+
+    def unlinked(self, given_up: NationalId) -> tuple[Citizen, Citizen]:
+        """Return the citizen behind an id whose link is to be taken back, and the one into whose case it was merged.
+
+        Raises `NotFound` for an id under which nobody is enrolled, `CallerFailure` where there is no such link, or
+        where the other case was itself merged into a third.
+        """
+        losing = self._own(given_up)
+        if losing.merged_into is None:
+            raise CallerFailure("the national id is linked with no other one")
+        winning = _citizen(self._file.of_case(losing.merged_into))
+        if winning.merged_into:
+            raise CallerFailure("the national id with which it is linked is itself linked on: unlink that one first")
+        return losing, winning
+
+    def unlink(self, losing: Citizen) -> None:
+        """From now on the id of `losing` leads to its own case again; durable on return."""
+        self._rewrite(replace(losing, merged_into=None))
+
+    def _rewrite(self, citizen: Citizen) -> None:
+        self._file.rewrite(VaultRow(citizen.case_id, citizen.shard, _content(citizen)))
+
+    def _own(self, national_id: NationalId) -> Citizen:
+        row = self._file.known(_index(national_id))
+        if row is None:
+            raise NotFound("nobody is enrolled under one of the national ids: check it, or enrol the citizen first")
+        return _citizen(row)
+
+    def _who_goes_on(self, citizen: Citizen) -> Citizen:
+        while citizen.merged_into is not None:
+            citizen = _citizen(self._file.of_case(citizen.merged_into))
+        return citizen
 
     def record_issued(self, party: str, key: str, citizen: Citizen) -> None:
         """Remember that `party` was given `key` for `citizen`."""
@@ -81,11 +139,15 @@ class Vault:
     def behind(self, party: str, key: str) -> Citizen | None:
         """Return the citizen for whom `party` was given `key`, or `None`."""
         row = self._file.behind(party, key)
-        return None if row is None else _citizen(row)
+        return None if row is None else self._who_goes_on(_citizen(row))
 
     def close(self) -> None:
         """Release the file."""
         self._file.close()
+
+
+def _index(national_id: NationalId) -> str:
+    return f"{national_id.jurisdiction}:{national_id.digits}"
 
 
 def _birth_date(national_id: NationalId, given: date | None) -> date:
@@ -114,6 +176,7 @@ def _content(citizen: Citizen) -> bytes:
         "birthDate": citizen.birth_date.isoformat(),
         "nationalId": citizen.national_id,
         "name": citizen.name,
+        "mergedInto": citizen.merged_into,
     }
     return json.dumps(person).encode()
 
@@ -121,4 +184,12 @@ def _content(citizen: Citizen) -> bytes:
 def _citizen(row: VaultRow) -> Citizen:
     person = json.loads(row.content)
     birth_date = date.fromisoformat(person["birthDate"])
-    return Citizen(row.case_id, row.shard, person["jurisdiction"], birth_date, person["nationalId"], person["name"])
+    return Citizen(
+        row.case_id,
+        row.shard,
+        person["jurisdiction"],
+        birth_date,
+        person["nationalId"],
+        person["name"],
+        person.get("mergedInto"),
+    )

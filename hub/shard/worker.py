@@ -100,6 +100,7 @@ class Shard:
     def _observe(self) -> None:
         self.metrics.observe(self.shard, self.state.clock, self.inputs.newest_tick(), self.inputs.lag_records())
         self.metrics.observe_unsent(self.shard, self.sending.unsent())
+        self.metrics.observe_merges(self.shard, len(self.forwarding.waiting))
         if self.state.clock - self._watched_clock >= WATCH_AGAIN_MS:
             self._watched_clock = self.state.clock
             self.metrics.observe_silence(self.shard, self._silent_ms())

@@ -81,6 +81,28 @@ class VaultFile:
             self._connection.execute("UPDATE vault SET look_ups = look_ups + 1")
         return row
 
+    def known(self, national_id: str) -> VaultRow | None:
+        """Return the citizen with `national_id`, or `None` where nobody was enrolled under it."""
+        found = self._connection.execute(
+            "SELECT case_id, shard, sealed FROM citizens WHERE id_hash = ?", (self._hash("citizen", national_id),)
+        ).fetchone()
+        return None if found is None else self._opened(*found)
+
+    def of_case(self, case_id: str) -> VaultRow:
+        """Return the citizen of a case; raise `DamagedStore` where there is none."""
+        found = self._connection.execute(
+            "SELECT case_id, shard, sealed FROM citizens WHERE case_id = ?", (case_id,)
+        ).fetchone()
+        if found is None:
+            raise DamagedStore(f"the vault names case `{case_id}` and does not know it: restore the vault")
+        return self._opened(*found)
+
+    def rewrite(self, row: VaultRow) -> None:
+        """Store other content of a known case; durable on return."""
+        sealed = seal(self._cipher, row.content, _bound(row.case_id, row.shard))
+        with self._transaction():
+            self._connection.execute("UPDATE citizens SET sealed = ? WHERE case_id = ?", (sealed, row.case_id))
+
     def record_issued(self, party: str, key: str, case_id: str) -> None:
         """Remember that `key` is `party`'s for `case_id`; durable on return."""
         with self._transaction():

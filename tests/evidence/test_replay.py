@@ -51,7 +51,9 @@ def test_a_corrected_fact_is_live_until_its_correction_was_recorded(story: Story
 def test_only_a_fact_recorded_more_than_a_day_after_it_occurred_is_late(story: Story) -> None:
     late = {fact.event_id for fact in story.replay().facts if fact.is_late}
     assert late == {story.events["late"]}
-    on_time = ReplayedFact("e", "CaseOpened", "A.JOB", START, START + LATE_MS, "live", None, {}, ())
+    on_time = ReplayedFact(
+        "e", "CaseOpened", "A.JOB", START, START + LATE_MS, START + LATE_MS, None, "live", None, {}, ()
+    )
     assert not on_time.is_late
 
 

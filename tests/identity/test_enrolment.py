@@ -10,7 +10,7 @@ from datetime import date
 import pytest
 
 from contracts.civil_time import day_number
-from contracts.failures import BadNationalId, BadSetting, Failure, NotFound, TransportFailure
+from contracts.failures import BadNationalId, BadSetting, CallerFailure, Failure, NotFound, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.partitioning import partition_of
 from hub.identity.basics import read_basics_rules
@@ -20,6 +20,8 @@ from hub.identity.vault import Vault
 from tests.identity.conftest import HUB_SECRET, PARTITIONS, RecordingChannel
 
 CPR = "010190-0001"
+OTHER_CPR = "0202910002"
+THIRD_CPR = "0303920009"
 NAME = "Marguerite Unusualname"
 
 
@@ -182,3 +184,67 @@ def test_no_failure_traceback_or_log_shows_who_was_asked_for(
 def test_a_short_hub_secret_is_refused(vault: Vault, channel: RecordingChannel) -> None:
     with pytest.raises(BadSetting, match="the hub's secret"):
         Identity(vault, b"short", channel, PartyRegistry.of([]), read_basics_rules())
+
+
+def test_linked_ids_and_every_key_of_either_lead_to_the_case_that_goes_on(
+    identity: Identity, channel: RecordingChannel
+) -> None:
+    keys = {each: identity.key_for(each, "PRI") for each in (CPR, OTHER_CPR)}
+    identity.enrol(OTHER_CPR, name=NAME)
+    losing, winning = identity.link(CPR, OTHER_CPR)
+    merged = {"caseId": losing.case_id, "other": winning.case_id, "otherShard": winning.shard}
+    assert channel.told[-1] == (losing.shard, "CaseMerged", merged)
+    assert [name for _, name, _ in channel.told[-3:-1]] == ["CitizenEnrolled"] * 2
+    assert identity.key_for(CPR, "PRI") == keys[OTHER_CPR]
+    seen: list[str] = []
+
+    def sees(case_id: str, _: str) -> bool:
+        seen.append(case_id)
+        return True
+
+    basics = identity.basics_of(keys[CPR], "PRI", sees)
+    assert seen == [winning.case_id]
+    assert basics.national_id == OTHER_CPR
+    assert basics.pseudonym == keys[OTHER_CPR]
+    identity.unlink(CPR)
+    assert channel.told[-1] == (losing.shard, "CaseUnlinked", {"caseId": losing.case_id})
+    assert identity.key_for(CPR, "PRI") == keys[CPR]
+
+
+def test_a_link_may_be_repeated_and_chained_but_not_turned_round(identity: Identity) -> None:
+    for each in (CPR, OTHER_CPR, THIRD_CPR):
+        identity.enrol(each)
+    first = identity.link(CPR, OTHER_CPR)
+    second = identity.link(OTHER_CPR, THIRD_CPR)
+    again = identity.link(CPR, OTHER_CPR)
+    assert [each.case_id for each in again] == [each.case_id for each in first]
+    assert identity.enrol(CPR) == second[1].case_id
+    with pytest.raises(CallerFailure, match="other way round"):
+        identity.link(THIRD_CPR, CPR)
+    with pytest.raises(CallerFailure, match="unlink that one first"):
+        identity.unlink(CPR)
+    identity.unlink(OTHER_CPR)
+    assert identity.enrol(CPR) == first[1].case_id
+
+
+def test_what_the_shard_was_not_told_the_vault_does_not_know(identity: Identity, channel: RecordingChannel) -> None:
+    own = {each: identity.enrol(each) for each in (CPR, OTHER_CPR)}
+    channel.failing = True
+    with pytest.raises(TransportFailure):
+        identity.link(CPR, OTHER_CPR)
+    channel.failing = False
+    assert identity.enrol(CPR) == own[CPR]
+    identity.link(CPR, OTHER_CPR)
+    channel.failing = True
+    with pytest.raises(TransportFailure):
+        identity.unlink(CPR)
+    channel.failing = False
+    assert identity.enrol(CPR) == own[OTHER_CPR]
+
+
+@pytest.mark.parametrize(("given_up", "kept"), [("0303920003", CPR), (CPR, "0303920003"), (CPR, "199003030003")])
+def test_ids_that_are_no_one_citizens_are_not_linked(identity: Identity, given_up: str, kept: str) -> None:
+    identity.enrol(CPR)
+    identity.enrol("199003030003")
+    with pytest.raises((NotFound, CallerFailure)):
+        identity.link(given_up, kept)

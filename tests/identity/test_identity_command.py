@@ -11,12 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 import deploy.identity_command as command
-from contracts.failures import BadNationalId, ForeignStore, NotFound
+from contracts.failures import BadNationalId, CallerFailure, ForeignStore, NotFound
 from contracts.parties import Party, PartyRegistry
 from deploy.world import World
+from hub.identity.vault import Citizen
 from tests.identity.conftest import RecordingChannel
 
 CPR = "0101900001"
+OTHER_CPR = "0202910002"
 NAME = "Marguerite Unusualname"
 
 
@@ -56,8 +58,15 @@ def channels(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ClosingChannel]]:
     assert all(channel.closed for channel in ClosingChannel.made)
 
 
+WAITED: list[tuple[str, str, str]] = []
+
+
+def waited(world: World, losing: Citizen, winning: Citizen, step: str) -> None:
+    WAITED.append((losing.case_id, winning.case_id, step))
+
+
 def run(world: World, *arguments: str, typed: str = "", visible: bool = True) -> Result:
-    group = command.identity_group(lambda: world, lambda _: lambda case_id, party: visible)
+    group = command.identity_group(lambda: world, lambda _: lambda case_id, party: visible, waited)
     return CliRunner().invoke(group, list(arguments), input=typed)
 
 
@@ -128,3 +137,31 @@ def test_a_world_has_one_vault_and_none_by_opening(world: World, tmp_path: Path)
         command.create_vault(world)
     command.vault_path(world).unlink()
     assert isinstance(run(world, "key", "--party", "PRI", typed=f"{CPR}\n").exception, ForeignStore)
+
+
+def test_two_ids_are_linked_and_unlinked_from_standard_input(world: World, channels: list[ClosingChannel]) -> None:
+    WAITED.clear()
+    keys = [run(world, "key", "--party", "PRI", typed=f"{each}\n").output for each in (CPR, OTHER_CPR)]
+    linked = run(world, "link", typed=f"{CPR}\n{OTHER_CPR}\n")
+    assert (linked.exit_code, linked.output) == (0, "merged: one case goes on, the other is closed\n")
+    assert run(world, "key", "--party", "PRI", typed=f"{CPR}\n").output == keys[1]
+    unlinked = run(world, "unlink", "--json", typed=f"{CPR}\n")
+    assert (unlinked.exit_code, unlinked.output) == (0, '{"outcome": "reopened"}\n')
+    assert run(world, "key", "--party", "PRI", typed=f"{CPR}\n").output == keys[0]
+    (losing, winning, _), again = WAITED
+    assert again == (losing, winning, "reopened")
+    told = [name for channel in channels for _, name, _ in channel.told]
+    assert told.count("CaseMerged") == told.count("CaseUnlinked") == 1
+
+
+def test_two_ids_that_cannot_be_linked_are_refused_without_showing_them(
+    world: World, channels: list[ClosingChannel]
+) -> None:
+    run(world, "key", "--party", "PRI", typed=f"{CPR}\n")
+    for typed in (f"{CPR}\n{OTHER_CPR}\n", f"{CPR}\n{CPR}\n"):
+        refused = run(world, "link", typed=typed)
+        assert isinstance(refused.exception, CallerFailure | NotFound)
+        assert CPR not in str(refused.exception)
+    refused = run(world, "unlink", typed=f"{CPR}\n")
+    assert "linked with no other" in str(refused.exception)
+    assert "CaseMerged" not in [name for channel in channels for _, name, _ in channel.told]

@@ -173,6 +173,15 @@ class LiveWorld:
         self._subscription.advance(0.05)
         return {event_id_of(event.party, event.event_id) for event in self._store.visible() if event.party != "PRI"}
 
+    def seen_by_prison_under(self, key: str) -> set[str]:
+        """The events of others that the prison sees under one of its keys, by the hub's id."""
+        self._subscription.advance(0.05)
+        return {
+            event_id_of(event.party, event.event_id)
+            for event in self._store.visible()
+            if event.party != "PRI" and event.key == key
+        }
+
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until `condition` holds; fail, with the hub's last words, where it does not come to hold."""
         deadline = time.monotonic() + WAIT_SECONDS_MAX
