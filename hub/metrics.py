@@ -74,7 +74,9 @@ class Metrics:
             "state",
         )
         self.merges_waiting = self._gauge(
-            "hub_merges_waiting", "cases that have something to tell another one in a merge", "shard"
+            "hub_merges_waiting",
+            "cases that have something to tell another one in a merge: stays up where one hangs",
+            "shard",
         )
         self.clock_seconds = self._gauge("hub_shard_clock_seconds", "the shard clock, as Unix time", "shard")
 
