@@ -86,7 +86,9 @@ def test_both_recorded_times_are_kept_and_rules_go_by_the_first(hub: MergingShar
     assert record.event_id == start
     assert record.recorded_at == stated_at + HOUR_MS
     assert record.origin == (LOSER, stated_at)
-    assert hub.shards[shard].cases.get(WINNER).timeline.gate_facts[start].recorded_at == stated_at
+    for _ in range(2):
+        assert hub.shards[shard].cases.get(WINNER).timeline.gate_facts[start].recorded_at == stated_at
+        hub.restart(shard)
 
 
 def test_the_old_key_may_go_on_being_used(hub: MergingShards) -> None:
@@ -309,6 +311,22 @@ def test_three_ids_of_one_citizen_in_a_chain_and_back(hub: MergingShards) -> Non
     assert start in hub.held("PRI", THIRD)
     assert late in hub.held("A.SOC", THIRD)
     assert hub.views(WINNER) == before[WINNER]
+
+
+def test_all_have_come_only_when_those_of_a_third_case_have(hub: MergingShards) -> None:
+    imprisoned(hub, LOSER)
+    hub.control.publish(
+        hub.shards_of[LOSER], "MergeOpened", {"caseId": LOSER, "other": THIRD, "otherShard": hub.shards_of[THIRD]}
+    )
+    hub.merge(LOSER, WINNER)
+    later = dated(hub, WINNER)
+    hub.settle()
+    assert hub.steps(WINNER) == ["joining"]
+    assert later not in hub.held("PRI", WINNER)
+    hub.merge(THIRD, LOSER)
+    hub.settle()
+    assert hub.steps(WINNER) == ["joining", "joined"]
+    assert later in hub.held("PRI", WINNER)
 
 
 def test_told_twice_nothing_changes(hub: MergingShards) -> None:
