@@ -319,9 +319,10 @@ def test_all_have_come_only_when_those_of_a_third_case_have(hub: MergingShards) 
         hub.shards_of[LOSER], "MergeOpened", {"caseId": LOSER, "other": THIRD, "otherShard": hub.shards_of[THIRD]}
     )
     hub.merge(LOSER, WINNER)
-    later = dated(hub, WINNER)
     hub.settle()
     assert hub.steps(WINNER) == ["joining"]
+    later = dated(hub, WINNER)
+    hub.settle()
     assert later not in hub.held("PRI", WINNER)
     hub.merge(THIRD, LOSER)
     hub.settle()
