@@ -1,12 +1,13 @@
 """Which consents have stopped opening something that a party was shown on their basis, and since when.
 
 Rules (domain specification, 4.4):
-- A party loses by a consent what it was shown on the basis of it and is not shown any more, as far as the consent
-  itself no longer opens it to that party: withdrawn, invalidated, lapsed by time or on a birthday, amended without
-  the party, the source or the category, or lost with the municipality.
+- A party loses by a consent what it was shown on the basis of it, also while another basis stood beside or came after
+  it, and is not shown any more, as far as the consent itself no longer opens it to that party: withdrawn, invalidated,
+  lapsed by time or on a birthday, amended without the party, the source or the category, or lost with the municipality.
+  Which of several bases ended first may rest on what the party does not see.
 - What a gate or a never-rule closes, while the consent stands as it was, is no ending; nor is what a correction or
   retraction takes away, nor what another rule goes on showing.
-- The ending is dated by the first moment at which the consent, as known then, no longer opened it. That moment is
+- The ending is dated by the first moment at which the party, as known then, was no longer shown it. That moment is
   the party's own loss: no other fact of the case moves it.
 
 Pure. Changes come from `settlement`; the shard tells the parties (`hub.shard.notices`).
@@ -45,7 +46,10 @@ def endings(
         if not lost or change.event_id in case.dead:
             continue
         outline = case.facts[change.event_id].outline
+        bases = dict(case.former_bases.get((change.event_id, change.party), {}))
         for basis, mask in change.before:
+            bases[basis] = bases.get(basis, 0) | mask
+        for basis, mask in sorted(bases.items()):
             if not basis.startswith(CONSENT_BASIS) or not mask & lost:
                 continue
             consent_id = basis.removeprefix(CONSENT_BASIS)
@@ -55,10 +59,8 @@ def endings(
     return {key: tuple(losses) for key, losses in sorted(found.items())}
 
 
-def ended_at(
-    case: CaseTimeline, consent_id: str, party: str, losses: Iterable[Loss], clock: int, policy_at: PolicyAt
-) -> int:
-    """Return since when (milliseconds) the consent no longer opens all of `losses` to `party`.
+def ended_at(case: CaseTimeline, party: str, losses: Iterable[Loss], clock: int, policy_at: PolicyAt) -> int:
+    """Return since when (milliseconds) `party` is no longer shown all of `losses`.
 
     It is looked for after the last settlement; where the rules themselves are others by now, it is `clock`.
     """
@@ -66,20 +68,24 @@ def ended_at(
     moments = {fact.recorded_at for fact in case.gate_facts.values()} | {death.at for death in case.dead.values()}
     at, still_to_come = case.settled_at, sorted(each for each in moments if case.settled_at < each <= clock)
     decider, until = _as_known(case, at, policy_at)
-    if not _opens(decider, consent_id, party, losses):
+    if not _shows(decider, party, losses):
         return clock
     while still_to_come or (until is not None and until <= clock):
         by_time = clock if until is None else until
         at = min(by_time, still_to_come[0]) if still_to_come else by_time
         still_to_come = [each for each in still_to_come if each > at]
         decider, until = _as_known(case, at, policy_at)
-        if not _opens(decider, consent_id, party, losses):
+        if not _shows(decider, party, losses):
             return at
     return clock
 
 
 def _opens(decider: Decider, consent_id: str, party: str, losses: Iterable[Loss]) -> bool:
     return all(not loss.mask & ~decider.consent_opens(consent_id, loss.outline, party) for loss in losses)
+
+
+def _shows(decider: Decider, party: str, losses: Iterable[Loss]) -> bool:
+    return all(not loss.mask & ~mask_of_shown(decider.shown(loss.outline, party)) for loss in losses)
 
 
 def _as_known(case: CaseTimeline, at: int, policy_at: PolicyAt) -> tuple[Decider, int | None]:

@@ -104,6 +104,7 @@ class Cases:
         for event_id, entry in case.facts.items():
             whole.facts.setdefault(event_id, entry)
         case.facts, case.told, case.event_at = whole.facts, whole.told, whole.event_at | case.event_at
+        case.former_bases = whole.former_bases
         case.history_held = True
         self.weigh(held)
 

@@ -62,7 +62,7 @@ def notices_of_endings(
         known = _last_record_told(case, consent_id, party)
         if known is None or party not in decider.policy.registry:
             continue
-        at = ended_at(case, consent_id, party, losses, clock, policy_at)
+        at = ended_at(case, party, losses, clock, policy_at)
         notice_id = hub_event_id(secret, case, "consent ended", consent_id, party, str(at))
         if notice_id not in case.facts:
             yield _stated(case, notice_id, known, party, CONSENT_ENDED, at, clock, reader)

@@ -20,10 +20,11 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from contracts.categories import ALL_CATEGORIES
+from contracts.event_types import Kind
 from contracts.fact import Fact, Outline, ce_id_of
 from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Reader, TimelineFact
 from hub.consent.decision import Decider
-from hub.continuity.case import Known, KnownCase, happened_at
+from hub.continuity.case import Known, KnownCase
 from hub.continuity.clock_terms import PROVIDER, PUBLISHER, Asked, ClockTerms
 from hub.continuity.clocks import EMERGENCY, Clock, citizen_notice_overdue, clocks_of, reads, review_overdue
 from hub.continuity.episodes import RELEASE_DATED
@@ -213,8 +214,9 @@ class _Looking:
         if found is None:
             facts = [fact for one in seen if (fact := self._fact(one)) is not None]
             for fact in facts:
-                if (happened := happened_at(fact, self._of.terms)) > self._minute:
-                    self._look_at(happened)
+                for at in self._times_in(fact):
+                    if at > self._minute:
+                        self._look_at(at)
             known = map(Known, facts)
             case = KnownCase.of(known, self._person, self._minute, self._decider.policy, self._of.terms)
             runs_here = {
@@ -222,6 +224,13 @@ class _Looking:
             }
             found = self._clocks[seen] = tuple(clock for clock in clocks_of(case) if clock.kind in runs_here)
         return found
+
+    def _times_in(self, fact: Fact) -> Iterator[int]:
+        """Every instant that a fact names: when it comes, a clock may start, stop or be another."""
+        payload = fact.payload
+        for field in self._of.reader.catalogue.event_types[fact.event_type].fields:
+            if field.kind is Kind.TIMESTAMP and isinstance(at := payload.get(field.name), int):
+                yield at
 
     def _fact(self, one: Cut) -> Fact | None:
         if one not in self._facts:

@@ -4,6 +4,9 @@ Rules:
 - A case is folded afresh, record by record, and its rights are derived anew at every settlement: nothing that the
   shard keeps between two settlements takes part.
 - An answer is the mask of categories that a party is shown of an event; the basis is left out, for it is not sent.
+- An amendment that arrival refuses is on no timeline: whether its consent is known is asked here as the gate asks it.
+- What a party is entitled to is what it would be shown of what clocks ask for, had it been stated: a reminder rests on
+  that, and a party's own rights are not hidden from it.
 
 From `stories`; goes to `twins`, which says by it what was never visible to whom.
 """
@@ -18,15 +21,17 @@ from typing import Final
 from contracts.catalogue import catalogue
 from contracts.civil_time import day_number
 from contracts.codec import codec
-from contracts.fact import Fact, event_id_of
+from contracts.fact import Fact, Outline, event_id_of
 from contracts.schema_ids import schema_ids
 from hub.case_timeline.timeline import CaseTimeline, Reader
 from hub.consent.agreements import Agreements
+from hub.consent.decision import Decider
 from hub.consent.policy import Policy, load_policy
 from hub.consent.standing import Standing
+from hub.continuity.clock_terms import clock_terms
 from hub.disclosure.settlement import decisions_on, mask_of_shown, rights_in
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
-from tests.safety.stories import DAY_MS, DIARY, EVALUATION, REGISTRY, Event, Story
+from tests.safety.stories import DAY_MS, DIARY, EVALUATION, PARTIES, REGISTRY, Event, Story
 from tests.safety.transcripts import SETTLED_AT
 
 Answer = Mapping[str, int]
@@ -41,6 +46,27 @@ class Answers:
     by_party: Mapping[str, tuple[Answer, ...]]
     ever: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """(event id, party) -> everything ever shown of it."""
+    refused: frozenset[str] = frozenset()
+    """The event ids of amendments that arrival refuses."""
+    deciders: tuple[Decider, ...] = ()
+
+    def entitled(self, party: str, settlement: int, jurisdiction: str, at: int) -> tuple[int, ...]:
+        """What `party` would be shown, at one settlement, of what clocks ask for, had it been stated at `at`."""
+        decider = self.deciders[settlement]
+        asked = {
+            (event, each.categories)
+            for (where, _), lines in clock_terms().asked.items()
+            if where == jurisdiction
+            for each in lines
+            for event in each.events
+        }
+        masks = []
+        for event, categories in sorted(asked):
+            anchor = catalogue().event_types[event].anchor_bit({})
+            for stated_by in PARTIES:
+                unstated = Outline("", event, stated_by, at, anchor, categories | anchor, {})
+                masks.append(mask_of_shown(decider.shown(unstated, party)))
+        return tuple(masks)
 
 
 @lru_cache(maxsize=2)
@@ -71,11 +97,18 @@ def answers_of(story: Story, parties: Iterable[str]) -> Answers:
     standings: list[Standing] = []
     by_party: dict[str, list[dict[str, int]]] = {party: [] for party in parties}
     ever: dict[tuple[str, str], int] = {}
+    refused: set[str] = set()
+    deciders: list[Decider] = []
     for at in SETTLED_AT:
         while waiting and waiting[-1].stated.recorded_at <= at:
-            case.fold(_recorded(stream, case.version + 1, waiting.pop()), reader)
+            event = waiting.pop()
+            if _is_refused(event, case):
+                refused.add(event.event_id)
+            else:
+                case.fold(_recorded(stream, case.version + 1, event), reader)
         rights = rights_in(case, at, policy, agreements=_agreements(story.jurisdiction))
         standings.append(rights.standing)
+        deciders.append(rights.decider)
         shown: dict[str, dict[str, int]] = {party: {} for party in parties}
         for event_id, entry in case.facts.items():
             death = case.dead.get(event_id)
@@ -89,7 +122,15 @@ def answers_of(story: Story, parties: Iterable[str]) -> Answers:
                     ever[event_id, party] = ever.get((event_id, party), 0) | mask
         for party in parties:
             by_party[party].append(shown[party])
-    return Answers(tuple(standings), {party: tuple(lines) for party, lines in by_party.items()}, ever)
+    lines_of = {party: tuple(lines) for party, lines in by_party.items()}
+    return Answers(tuple(standings), lines_of, ever, frozenset(refused), tuple(deciders))
+
+
+def _is_refused(event: Event, case: CaseTimeline) -> bool:
+    stated = event.stated
+    return stated.event_type == "ConsentAmended" and not case.consent_known_to(
+        stated.payload["consentId"], stated.party
+    )
 
 
 _BODIES: Final[dict[int, tuple[Event, bytes]]] = {}

@@ -5,7 +5,8 @@ Rules:
   was shown nothing of it; but not the end of an event that it was shown.
 - A change alters, empties or fills hidden fields and list items; drops, adds, corrects, retracts, moves, redates a
   hidden event; or changes links that lead nowhere for the party.
-- A twin counts only if the production decision answers the party alike at every settlement. Where the standing is
+- A twin counts only if the production decision answers the party alike at every settlement, and entitles it alike to
+  what clocks ask for. Where the standing is
   alike as well, an untouched event with another answer is a leak in the decision itself, and is raised as one.
 
 From `stories` and `answers`; played by `transcripts`, compared by `test_non_interference`.
@@ -35,6 +36,7 @@ from tests.safety.stories import (
     retraction,
     value_of,
 )
+from tests.safety.transcripts import SETTLED_AT
 
 Events = list[Event]
 ATTEMPTS: Final = 4
@@ -102,16 +104,26 @@ def _answers_alike(story: Story, twin: Story, party: str, base: Answers) -> bool
     """Whether the twin counts; raise `DecisionLeak` where the decision answers otherwise without a reason."""
     fresh = answers_of(twin, [party])
     if fresh.by_party[party] == base.by_party[party]:
-        return True
+        return _is_entitled_alike(story, party, base, fresh)
     before_ids, after_ids = {id(event) for event in story.events}, {id(event) for event in twin.events}
     changed = [each for each in (*story.events, *twin.events) if (id(each) in before_ids) != (id(each) in after_ids)]
     excused = {each.event_id for each in changed} | {victim for each in changed if (victim := victim_of(each))}
+    excused |= base.refused ^ fresh.refused
     for n, (before, after) in enumerate(zip(base.by_party[party], fresh.by_party[party], strict=True)):
         if base.standings[n] == fresh.standings[n]:
             differing = {each for each in before.keys() | after.keys() if before.get(each) != after.get(each)}
             if differing - excused:
                 raise DecisionLeak(f"`{party}`, settlement {n}, one standing, other answers: {differing - excused}")
     return False
+
+
+def _is_entitled_alike(story: Story, party: str, base: Answers, fresh: Answers) -> bool:
+    """Whether the party would be shown alike what clocks ask for, wherever the standing differs."""
+    return all(
+        before == after
+        or base.entitled(party, n, story.jurisdiction, at) == fresh.entitled(party, n, story.jurisdiction, at)
+        for n, (before, after, at) in enumerate(zip(base.standings, fresh.standings, SETTLED_AT, strict=True))
+    )
 
 
 def victim_of(event: Event) -> str | None:

@@ -15,8 +15,9 @@ from hub.case_timeline.timeline import CaseTimeline
 from hub.shard import notices
 from hub.shard.stating import hub_event_id
 from tests.shard.harness import CASE, DAY_MS, HOUR_MS, ShardUnderTest, consent, imprisonment
-from tests.shard.test_disclosing import CONSENT_ID, given, withdrawn
+from tests.shard.test_disclosing import CONSENT_ID, SECOND_CONSENT_ID, given, withdrawn
 
+THIRD_CONSENT_ID = "d0000000-0000-4000-8000-000000000003"
 PARTIES = ("PRI", "KIF", "PHE", "A.SOC", "A.JOB", "A.ADD", "B.SOC", "B.JOB")
 
 
@@ -147,6 +148,29 @@ def test_what_a_gate_closes_or_another_rule_goes_on_showing_is_no_ending(hub: Sh
     hub.settle()
     assert told_of_endings(hub, "A.SOC") == [], "custody is told to it by law as well"
     assert told_of_endings(hub, "PRI") == [], "it had lost all of it before"
+
+
+def test_a_consent_after_which_another_went_on_opening_is_told_with_the_loss(hub: ShardUnderTest) -> None:
+    records = {
+        CONSENT_ID: given(hub, ["CU", "OF"], ["B.SOC"]),
+        SECOND_CONSENT_ID: given(hub, ["CU", "OF"], ["B.SOC"], consentId=SECOND_CONSENT_ID),
+    }
+    hub.settle()
+    hub.tick(HOUR_MS)
+    withdrawn(hub, CONSENT_ID)
+    hub.settle()
+    assert told_of_endings(hub, "B.SOC") == [], "the other goes on opening all of it"
+    hub.restart()
+    hub.tick(HOUR_MS)
+    withdrawn(hub, SECOND_CONSENT_ID)
+    hub.settle()
+    assert told_of_endings(hub, "B.SOC") == [(ce_id_of(each), hub.now) for each in records.values()]
+    given(hub, ["CU", "OF"], ["B.SOC"], consentId=THIRD_CONSENT_ID)
+    hub.settle()
+    hub.tick(HOUR_MS)
+    withdrawn(hub, THIRD_CONSENT_ID)
+    hub.settle()
+    assert len(told_of_endings(hub, "B.SOC")) == 3, "what had ended before ends no second time"
 
 
 def test_an_ending_that_comes_with_a_correction_of_the_fact_itself_is_told_of_the_rest_only(

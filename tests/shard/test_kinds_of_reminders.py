@@ -107,6 +107,13 @@ def test_emergency_access_without_review_reminds_who_asked_and_who_holds_and_end
     until(hub, hub.now + MINUTE_MS)
     assert who_is_reminded(hub, "REVIEW_OVERDUE") == []
     assert who_is_reminded(hub, "CITIZEN_NOTICE_OVERDUE") == ["PSY", "A.ADD"], "the review does not say so"
+    told_at = hub.now + 3 * DAY_MS
+    hub.state("PSY", "BreakGlassReviewed", review | {"subjectNotifiedAt": told_at}, "the citizen is told in three days")
+    hub.settle()
+    until(hub, told_at - MINUTE_MS)
+    assert who_is_reminded(hub, "CITIZEN_NOTICE_OVERDUE") == ["PSY", "A.ADD"]
+    until(hub, told_at)
+    assert who_is_reminded(hub, "CITIZEN_NOTICE_OVERDUE") == [], "it is taken back when that time comes, by itself"
 
 
 def test_the_hub_finds_efforts_that_overlap_for_who_is_shown_both(hub: ShardUnderTest) -> None:
