@@ -32,6 +32,7 @@ from hub.arrival.gate import (
     read,
     unknown_key,
 )
+from hub.arrival.recording import record_of
 from hub.broker.ports import InputRecord
 from hub.case_timeline.timeline import RETRACTION
 from hub.shard.batch import Batch
@@ -162,22 +163,7 @@ class Admission:
         if held.timeline.merged_into is None:
             place(statement, held.timeline)
         fact = fact_of(statement, recorded_at)
-        record = FactRecorded(
-            case_stream(case_id),
-            held.timeline.version + 1,
-            fact.event_id,
-            fact.event_type,
-            fact.party,
-            statement.attributes.source,
-            statement.schema_id,
-            fact.occurred_at,
-            statement.attributes.time,
-            recorded_at,
-            fact.corrects,
-            statement.attributes.correlation,
-            statement.attributes.causation,
-            statement.body,
-        )
+        record = record_of(statement, case_id, held.timeline.version + 1, recorded_at)
         self._place(held, record, fact, batch)
         batch.admitted[fact.party] = batch.admitted.get(fact.party, 0) + 1
         if ends_another:

@@ -23,6 +23,7 @@ from contracts.reasons import Reason
 from contracts.topics import HUB_PARTY, Names
 from hub.arrival.forwarded import Forwarded
 from hub.arrival.gate import Statement, digest_of, fact_of, place
+from hub.arrival.recording import record_of
 from hub.case_timeline.merges import ALL_HAVE_COME, FACTS_COME, GIVEN_BACK, KEPT, NOTICE, TAKEN_BACK, leaving_with
 from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, UNLINKED
 from hub.shard.batch import Batch
@@ -138,23 +139,8 @@ class Merging:
                 self._park(forwarded, refused, batch)
                 return
         fact = fact_of(statement, forwarded.recorded_at)
-        record = FactRecorded(
-            case_stream(case.case_id),
-            case.version + 1,
-            fact.event_id,
-            fact.event_type,
-            fact.party,
-            statement.attributes.source,
-            statement.schema_id,
-            fact.occurred_at,
-            statement.attributes.time,
-            recorded_at,
-            fact.corrects,
-            statement.attributes.correlation,
-            statement.attributes.causation,
-            statement.body,
-            Origin(forwarded.from_case, forwarded.recorded_at),
-        )
+        origin = Origin(forwarded.from_case, forwarded.recorded_at)
+        record = record_of(statement, case.case_id, case.version + 1, recorded_at, origin)
         place_fact(held, record, fact, batch)
         if fact.event_id not in self.store.digests([fact.event_id]):
             digest = digest_of(statement, case.case_id, self.cases.secret)

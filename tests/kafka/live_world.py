@@ -72,7 +72,7 @@ class LiveWorld:
             self.hub.start()
             self._listen("PRI")
             self.keys = self.enrol(NATIONAL_ID)
-            self._imprison()
+            self.imprison(self.keys["PRI"])
         except BaseException:
             self._closing.close()
             raise
@@ -94,9 +94,10 @@ class LiveWorld:
         with opened_identity(self.world) as identity:
             return {party.id: identity.key_for(national_id, party.id) for party in REGISTRY}
 
-    def _imprison(self) -> None:
+    def imprison(self, key: str) -> None:
+        """State under the prison's key of a citizen that imprisonment has begun."""
         values = {
-            "custodyId": uuid.UUID("c0000000-0000-4000-8000-000000000001"),
+            "custodyId": uuid.uuid5(uuid.NAMESPACE_OID, key),
             "startedAt": self.moment(),
             "institution": "PRI",
             "legalStatus": "CONVICTED",
@@ -106,7 +107,7 @@ class LiveWorld:
             "homeMunicipality": "A",
         }
         record = self.publisher("PRI").prepare(
-            Statement("ImprisonmentStarted", values, self.moment()), key=self.keys["PRI"], source_ref="custody"
+            Statement("ImprisonmentStarted", values, self.moment()), key=key, source_ref=f"custody of {key}"
         )
         self.publisher("PRI").publish_many([record])
 

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import json
-import uuid
 
 import pytest
 from click.testing import CliRunner
 
 from contracts.fact import event_id_of
 from deploy.command_line import hub
-from producers.statement import Statement
 from tests.kafka.live_world import LiveWorld
 
 pytestmark = pytest.mark.kafka
 
 GIVEN_UP = "1507810010"
 KEPT = "1607820021"
-
-
-def imprison(live: LiveWorld, key: str) -> str:
-    """State an imprisonment; return its event id."""
-    values = {
-        "custodyId": uuid.uuid4(),
-        "startedAt": live.moment(),
-        "institution": "PRI",
-        "legalStatus": "CONVICTED",
-        "planDuty": True,
-        "sentenceDays": 480,
-        "offenceGroup": "VIOLENCE",
-        "homeMunicipality": "A",
-    }
-    publisher, reference = live.publisher("PRI"), f"custody of {key}"
-    prepared = publisher.prepare(Statement("ImprisonmentStarted", values, live.moment()), key=key, source_ref=reference)
-    publisher.publish_many([prepared])
-    return publisher.event_id("ImprisonmentStarted", reference, 0)
 
 
 def link(live: LiveWorld, command: str, typed: str) -> dict[str, str]:
@@ -49,7 +29,7 @@ def link(live: LiveWorld, command: str, typed: str) -> dict[str, str]:
 
 def test_linked_ids_are_one_citizen_to_everybody_and_two_again_when_unlinked(live: LiveWorld) -> None:
     old, new = live.enrol(GIVEN_UP), live.enrol(KEPT)
-    imprison(live, old["PRI"])
+    live.imprison(old["PRI"])
     housing = live.housing(old["A.SOC"])
     live.publisher("A.SOC").publish_many([housing])
     about = event_id_of("A.SOC", next(value.decode() for name, value in housing.headers if name == "ce_id"))
