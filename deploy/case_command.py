@@ -131,7 +131,7 @@ def shown_text(shown: Shown) -> str:
 
 def _fact_lines(fact: ReplayedFact, zone: ZoneInfo) -> list[str]:
     state = "" if fact.state == LIVE else f"  [{fact.state}]"
-    late = f"  (recorded late, {format_local(fact.recorded_at, zone)})" if fact.is_late else ""
+    late = f"  (recorded late, {format_local(fact.first_recorded_at, zone)})" if fact.is_late else ""
     lines = [f"{format_local(fact.occurred_at, zone)}  {fact.event_type}  by {fact.party}{state}{late}"]
     lines.append(f"    event {fact.event_id}")
     if fact.from_case:

@@ -88,6 +88,8 @@ class Vault:
         losing, winning = self._own(given_up), self._who_goes_on(self._own(kept))
         if losing.jurisdiction != winning.jurisdiction:
             raise CallerFailure("the national ids are of two countries, whose law differs: they cannot be linked")
+        if given_up.digits == kept.digits:
+            raise CallerFailure("the two national ids are one: give the one that is given up, then the one that stays")
         if losing.case_id == winning.case_id:
             raise CallerFailure("the second national id leads to the case of the first: give them the other way round")
         if losing.merged_into and self._who_goes_on(losing).case_id != winning.case_id:

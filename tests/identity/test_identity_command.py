@@ -162,6 +162,7 @@ def test_two_ids_that_cannot_be_linked_are_refused_without_showing_them(
         refused = run(world, "link", typed=typed)
         assert isinstance(refused.exception, CallerFailure | NotFound)
         assert CPR not in str(refused.exception)
+    assert "are one" in str(refused.exception)
     refused = run(world, "unlink", typed=f"{CPR}\n")
     assert "linked with no other" in str(refused.exception)
     assert "CaseMerged" not in [name for channel in channels for _, name, _ in channel.told]
