@@ -21,7 +21,7 @@ from contracts.failures import CallerFailure, DamagedStore, NotFound
 from deploy.options import world_option
 from deploy.stores import case_of, known_agreements, opened_stores, policies_of, records_of, store_of
 from deploy.world import World
-from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, UNLINKED
+from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED
 from hub.consent.policies import Policies
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
@@ -145,7 +145,6 @@ def _fact_lines(fact: ReplayedFact, zone: ZoneInfo) -> list[str]:
 _MERGE_TEXTS = {
     MERGED: "merged into case {}: closed from now on",
     LEAVING: "leaves case {} again, closed until that has given back what is its own",
-    UNLINKED: "a fact was given to case {}, whose it is",
     REOPENED: "open again, apart from case {}",
     JOINING: "facts of case {} come in: nothing new is told before all of them are here",
     JOINED: "all facts of case {} are here",

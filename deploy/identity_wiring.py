@@ -43,9 +43,9 @@ def _wait_for(world: World, losing: Citizen, winning: Citizen, step: str) -> Non
                 for each in (losing, winning)
             )
         if step == MERGED:
-            is_done = lost.merged_into is not None and losing.case_id in won.kin - won.joining
+            is_done = lost.changes >= losing.changes and losing.case_id in won.kin - won.joining
         else:
-            is_done = lost.merged_into is None
+            is_done = lost.changes >= losing.changes and lost.merged_into is None
         if is_done:
             return
         time.sleep(0.2)

@@ -9,7 +9,7 @@ Rules:
 - What the hub itself stated is left out, but for notices: reminders are the winning case's own to raise.
 - Taken back, each fact goes with what it depends on: a correction or retraction with the fact that it is about, a
   record of a consent, request, placement or admission with that; everything else with the key under which it was
-  stated. The case that goes on decides it, and tells the other what is given back and what is kept before that opens.
+  stated. The case that goes on decides it, and gives back what counts before the other one opens.
 
 Pure. `hub.shard` takes the steps and sends the messages.
 """
@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from contracts.fact import ce_id_of
 from contracts.topics import HUB_PARTY
-from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, UNLINKED, CaseTimeline
+from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, CaseTimeline
 from hub.store.records import CaseRecord, FactRecorded, MergeStepped
 
 NOTICE: Final = "RecipientNotified"
@@ -30,7 +30,6 @@ FACTS_COME: Final = "MergeOpened"
 FACT_COMES: Final = "fact"
 ALL_HAVE_COME: Final = "MergeCompleted"
 TAKEN_BACK: Final = "MergeUndone"
-KEPT: Final = "MergeKept"
 GIVEN_BACK: Final = "MergeReturned"
 
 INTRODUCED_BY: Final[Mapping[str, frozenset[str]]] = {
@@ -45,7 +44,7 @@ INTRODUCED_BY: Final[Mapping[str, frozenset[str]]] = {
 class Message(NamedTuple):
     """One thing that a case tells another; it follows from the record at `version` of the case's stream.
 
-    `fact` goes with `FACT_COMES` and `KEPT`. `was_judged` says that it stood on the case before the merge.
+    `fact` goes with `FACT_COMES`. `was_judged` says that it counted on the case that tells.
     """
 
     version: int
@@ -58,32 +57,36 @@ def messages(records: Iterable[CaseRecord], other: str) -> Iterator[Message]:
     """Yield all that a case has to tell `other`, in order, from all `records` of the case."""
     facts: dict[str, FactRecorded] = {}
     joining: set[str] = set()
-    is_passing_on = False
+    is_closed = is_passing_on = False
     for record in records:
         if isinstance(record, FactRecorded):
-            facts[record.event_id] = record
+            counts = not is_closed or (record.origin is not None and record.origin.is_judged)
+            if counts:
+                facts[record.event_id] = record
             if is_passing_on and _goes_along(record):
-                yield Message(record.originator_version, FACT_COMES, record, was_judged=False)
+                yield Message(record.originator_version, FACT_COMES, record, was_judged=counts)
         elif isinstance(record, MergeStepped):
             version, step, concerns = record.originator_version, record.step, record.other == other
-            if step == MERGED and concerns:
-                is_passing_on = True
-                yield Message(version, FACTS_COME)
-                yield from (Message(version, FACT_COMES, fact) for fact in facts.values() if _goes_along(fact))
-                if not joining:
-                    yield Message(version, ALL_HAVE_COME)
+            if step == MERGED:
+                is_closed, is_passing_on = True, concerns
+                if concerns:
+                    yield Message(version, FACTS_COME)
+                    yield from (Message(version, FACT_COMES, fact) for fact in facts.values() if _goes_along(fact))
+                    if not joining:
+                        yield Message(version, ALL_HAVE_COME)
             elif step == LEAVING and concerns:
                 is_passing_on = False
                 yield Message(version, TAKEN_BACK)
+            elif step == REOPENED:
+                is_closed = False
             elif step == JOINING:
                 if is_passing_on and not joining:
                     yield Message(version, FACTS_COME)
                 joining.add(record.other)
-            elif step in (JOINED, LEFT, UNLINKED):
+            elif step in (JOINED, LEFT):
                 gone = [facts.pop(event_id) for event_id in record.event_ids if event_id in facts]
                 if step == LEFT and concerns:
-                    yield from (Message(version, FACT_COMES, fact) for fact in gone if not _came_from(fact, other))
-                    yield from (Message(version, KEPT, fact) for fact in facts.values() if _came_from(fact, other))
+                    yield from (Message(version, FACT_COMES, fact) for fact in gone)
                     yield Message(version, GIVEN_BACK)
                 if is_passing_on and joining == {record.other}:
                     yield Message(version, ALL_HAVE_COME)
@@ -113,12 +116,11 @@ class _Belonging:
 
     def __init__(self, case: CaseTimeline, other: str) -> None:
         self._case, self._other = case, other
-        self._introduced = {
-            (name, entry.outline.references[name]): event_id
-            for event_id, entry in case.facts.items()
-            for name, event_types in INTRODUCED_BY.items()
-            if entry.outline.event_type in event_types and name in entry.outline.references
-        }
+        self._introduced: dict[tuple[str, str], list[str]] = {}
+        for event_id, entry in case.facts.items():
+            for name, event_types in INTRODUCED_BY.items():
+                if entry.outline.event_type in event_types and name in entry.outline.references:
+                    self._introduced.setdefault((name, entry.outline.references[name]), []).append(event_id)
         self._by_ce_id = {ce_id_of(event_id): event_id for event_id in case.facts}
         self._known: dict[str, bool] = {}
 
@@ -127,7 +129,7 @@ class _Belonging:
         known = self._known.get(event_id)
         if known is None:
             # Who depends on itself in a circle belongs where it came from.
-            self._known[event_id] = _came_from(self._case.facts[event_id].record, self._other)
+            self._known[event_id] = self._is_from_other(event_id)
             ground = self._ground_of(event_id)
             if ground is not None and ground != event_id:
                 self._known[event_id] = self.to_other(ground)
@@ -142,5 +144,18 @@ class _Belonging:
             return victim
         if outline.party == HUB_PARTY:
             return self._by_ce_id.get(outline.references.get("targetEventId", ""))
-        things = ((name, outline.references[name]) for name in INTRODUCED_BY if name in outline.references)
-        return next((self._introduced[thing] for thing in things if thing in self._introduced), None)
+        return self._introducing(event_id)
+
+    def _introducing(self, event_id: str) -> str | None:
+        """What introduced the thing that the fact refers to, if that was stated under the other key only."""
+        outline = self._case.facts[event_id].outline
+        for name, event_types in INTRODUCED_BY.items():
+            if name in outline.references and outline.event_type not in event_types:
+                found = self._introduced.get((name, outline.references[name]), [])
+                own = self._is_from_other(event_id)
+                if found and all(self._is_from_other(each) != own for each in found):
+                    return found[0]
+        return None
+
+    def _is_from_other(self, event_id: str) -> bool:
+        return _came_from(self._case.facts[event_id].record, self._other)

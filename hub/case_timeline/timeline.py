@@ -5,8 +5,9 @@ Rules:
   what it corrects.
 - A fact is dead once it is corrected or retracted; it stays on the timeline. Retracting a correction does not
   bring back what it corrected.
-- A case that was merged into another is closed until the merge is taken back. A fact that left with such a case is
-  dead, and lives again when it comes again.
+- A case that was merged into another is closed until the merge is taken back. What is stated of it meanwhile does not
+  count here: the other case judges it, and gives it back with the merge. A fact that does not count, or left with the
+  case from which it came, is dead, and lives again when it comes again.
 - The whole history is kept only while something needs it. A case restored from its cache row has its gate facts
   and counts, so an event that leaves the standing as it was costs the same however long the timeline is.
 
@@ -114,6 +115,10 @@ class CaseTimeline:
     """The case, and its shard, into which this one was merged: closed, it tells nobody anything."""
     is_leaving: bool = False
     """Whether that merge is being taken back; the case is closed until the other one has given back what is its own."""
+    waiting: list[str] = field(default_factory=list)
+    """The events that were stated while it is: they are judged when the case opens."""
+    changes: int = 0
+    """How often the case was merged or left again, as the vault counts it."""
     joining: set[str] = field(default_factory=set)
     """The cases whose facts are still coming in: nothing new is told before all of them are here."""
     kin: set[str] = field(default_factory=set)
@@ -147,6 +152,11 @@ class CaseTimeline:
             self.gate_facts[fact.event_id] = fact
             self.gate_bodies[fact.event_id] = (record.schema_id, record.value)
             self.standing_inputs += 1
+        if self.merged_into is not None and (record.origin is None or not record.origin.is_judged):
+            self.dead[fact.event_id] = Death(UNLINKED, fact.recorded_at)
+            if self.is_leaving:
+                self.waiting.append(fact.event_id)
+            return
         if fact.event_id not in self.dead:
             self._count(fact.party, event_type, +1)
         if fact.corrects:
@@ -184,6 +194,7 @@ class CaseTimeline:
         self.version = record.originator_version
         self.standing_inputs += 1
         self.kin.add(record.other)
+        self.changes = max(self.changes, record.change)
         match record.step:
             case "merged":
                 self.merged_into, self.is_leaving = (record.other, record.other_shard), False
@@ -191,11 +202,12 @@ class CaseTimeline:
                 self.is_leaving = True
             case "reopened":
                 self.merged_into, self.is_leaving = None, False
+                self.waiting.clear()
             case "joining":
                 self.joining.add(record.other)
             case "joined":
                 self.joining.discard(record.other)
-            case "left" | "unlinked":
+            case "left":
                 self.joining.discard(record.other)
                 for event_id in record.event_ids:
                     self._unlink(event_id, record.recorded_at, reader)

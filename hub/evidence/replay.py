@@ -83,9 +83,9 @@ def replay(
     case = timeline_of(case_id, held, reader)
     if case.enrolled is None:
         raise NotFound("no such case was known then: give the case id that `hub case find` prints")
-    tellings = _tellings(held)
+    tellings = _tellings(held, case.event_at)
     facts = [
-        _replayed(case, entry, reader, tellings.get(entry.version, ()))
+        _replayed(case, entry, reader, tellings.get(entry.outline.event_id, ()))
         for entry in case.facts.values()
         if valid is None or entry.outline.occurred_at <= valid
     ]
@@ -93,26 +93,26 @@ def replay(
     return Replay(case, tuple(facts), tuple(record for record in held if isinstance(record, MergeStepped)))
 
 
-def _tellings(records: Iterable[CaseRecord]) -> dict[int, list[Telling]]:
-    tellings: dict[int, list[Telling]] = {}
+def _tellings(records: Iterable[CaseRecord], event_at: Mapping[int, str]) -> dict[str, list[Telling]]:
+    tellings: dict[str, list[Telling]] = {}
     for record in records:
         if isinstance(record, DecisionsRecorded):
             for decision in record.decisions:
                 telling = Telling(decision.party, decision.shown, decision.number, record.clock, record.rule_set)
-                tellings.setdefault(decision.fact_version, []).append(telling)
+                tellings.setdefault(event_at[decision.fact_version], []).append(telling)
     return tellings
 
 
 def _replayed(case: CaseTimeline, entry: TimelineFact, reader: Reader, tellings: Iterable[Telling]) -> ReplayedFact:
-    outline = entry.outline
+    outline, origin = entry.outline, entry.record.origin
     return ReplayedFact(
         outline.event_id,
         outline.event_type,
         outline.party,
         outline.occurred_at,
         entry.record.recorded_at,
-        entry.record.origin.recorded_at if entry.record.origin else entry.record.recorded_at,
-        entry.record.origin.case_id if entry.record.origin else None,
+        origin.recorded_at if origin else entry.record.recorded_at,
+        origin.case_id if origin and origin.case_id != case.case_id else None,
         case.dead[outline.event_id].how if outline.event_id in case.dead else LIVE,
         entry.record.corrects,
         reader.codec.decode_body(entry.record.schema_id, entry.record.value),

@@ -8,7 +8,7 @@ Rules:
 - Basics go to a party only while it sees something of the case. An unknown key, another party's key and a case of
   which it sees nothing fail with one and the same message.
 - Two national ids may turn out to be one citizen: the case of the one that is given up is merged into the other's, and
-  from then on either id, and every key of either, leads there. The shard is told before the vault remembers it.
+  from then on either id, and every key of either, leads there. The vault decides; telling the shard may be repeated.
 - No failure shows a national id, a name or a birth date.
 
 A look-up comes from a party's own authenticated channel; records go to the shard through `hub.broker`.
@@ -81,24 +81,20 @@ class Identity:
     def link(self, given_up: str, kept: str) -> tuple[Citizen, Citizen]:
         """Merge the case of the national id `given_up` into that of `kept`; return both citizens, that one first.
 
-        May be repeated: the shards count what they know already. Raises as `Vault.linked` and `BadNationalId`.
+        Raises as `Vault.link` and `BadNationalId`; `TransportFailure` where the shard could not be told: ask again.
         """
-        losing, winning = self._vault.linked(parse_national_id(given_up), parse_national_id(kept))
+        losing, winning = self._vault.link(parse_national_id(given_up), parse_national_id(kept))
         for citizen in (losing, winning):
             self._announce(citizen)
-        payload = {"caseId": losing.case_id, "other": winning.case_id, "otherShard": winning.shard}
-        self._channel.publish(losing.shard, "CaseMerged", payload)
-        self._vault.link(losing, winning)
+        merged = {"caseId": losing.case_id, "other": winning.case_id, "otherShard": winning.shard}
+        self._channel.publish(losing.shard, "CaseMerged", merged | {"change": losing.changes})
         return losing, winning
 
     def unlink(self, given_up: str) -> tuple[Citizen, Citizen]:
-        """Take the link of the national id `given_up` back; return the citizens as `link` did.
-
-        May be repeated until it has succeeded. Raises as `Vault.unlinked` and `BadNationalId`.
-        """
-        losing, winning = self._vault.unlinked(parse_national_id(given_up))
-        self._channel.publish(losing.shard, "CaseUnlinked", {"caseId": losing.case_id})
-        self._vault.unlink(losing)
+        """Take the link of the national id `given_up` back; return the citizens and raise as `link` does."""
+        losing, winning = self._vault.unlink(parse_national_id(given_up))
+        unlinked = {"caseId": losing.case_id, "change": losing.changes}
+        self._channel.publish(losing.shard, "CaseUnlinked", unlinked)
         return losing, winning
 
     def _member(self, party: str) -> Party:

@@ -33,7 +33,8 @@ NAME_CHARACTERS_MAX: Final = 200
 class Citizen:
     """Who is behind a case. `shard` is the partition on which the case lies.
 
-    `merged_into` is the case of the same citizen that goes on instead of this one.
+    `merged_into` is the case of the same citizen that goes on instead of this one, `linked_with` the last that did;
+    `changes` counts how often the one was linked and unlinked.
     """
 
     case_id: str
@@ -43,6 +44,8 @@ class Citizen:
     national_id: str = field(repr=False)
     name: str | None = field(repr=False)
     merged_into: str | None = None
+    linked_with: str | None = None
+    changes: int = 0
 
 
 class Vault:
@@ -80,45 +83,49 @@ class Vault:
         row = VaultRow(proposed.case_id, proposed.shard, _content(proposed))
         return self._who_goes_on(_citizen(self._file.enrol(_index(national_id), row, merge)))
 
-    def linked(self, given_up: NationalId, kept: NationalId) -> tuple[Citizen, Citizen]:
-        """Return the citizens behind two ids that are to be linked: the one that is given up, the one that goes on.
+    def link(self, given_up: NationalId, kept: NationalId) -> tuple[Citizen, Citizen]:
+        """From now on `given_up` leads to the case of `kept`; durable on return, and may be said again.
 
-        Raises `NotFound` for an id under which nobody is enrolled, `CallerFailure` for two that cannot be linked.
+        Returns the citizen whose case is given up, and the one whose case goes on. Raises `NotFound` for an id under
+        which nobody is enrolled, `CallerFailure` for two that cannot be linked.
         """
-        losing, winning = self._own(given_up), self._who_goes_on(self._own(kept))
-        if losing.jurisdiction != winning.jurisdiction:
-            raise CallerFailure("the national ids are of two countries, whose law differs: they cannot be linked")
-        if given_up.digits == kept.digits:
-            raise CallerFailure("the two national ids are one: give the one that is given up, then the one that stays")
-        if losing.case_id == winning.case_id:
-            raise CallerFailure("the second national id leads to the case of the first: give them the other way round")
-        if losing.merged_into and self._who_goes_on(losing).case_id != winning.case_id:
-            raise CallerFailure("the first national id is linked with another one: unlink it first")
-        if losing.merged_into:
-            winning = _citizen(self._file.of_case(losing.merged_into))
+        with self._file.changing():
+            losing, winning = self._own(given_up), self._who_goes_on(self._own(kept))
+            if given_up.digits == kept.digits:
+                raise CallerFailure("the two national ids are one: give the one that is given up, then the other")
+            if losing.jurisdiction != winning.jurisdiction:
+                raise CallerFailure("the national ids are of two countries, whose law differs: they cannot be linked")
+            if losing.case_id == winning.case_id:
+                raise CallerFailure(
+                    "the second national id leads to the case of the first: give them the other way round"
+                )
+            if losing.merged_into:
+                if self._who_goes_on(losing).case_id != winning.case_id:
+                    raise CallerFailure("the first national id is linked with another one: unlink it first")
+                return losing, _citizen(self._file.of_case(losing.merged_into))
+            losing = replace(
+                losing, merged_into=winning.case_id, linked_with=winning.case_id, changes=losing.changes + 1
+            )
+            self._rewrite(losing)
         return losing, winning
 
-    def link(self, losing: Citizen, winning: Citizen) -> None:
-        """From now on the id of `losing` leads to the case of `winning`; durable on return."""
-        self._rewrite(replace(losing, merged_into=winning.case_id))
+    def unlink(self, given_up: NationalId) -> tuple[Citizen, Citizen]:
+        """From now on `given_up` leads to its own case again; durable on return, and may be said again.
 
-    def unlinked(self, given_up: NationalId) -> tuple[Citizen, Citizen]:
-        """Return the citizen behind an id whose link is to be taken back, and the one into whose case it was merged.
-
-        Raises `NotFound` for an id under which nobody is enrolled, `CallerFailure` where there is no such link, or
-        where the other case was itself merged into a third.
+        Returns as `link`. Raises `NotFound` for an id under which nobody is enrolled, `CallerFailure` where it was
+        never linked, or where the other case was itself merged into a third.
         """
-        losing = self._own(given_up)
-        if losing.merged_into is None:
-            raise CallerFailure("the national id is linked with no other one")
-        winning = _citizen(self._file.of_case(losing.merged_into))
-        if winning.merged_into:
-            raise CallerFailure("the national id with which it is linked is itself linked on: unlink that one first")
+        with self._file.changing():
+            losing = self._own(given_up)
+            if losing.linked_with is None:
+                raise CallerFailure("the national id is linked with no other one")
+            winning = _citizen(self._file.of_case(losing.linked_with))
+            if losing.merged_into:
+                if winning.merged_into:
+                    raise CallerFailure("the other national id is itself linked with a third: unlink that one first")
+                losing = replace(losing, merged_into=None, changes=losing.changes + 1)
+                self._rewrite(losing)
         return losing, winning
-
-    def unlink(self, losing: Citizen) -> None:
-        """From now on the id of `losing` leads to its own case again; durable on return."""
-        self._rewrite(replace(losing, merged_into=None))
 
     def _rewrite(self, citizen: Citizen) -> None:
         self._file.rewrite(VaultRow(citizen.case_id, citizen.shard, _content(citizen)))
@@ -179,6 +186,8 @@ def _content(citizen: Citizen) -> bytes:
         "nationalId": citizen.national_id,
         "name": citizen.name,
         "mergedInto": citizen.merged_into,
+        "linkedWith": citizen.linked_with,
+        "changes": citizen.changes,
     }
     return json.dumps(person).encode()
 
@@ -194,4 +203,6 @@ def _citizen(row: VaultRow) -> Citizen:
         person["nationalId"],
         person["name"],
         person.get("mergedInto"),
+        person.get("linkedWith"),
+        person.get("changes", 0),
     )

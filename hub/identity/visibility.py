@@ -12,17 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from hub.store.records import CaseRecord, DecisionsRecorded
+from hub.store.records import CaseRecord, DecisionsRecorded, FactRecorded
 
 OWN: Final = "OWN"
 
 
 def sees_something(records: Iterable[CaseRecord], party: str) -> bool:
     """Return whether by `records` (a case's, in version order) `party` is shown a field of another's fact."""
-    shown_of_fact: dict[int, bool] = {}
+    shown_of_fact: dict[str, bool] = {}
+    event_at: dict[int, str] = {}
     for record in records:
-        if isinstance(record, DecisionsRecorded):
+        if isinstance(record, FactRecorded):
+            # A fact that comes again in a merge stands at another version: it is one fact all the same.
+            event_at[record.originator_version] = record.event_id
+        elif isinstance(record, DecisionsRecorded):
             for decision in record.decisions:
                 if decision.party == party:
-                    shown_of_fact[decision.fact_version] = any(mask and basis != OWN for basis, mask in decision.shown)
+                    event_id = event_at[decision.fact_version]
+                    shown_of_fact[event_id] = any(mask and basis != OWN for basis, mask in decision.shown)
     return any(shown_of_fact.values())

@@ -40,6 +40,7 @@ from hub.shard.cases import Cases, HeldCase
 from hub.shard.governance import Governance
 from hub.shard.merging import CONTROLS, Merging
 from hub.shard.notices import notices_of
+from hub.shard.reminders import ends_another
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
@@ -129,7 +130,7 @@ class Admission:
         if statement is None:
             raise one.refused or DamagedStore("a record was neither read nor refused")
         if one.forwarded is not None:
-            self.merging.take(one.forwarded, one.recorded_at, batch, self._place)
+            self.merging.take(one.forwarded, one.recorded_at, batch, self._place_and_notify)
             if digest := batch.writes.digests.get(statement.event_id):
                 lookups.digests.setdefault(statement.event_id, digest)
             return
@@ -141,32 +142,42 @@ class Admission:
             raise unknown_key(one.key, one.record.partition, self.cases.partitions)
         about_nobody = case_id in self.cases.about_nobody
         check_subject(statement.event_type, about_nobody=about_nobody)
-        digest = digest_of(statement, case_id, self.cases.secret)
-        if self._is_repeat(statement, case_id, digest, lookups.digests.get(statement.event_id)):
+        digest, known = digest_of(statement, case_id, self.cases.secret), lookups.digests.get(statement.event_id)
+        if self._is_repeat(statement, case_id, digest, known):
             batch.duplicates += 1
             return
         self._admit_fact(statement, case_id, one.recorded_at, batch)
-        lookups.digests[statement.event_id] = batch.writes.digests[statement.event_id] = digest
+        if known is None:
+            lookups.digests[statement.event_id] = batch.writes.digests[statement.event_id] = digest
         if about_nobody:
             self.governance.note(statement.party, statement.event_type.name, batch)
 
     def _is_repeat(self, statement: Statement, case_id: str, digest: bytes, known: bytes | None) -> bool:
-        if known is not None and known != digest and self.merging.is_repeat(statement, case_id, known):
-            return True
+        if known is not None and known != digest:
+            repeats = self.merging.repeats(statement, case_id, known)
+            if repeats is not None:
+                return repeats
         return is_repeat(digest, known)
 
     def _admit_fact(self, statement: Statement, case_id: str, recorded_at: int, batch: Batch) -> None:
         held = self.cases.get(case_id)
-        ends_another = statement.corrects is not None or statement.event_type.name == RETRACTION
-        if ends_another:
+        is_ending = statement.corrects is not None or statement.event_type.name == RETRACTION
+        if is_ending:
             self.cases.hold_history(held)
         if held.timeline.merged_into is None:
             place(statement, held.timeline)
         fact = fact_of(statement, recorded_at)
         record = record_of(statement, case_id, held.timeline.version + 1, recorded_at)
-        self._place(held, record, fact, batch)
+        if is_ending:
+            self._place_and_notify(held, record, fact, batch)
+        else:
+            self._place(held, record, fact, batch)
         batch.admitted[fact.party] = batch.admitted.get(fact.party, 0) + 1
-        if ends_another:
+
+    def _place_and_notify(self, held: HeldCase, record: FactRecorded, fact: Fact, batch: Batch) -> None:
+        """Place a fact, and tell those who were told of what it corrects or takes back, if it does."""
+        self._place(held, record, fact, batch)
+        if held.timeline.merged_into is None and ends_another(held.timeline.facts[fact.event_id]):
             self._notify(held, fact, batch)
 
     def _notify(self, held: HeldCase, ending: Fact, batch: Batch) -> None:
@@ -199,7 +210,7 @@ class Admission:
             case "ParkedRetried":
                 self._retry(payload["party"], payload["parkedNumber"], lookups, batch)
             case merging if merging in CONTROLS:
-                self.merging.control(merging, payload, recorded_at, batch)
+                self.merging.control(merging, payload, recorded_at, batch, self._place_and_notify)
             case other:
                 raise Refused(Reason.MAY_NOT_STATE, "ce_type", f"`{other}` is no control record of this version")
 

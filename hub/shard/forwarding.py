@@ -17,11 +17,10 @@ from itertools import islice
 from typing import Final
 
 from contracts.codec import Codec
-from contracts.fact import ce_id_of
 from contracts.failures import TransportFailure
 from hub.arrival.forwarded import forwarded_record
 from hub.broker.ports import HubInput
-from hub.case_timeline.merges import FACT_COMES, Message, messages
+from hub.case_timeline.merges import Message, messages
 from hub.store.ports import Forwarding, ShardStore
 
 MESSAGES_PER_TURN_MAX: Final = 100
@@ -78,10 +77,9 @@ class MergeForwarding:
 
     def _publish(self, message: Message, case_id: str, other: str, shard: int) -> None:
         fact = message.fact
-        if fact is not None and message.kind == FACT_COMES:
+        if fact is not None:
             value, headers = forwarded_record(fact, other, case_id, self.codec, was_judged=message.was_judged)
             self.channel.publish_record(shard, value, headers)
             return
         payload = {"caseId": other, "other": case_id, "otherShard": self.shard}
-        about = {} if fact is None else {"party": fact.party, "eventId": ce_id_of(fact.event_id)}
-        self.channel.publish(shard, message.kind, payload | about)
+        self.channel.publish(shard, message.kind, payload)

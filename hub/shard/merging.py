@@ -17,15 +17,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contracts.fact import Fact, event_id_of
+from contracts.fact import Fact
 from contracts.failures import Refused
 from contracts.reasons import Reason
 from contracts.topics import HUB_PARTY, Names
-from hub.arrival.forwarded import Forwarded
+from hub.arrival.forwarded import Forwarded, forwarded_record, read_forwarded
 from hub.arrival.gate import Statement, digest_of, fact_of, place
 from hub.arrival.recording import record_of
-from hub.case_timeline.merges import ALL_HAVE_COME, FACTS_COME, GIVEN_BACK, KEPT, NOTICE, TAKEN_BACK, leaving_with
-from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, UNLINKED
+from hub.broker.ports import InputRecord
+from hub.case_timeline.merges import ALL_HAVE_COME, FACTS_COME, GIVEN_BACK, NOTICE, TAKEN_BACK, leaving_with
+from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, CaseTimeline
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.store.ports import ShardStore
@@ -33,7 +34,7 @@ from hub.store.records import CitizenEnrolled, FactRecorded, MergeStepped, Origi
 
 MERGE: Final = "CaseMerged"
 UNLINK: Final = "CaseUnlinked"
-CONTROLS: Final = frozenset({MERGE, UNLINK, FACTS_COME, ALL_HAVE_COME, TAKEN_BACK, KEPT, GIVEN_BACK})
+CONTROLS: Final = frozenset({MERGE, UNLINK, FACTS_COME, ALL_HAVE_COME, TAKEN_BACK, GIVEN_BACK})
 
 PlaceFact = Callable[[HeldCase, FactRecorded, Fact, Batch], None]
 """Puts a fact on its timeline, into the batch, and up for settlement."""
@@ -47,19 +48,22 @@ class Merging:
     cases: Cases
     names: Names
 
-    def control(self, event_type: str, payload: Mapping[str, Any], recorded_at: int, batch: Batch) -> None:
+    def control(
+        self, event_type: str, payload: Mapping[str, Any], recorded_at: int, batch: Batch, place_fact: PlaceFact
+    ) -> None:
         """Do what a control record says; raise `Refused` where this case cannot."""
         held = self._citizens(payload["caseId"])
         case = held.timeline
-        other, shard = payload.get("other", ""), payload.get("otherShard", 0)
+        other, shard, change = payload.get("other", ""), payload.get("otherShard", 0), payload.get("change", 0)
+        if event_type in (MERGE, UNLINK) and change <= case.changes:
+            batch.duplicates += 1
+            return
         match event_type:
             case "CaseMerged":
-                self._merge(held, other, shard, recorded_at, batch)
+                self._merge(held, other, shard, recorded_at, batch, change)
             case "CaseUnlinked":
-                if case.merged_into is None or case.is_leaving:
-                    batch.duplicates += 1
-                else:
-                    self._step(held, LEAVING, *case.merged_into, recorded_at, batch)
+                if case.merged_into is not None and not case.is_leaving:
+                    self._step(held, LEAVING, *case.merged_into, recorded_at, batch, change=change)
             case "MergeOpened":
                 self._step(held, JOINING, other, shard, recorded_at, batch)
             case "MergeCompleted":
@@ -68,13 +72,22 @@ class Merging:
             case "MergeUndone":
                 self.cases.hold_history(held)
                 self._step(held, LEFT, other, shard, recorded_at, batch, leaving_with(case, other))
-            case "MergeKept":
-                event_id = event_id_of(payload["party"], payload["eventId"])
-                if case.is_leaving and event_id in case.facts and not case.is_unlinked(event_id):
-                    self._step(held, UNLINKED, other, shard, recorded_at, batch, (event_id,))
             case "MergeReturned":
                 if case.is_leaving and case.merged_into == (other, shard):
-                    self._step(held, REOPENED, other, shard, recorded_at, batch)
+                    self._reopen(held, other, shard, recorded_at, batch, place_fact)
+
+    def _reopen(
+        self, held: HeldCase, other: str, shard: int, recorded_at: int, batch: Batch, place_fact: PlaceFact
+    ) -> None:
+        """Open a case again, and judge what was stated while it was leaving, before anything is settled."""
+        case = held.timeline
+        waiting = [case.facts[event_id].record for event_id in case.waiting]
+        self._step(held, REOPENED, other, shard, recorded_at, batch)
+        codec = self.cases.reader.codec
+        for record in waiting:
+            value, headers = forwarded_record(record, case.case_id, case.case_id, codec, was_judged=False)
+            again = InputRecord(self.names.hub_input, self.cases.shard, 0, recorded_at, None, value, headers)
+            self.take(read_forwarded(again, codec), recorded_at, batch, place_fact)
 
     def _citizens(self, case_id: str) -> HeldCase:
         held = self.cases.get(case_id)
@@ -82,17 +95,14 @@ class Merging:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "caseId", "name the case of a citizen who is enrolled here")
         return held
 
-    def _merge(self, held: HeldCase, other: str, shard: int, recorded_at: int, batch: Batch) -> None:
+    def _merge(self, held: HeldCase, other: str, shard: int, recorded_at: int, batch: Batch, change: int) -> None:
         case = held.timeline
         if other == case.case_id or not 0 <= shard < self.cases.partitions:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "other", "name another case, and the shard on which it lies")
-        if case.merged_into == (other, shard) and not case.is_leaving:
-            batch.duplicates += 1
-        elif case.merged_into is not None:
-            fix = "a case is merged once: take that back, and wait until the case is open again"
+        if case.merged_into is not None:
+            fix = "a case is merged once: wait until it is open again, and ask again"
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "caseId", fix)
-        else:
-            self._step(held, MERGED, other, shard, recorded_at, batch)
+        self._step(held, MERGED, other, shard, recorded_at, batch, change=change)
 
     def _step(
         self,
@@ -103,11 +113,13 @@ class Merging:
         recorded_at: int,
         batch: Batch,
         event_ids: tuple[str, ...] = (),
+        change: int = 0,
     ) -> None:
         case = held.timeline
         # Whoever is decided anew as a whole needs all that was told; and a case in a merge has no cache row.
         self.cases.hold_history(held)
-        record = MergeStepped(case_stream(case.case_id), case.version + 1, recorded_at, step, other, shard, event_ids)
+        stream, version = case_stream(case.case_id), case.version + 1
+        record = MergeStepped(stream, version, recorded_at, step, other, shard, event_ids, change)
         case.stepped(record, self.cases.reader)
         batch.writes.records.append(record)
         held.rights = None
@@ -129,28 +141,37 @@ class Merging:
         held = self._citizens(forwarded.case_id)
         case, statement = held.timeline, forwarded.statement
         self.cases.hold_history(held)
-        if self._is_here(held, forwarded):
-            batch.duplicates += 1
-            return
-        if not forwarded.was_judged and case.merged_into is None:
-            try:
-                place(statement, case)
-            except Refused as refused:
-                self._park(forwarded, refused, batch)
+        is_judged = forwarded.was_judged
+        try:
+            if self._is_here(case, forwarded):
+                batch.duplicates += 1
                 return
+            if not is_judged and case.merged_into is None:
+                place(statement, case)
+                is_judged = True
+        except Refused as refused:
+            self._park(forwarded, refused, batch)
+            return
         fact = fact_of(statement, forwarded.recorded_at)
-        origin = Origin(forwarded.from_case, forwarded.recorded_at)
+        origin = Origin(_first_from(case, forwarded), forwarded.recorded_at, is_judged)
         record = record_of(statement, case.case_id, case.version + 1, recorded_at, origin)
         place_fact(held, record, fact, batch)
         if fact.event_id not in self.store.digests([fact.event_id]):
             digest = digest_of(statement, case.case_id, self.cases.secret)
             batch.writes.digests.setdefault(fact.event_id, digest)
 
-    def _is_here(self, held: HeldCase, forwarded: Forwarded) -> bool:
-        """Whether the fact stands on the case; of one recipient's notices about one event the first is enough."""
-        case, statement = held.timeline, forwarded.statement
-        if statement.event_id in case.facts:
-            return not case.is_unlinked(statement.event_id)
+    def _is_here(self, case: CaseTimeline, forwarded: Forwarded) -> bool:
+        """Whether the fact counts here already; of one recipient's notices about one event the first is enough.
+
+        Raises `Refused` where the same id states something else here.
+        """
+        statement = forwarded.statement
+        entry = case.facts.get(statement.event_id)
+        if entry is not None and not case.is_unlinked(statement.event_id):
+            if not _states(entry.record, statement):
+                fix = "state a changed fact as the next revision, with `ce_corrects`"
+                raise Refused(Reason.SAME_ID_OTHER_BYTES, "ce_id", fix)
+            return True
         if statement.party != HUB_PARTY or statement.event_type.name != NOTICE:
             return False
         about = (statement.payload["targetEventId"], statement.payload["recipient"])
@@ -165,9 +186,34 @@ class Merging:
         party = forwarded.statement.party
         key = self.cases.derived_key(forwarded.case_id, party)
         batch.writes.keys[party, key] = forwarded.case_id
-        batch.park(party, forwarded.as_stated._replace(topic=self.names.input(party), key=key.encode()), refused)
+        topic, shard = self.names.input(party), self.cases.shard
+        batch.park(party, forwarded.as_stated._replace(topic=topic, partition=shard, key=key.encode()), refused)
 
-    def is_repeat(self, statement: Statement, case_id: str, known: bytes) -> bool:
-        """Whether `known` is the digest of the same fact, as first stated of a case that this one was merged with."""
-        kin = self.cases.get(case_id).timeline.kin
-        return any(digest_of(statement, other, self.cases.secret) == known for other in kin)
+    def repeats(self, statement: Statement, case_id: str, known: bytes) -> bool | None:
+        """Whether an event with a digest of another case stands here already; `None` where that case is no kin.
+
+        It was first stated of a case that this one was merged with. Where it does not stand here it was refused, and
+        may be stated again.
+        """
+        case = self.cases.get(case_id).timeline
+        if not case.was_merged:
+            return None
+        entry = case.facts.get(statement.event_id)
+        if entry is not None:
+            return True if _states(entry.record, statement) else None
+        is_kins = any(digest_of(statement, other, self.cases.secret) == known for other in case.kin)
+        return False if is_kins else None
+
+
+def _first_from(case: CaseTimeline, forwarded: Forwarded) -> str:
+    """From which case this one first got the fact: itself, where it was stated here and now comes back judged."""
+    entry = case.facts.get(forwarded.statement.event_id)
+    if entry is None:
+        return forwarded.from_case
+    return entry.record.origin.case_id if entry.record.origin else case.case_id
+
+
+def _states(record: FactRecorded, statement: Statement) -> bool:
+    """Whether a stored record states what a statement does: the same as their digests would say of one case."""
+    said = (record.source, record.schema_id, record.corrects, record.value)
+    return said == (statement.attributes.source, statement.schema_id, statement.corrects, statement.body)

@@ -141,13 +141,13 @@ class Sending:
         stored = list(self.store.case_records(case_id))
         case = timeline_of(case_id, stored, self.envelopes.reader)
         decided: dict[tuple[int, int], Decision] = {}
-        newest: dict[int, int] = {}
+        newest: dict[str, int] = {}
         for record in stored:
             if isinstance(record, DecisionsRecorded):
                 for index, one in enumerate(record.decisions):
                     if one.party == party and one.number:
                         decided[record.originator_version, index] = one
-                        newest[one.fact_version] = one.number
+                        newest[case.event_at[one.fact_version]] = one.number
         key = self.cases.derived_key(case_id, party)
         rebuilt: list[OutputRecord] = []
         for assigned in numbers:
@@ -155,9 +155,9 @@ class Sending:
             number = assigned.originator_version
             if decision is None or decision.number != number:
                 raise DamagedStore(f"stream `{case_stream(case_id)}` has no decision for number `{number}`")
-            overtaken = newest[decision.fact_version] != number
-            mask = 0 if overtaken else mask_of_shown(decision.shown)
             event_id = case.event_at[decision.fact_version]
+            overtaken = newest[event_id] != number
+            mask = 0 if overtaken else mask_of_shown(decision.shown)
             form = self.envelopes.form(case, event_id, party, mask, clock)
             rebuilt.append(self.envelopes.record(case, event_id, party, number, key, form))
         return rebuilt

@@ -29,7 +29,7 @@ def encode_fact(record: FactRecorded) -> bytes:
         _, _, event_id, event_type, party, source, schema_id, occurred_at, published_at, recorded_at,
         corrects, correlation, causation, body, origin,
     ) = record  # fmt: skip
-    came_from = f"{origin.case_id} {origin.recorded_at}" if origin else ""
+    came_from = f"{origin.case_id} {origin.recorded_at} {origin.is_judged:d}" if origin else ""
     joined = _BETWEEN.join(
         (event_id, event_type, party, source, corrects or "", correlation or "", causation or "", came_from)
     )
@@ -76,5 +76,5 @@ def _decoded(stream: str, version: int, state: bytes, count: int) -> FactRecorde
 
 
 def _origin(text: str) -> Origin:
-    case_id, recorded_at = text.split(" ")
-    return Origin(case_id, int(recorded_at))
+    case_id, recorded_at, is_judged = text.split(" ")
+    return Origin(case_id, int(recorded_at), is_judged == "1")

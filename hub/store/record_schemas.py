@@ -180,12 +180,20 @@ def decode_raw(body: bytes) -> tuple[bytes | None, bytes | None, tuple[tuple[str
 
 
 _STEP_CODEC: Final = RecordCodec(
-    _schema("MergeStepped", recorded_at="long", step="string", other="string", other_shard="long", event_ids=_STRINGS)
+    _schema(
+        "MergeStepped",
+        recorded_at="long",
+        step="string",
+        other="string",
+        other_shard="long",
+        event_ids=_STRINGS,
+        change="long",
+    )
 )
 
 
 def _encode_step(record: MergeStepped) -> bytes:
-    _, _, recorded_at, step, other, other_shard, event_ids = record
+    _, _, recorded_at, step, other, other_shard, event_ids, change = record
     return _STEP_CODEC.encode(
         {
             "recorded_at": recorded_at,
@@ -193,6 +201,7 @@ def _encode_step(record: MergeStepped) -> bytes:
             "other": other,
             "other_shard": other_shard,
             "event_ids": list(event_ids),
+            "change": change,
         }
     )
 

@@ -61,10 +61,14 @@ class GovernanceOpened(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """The case from which a fact was forwarded in a merge, and when the hub first recorded it."""
+    """The case from which a fact was forwarded in a merge, and when the hub first recorded it.
+
+    `is_judged`: what it refers to was looked for; in a closed case that is left to the one into which it was merged.
+    """
 
     case_id: str
     recorded_at: int
+    is_judged: bool = True
 
 
 class FactRecorded(NamedTuple):
@@ -93,9 +97,9 @@ class FactRecorded(NamedTuple):
 class MergeStepped(NamedTuple):
     """One step of a merge of this case and `other`, which lies on `other_shard`.
 
-    Of the losing case: `merged` (closed from now on), `leaving` (the merge is taken back), `unlinked` (the `event_ids`
-    turned out to be the other's), `reopened`. Of the winning one: `joining` (facts come), `joined` (all are here),
-    `left` with the `event_ids` that went with it.
+    Of the losing case: `merged` (closed from now on), `leaving` (the merge is taken back), `reopened`. Of the winning
+    one: `joining` (facts come), `joined` (all are here), `left` with the `event_ids` that went with it. `change` counts
+    the merges and leavings of the losing case.
     """
 
     originator_id: str
@@ -105,6 +109,7 @@ class MergeStepped(NamedTuple):
     other: str
     other_shard: int
     event_ids: tuple[str, ...] = ()
+    change: int = 0
 
 
 class Decision(NamedTuple):

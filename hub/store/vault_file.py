@@ -97,11 +97,16 @@ class VaultFile:
             raise DamagedStore(f"the vault names case `{case_id}` and does not know it: restore the vault")
         return self._opened(*found)
 
-    def rewrite(self, row: VaultRow) -> None:
-        """Store other content of a known case; durable on return."""
-        sealed = seal(self._cipher, row.content, _bound(row.case_id, row.shard))
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """One transaction in which what is read stays true until what is written is durable."""
         with self._transaction():
-            self._connection.execute("UPDATE citizens SET sealed = ? WHERE case_id = ?", (sealed, row.case_id))
+            yield
+
+    def rewrite(self, row: VaultRow) -> None:
+        """Store other content of a known case; within `changing`."""
+        sealed = seal(self._cipher, row.content, _bound(row.case_id, row.shard))
+        self._connection.execute("UPDATE citizens SET sealed = ? WHERE case_id = ?", (sealed, row.case_id))
 
     def record_issued(self, party: str, key: str, case_id: str) -> None:
         """Remember that `key` is `party`'s for `case_id`; durable on return."""

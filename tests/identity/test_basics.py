@@ -10,7 +10,7 @@ from contracts.categories import Category, mask_of
 from contracts.failures import BadRuleSet
 from hub.identity.basics import KNOWN_BASICS, read_basics_rules
 from hub.identity.visibility import sees_something
-from hub.store.records import CitizenEnrolled, Decision, DecisionsRecorded, Shown
+from hub.store.records import CaseRecord, CitizenEnrolled, Decision, DecisionsRecorded, FactRecorded, Shown
 
 CU = mask_of([Category.CU])
 
@@ -51,12 +51,19 @@ def test_what_is_named_for_nobody_goes_to_nobody(tmp_path: Path) -> None:
     assert {"pseudonym", "birth_year", "name", "national_id"} == KNOWN_BASICS
 
 
+def fact(version: int) -> FactRecorded:
+    ids = (f"PRI/{version}", "CaseOpened", "PRI", "urn:party:PRI:test")
+    return FactRecorded("case:c", version, *ids, 1, 0, 0, 0, None, None, None, b"")
+
+
 def settled(version: int, *decisions: tuple[int, str, Shown]) -> DecisionsRecorded:
     recorded = tuple(Decision(fact, party, shown, 1) for fact, party, shown in decisions)
     return DecisionsRecorded("case:c", version, 0, "DK-1", "digest", recorded)
 
 
 ENROLLED = CitizenEnrolled("case:c", 1, 0, 0, "DK")
+FACTS = [fact(2), fact(3)]
+AGAIN = fact(5)._replace(event_id=FACTS[0].event_id)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +77,10 @@ ENROLLED = CitizenEnrolled("case:c", 1, 0, 0, "DK")
         ([ENROLLED, settled(3, (2, "A.SOC", (("S1", CU),))), settled(4, (2, "A.SOC", ()))], False),
         ([ENROLLED, settled(3, (2, "A.SOC", ())), settled(4, (2, "A.SOC", (("S1", CU),)))], True),
         ([settled(4, (2, "A.SOC", (("S1", CU),)), (3, "A.SOC", ())), settled(5, (3, "A.SOC", ()))], True),
+        ([settled(4, (2, "A.SOC", (("S1", CU),))), AGAIN, settled(6, (5, "A.SOC", ()))], False),
     ],
 )
 def test_a_party_sees_something_while_its_newest_decision_on_anothers_fact_says_so(
-    records: list[CitizenEnrolled | DecisionsRecorded], visible: bool
+    records: list[CaseRecord], visible: bool
 ) -> None:
-    assert sees_something(records, "A.SOC") is visible
+    assert sees_something([*FACTS, *records], "A.SOC") is visible

@@ -74,6 +74,7 @@ class MergingShards:
     parties: Sequence[str] = PARTIES
     now: int = START
     names: Names = field(default_factory=lambda: Names("test"))
+    changes: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.registry = PartyRegistry.of(Party(party) for party in self.parties)
@@ -140,11 +141,22 @@ class MergingShards:
     def merge(self, losing: str = LOSER, winning: str = WINNER) -> None:
         """Say that the two are one citizen, who is known as `winning`."""
         payload = {"caseId": losing, "other": winning, "otherShard": self.shards_of[winning]}
-        self.control.publish(self.shards_of[losing], "CaseMerged", payload)
+        self.control.publish(self.shards_of[losing], "CaseMerged", payload | {"change": self._next_change(losing)})
 
     def unlink(self, losing: str = LOSER) -> None:
         """Say that they are not."""
-        self.control.publish(self.shards_of[losing], "CaseUnlinked", {"caseId": losing})
+        payload = {"caseId": losing, "change": self._next_change(losing)}
+        self.control.publish(self.shards_of[losing], "CaseUnlinked", payload)
+
+    def _next_change(self, losing: str) -> int:
+        self.changes[losing] = self.changes.get(losing, 0) + 1
+        return self.changes[losing]
+
+    def say_again(self, event_type: str, case_id: str = LOSER) -> None:
+        """Put the newest control record of a type once more on the hub's own input."""
+        log = self.broker.log(self.names.hub_input, self.shards_of[case_id])
+        told = next(each for each in reversed(log) if event_type.encode() in dict(each.headers)["ce_type"])
+        self.broker.append(told.topic, told.partition, None, told.value, told.headers, self.now)
 
     def key(self, party: str, case_id: str) -> str:
         """The party's own key of a case."""

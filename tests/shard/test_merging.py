@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from contracts.civil_time import day_date
 from contracts.reasons import Reason
 from hub.shard import forwarding, worker
-from hub.store.records import FactRecorded
+from hub.store.records import FactRecorded, Origin
 from tests.shard.harness import HOUR_MS, consent, imprisonment
 from tests.shard.merging import LOSER, THIRD, WINNER, MergingShards, hour
 
@@ -85,7 +86,7 @@ def test_both_recorded_times_are_kept_and_rules_go_by_the_first(hub: MergingShar
     (record,) = (each for each in facts if each.party == "PRI")
     assert record.event_id == start
     assert record.recorded_at == stated_at + HOUR_MS
-    assert record.origin == (LOSER, stated_at)
+    assert record.origin == Origin(LOSER, stated_at)
     for _ in range(2):
         assert hub.shards[shard].cases.get(WINNER).timeline.gate_facts[start].recorded_at == stated_at
         hub.restart(shard)
@@ -197,21 +198,117 @@ def test_a_repeat_under_either_key_is_a_repeat(hub: MergingShards) -> None:
     assert len(facts) == 1
 
 
-def test_a_reference_to_nothing_under_the_old_key_is_parked_under_the_new_one(hub: MergingShards) -> None:
+def test_a_reference_to_nothing_under_the_old_key_is_parked_and_can_be_retried(hub: MergingShards) -> None:
     imprisoned(hub, LOSER)
     hub.merge()
     hub.settle()
-    dated(hub, LOSER, revision=1)
+    correction = dated(hub, LOSER, 20_400, revision=1)
     hub.settle()
     (parked,) = hub.parked()
     assert parked.reason == Reason.CORRECTS_NOTHING
     assert parked.originator_id == "parked:PRI"
-    dated(hub, WINNER)
+    corrected = dated(hub, WINNER)
     hub.settle()
     number = parked.originator_version
     hub.control.publish(hub.shards_of[WINNER], "ParkedRetried", {"party": "PRI", "parkedNumber": number})
     hub.settle()
-    assert len([record for record in hub.held("PRI", WINNER) if record.startswith("PRI/")]) == 2
+    held = hub.held("PRI", WINNER)
+    assert correction in held
+    assert corrected not in held
+
+
+def amended_by_a_stranger(hub: MergingShards, case_id: str) -> str:
+    """B.SOC, whom no consent names, makes itself a recipient of one."""
+    values = consent(hub.now, ["CU", "RE"], ("A.JOB", "B.SOC")) | {"version": 2, "purposes": ["SOCIAL_SUPPORT"]}
+    return hub.state("B.SOC", "ConsentAmended", values, "amended", case_id)
+
+
+@pytest.mark.parametrize("when", ["merged", "leaving"])
+def test_what_is_refused_while_a_case_is_closed_never_counts(hub: MergingShards, when: str) -> None:
+    imprisoned(hub, LOSER)
+    date_set = dated(hub, LOSER)
+    consented(hub, LOSER)
+    hub.settle()
+    hub.merge()
+    hub.settle()
+    hour(hub)
+    if when == "leaving":
+        hub.unlink()
+    amendment = amended_by_a_stranger(hub, LOSER)
+    hub.settle()
+    assert [record.reason for record in hub.parked()] == [Reason.UNKNOWN_CONSENT]
+    if when == "merged":
+        hub.unlink()
+        hub.settle()
+    for case_id in (LOSER, WINNER):
+        assert date_set not in hub.held("B.SOC", case_id)
+        assert amendment not in hub.held("B.SOC", case_id)
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_what_is_stated_while_a_case_leaves_counts_from_the_moment_it_opens(hub: MergingShards) -> None:
+    imprisoned(hub, LOSER)
+    date_set = dated(hub, LOSER)
+    consented(hub, LOSER)
+    hub.merge()
+    hub.settle()
+    hour(hub)
+    for shard in hub.shards:
+        shard.forwarding._paused_until = math.inf
+    hub.unlink()
+    withdrawal = withdrawn(hub, LOSER)
+    while hub.step():
+        pass
+    assert hub.steps(LOSER)[-1] == "leaving"
+    for shard in hub.shards:
+        shard.forwarding._paused_until = 0.0
+    while hub.step() or any(shard.forwarding.waiting for shard in hub.shards):
+        assert date_set not in hub.held("A.JOB", LOSER)
+    assert hub.steps(LOSER)[-1] == "reopened"
+    assert withdrawal in hub.held("PRI", LOSER)
+
+
+def test_each_keeps_its_own_consent_of_one_id(hub: MergingShards) -> None:
+    for case_id in (LOSER, WINNER):
+        imprisoned(hub, case_id)
+        values = consent(hub.now, ["CU", "RE"], ("A.JOB",)) | {"purposes": ["EMPLOYMENT"]}
+        hub.state("PRI", "ConsentGiven", values, f"given {case_id}", case_id)
+        dated(hub, case_id, reference=f"date {case_id}")
+    hub.settle()
+    before = {case_id: hub.views(case_id) for case_id in (LOSER, WINNER)}
+    hub.merge()
+    hub.settle()
+    hub.unlink()
+    hub.settle()
+    assert {case_id: hub.views(case_id) for case_id in (LOSER, WINNER)} == before
+
+
+def test_a_repeat_under_the_last_key_of_a_chain_is_a_repeat(hub: MergingShards) -> None:
+    start = imprisoned(hub, LOSER)
+    said = hub.broker.log(hub.names.input("PRI"), hub.shards_of[LOSER])[-1]
+    hub.merge(LOSER, WINNER)
+    hub.merge(WINNER, THIRD)
+    hub.settle()
+    assert start in hub.held("PRI", THIRD)
+    key = hub.key("PRI", THIRD).encode()
+    hub.broker.append(said.topic, hub.shards_of[THIRD], key, said.value, said.headers, hub.now)
+    hub.settle()
+    assert hub.parked() == []
+
+
+def test_those_who_were_told_hear_of_a_correction_that_comes_under_the_old_key(hub: MergingShards) -> None:
+    imprisoned(hub, LOSER)
+    wrong = dated(hub, LOSER)
+    hub.merge()
+    hub.settle()
+    assert wrong in hub.held("A.SOC", WINNER)
+    hour(hub)
+    dated(hub, LOSER, 20_400, revision=1)
+    hub.settle()
+    heard = hub.held("A.SOC", WINNER, of_the_hub=True).values()
+    assert [(each["kind"], each["targetEventId"]) for each in heard if "targetEventId" in each] == [
+        ("CORRECTED", wrong.removeprefix("PRI/"))
+    ]
 
 
 def test_unlinked_each_is_as_if_they_had_never_been_one(hub: MergingShards) -> None:
@@ -330,16 +427,21 @@ def test_all_have_come_only_when_those_of_a_third_case_have(hub: MergingShards) 
     assert later in hub.held("PRI", WINNER)
 
 
-def test_told_twice_nothing_changes(hub: MergingShards) -> None:
+def test_told_twice_or_late_nothing_changes(hub: MergingShards) -> None:
     imprisoned(hub, LOSER)
     hub.settle()
-    for _ in range(2):
-        hub.merge()
-        hub.settle()
+    hub.merge()
+    hub.settle()
+    hub.say_again("CaseMerged")
+    hub.settle()
     assert (hub.steps(LOSER), hub.steps(WINNER)) == (["merged"], ["joining", "joined"])
-    for _ in range(2):
-        hub.unlink()
+    hub.unlink()
+    hub.settle()
+    before = hub.views(LOSER)
+    for event_type in ("CaseUnlinked", "CaseMerged"):
+        hub.say_again(event_type)
         hub.settle()
+    assert hub.views(LOSER) == before
     assert hub.steps(LOSER) == ["merged", "leaving", "reopened"]
     assert hub.steps(WINNER) == ["joining", "joined", "left"]
 
@@ -347,9 +449,9 @@ def test_told_twice_nothing_changes(hub: MergingShards) -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        {"caseId": LOSER, "other": LOSER, "otherShard": 0},
-        {"caseId": LOSER, "other": WINNER, "otherShard": 9},
-        {"caseId": "5f0c7d1e-0000-4000-8000-0000000000ff", "other": WINNER, "otherShard": 0},
+        {"caseId": LOSER, "other": LOSER, "otherShard": 0, "change": 1},
+        {"caseId": LOSER, "other": WINNER, "otherShard": 9, "change": 1},
+        {"caseId": "5f0c7d1e-0000-4000-8000-0000000000ff", "other": WINNER, "otherShard": 0, "change": 1},
     ],
 )
 def test_a_merge_that_cannot_be_is_refused(hub: MergingShards, payload: dict[str, Any]) -> None:
