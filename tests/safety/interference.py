@@ -83,7 +83,7 @@ def _round(directory: Path, stories: Sequence[Story], parties: Sequence[str], fo
                 found.pairs_of[party] += 1
                 found.changes.update(twin.changes)
         played = [each if twin is None else twin.story for each, twin in zip(stories, twins, strict=True)]
-        other = Play(directory / party, played, _noise(rng, party, stories, base))
+        other = Play(directory / party, played, _noise(rng, party, played, base))
         got = other.transcript(party)
         found.refused += len(other.hub.parked())
         other.close()

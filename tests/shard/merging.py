@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.catalogue import catalogue
-from contracts.civil_time import day_number, moment_of
+from contracts.civil_time import day_date, day_number, moment_of
 from contracts.cloudevents import parse_disclosed
 from contracts.codec import codec
 from contracts.event_types import Kind
@@ -32,7 +32,7 @@ from hub.store.records import MergeStepped, RecordParked
 from hub.store.sqlite import SQLiteShardStore, create_store, open_store
 from hub.wiring import build_shard
 from producers.publisher import Publisher
-from tests.shard.harness import HOUR_MS, PARTIES, SECRET, START
+from tests.shard.harness import HOUR_MS, PARTIES, SECRET, START, consent, imprisonment
 
 PARTITIONS = 2
 LOSER = "5f0c7d1e-0000-4000-8000-00000000000a"
@@ -233,6 +233,34 @@ class MergingShards:
         return {party: self.held(party, case_id) for party in self.parties}
 
 
+CONSENT_ID = consent(0, (), ())["consentId"]
+SAME_SHARD = {LOSER: 0, WINNER: 0, THIRD: 0}
+ACROSS = {LOSER: 0, WINNER: 1, THIRD: 0}
+
+
 def hour(shards: MergingShards) -> None:
     """Let an hour pass."""
     shards.tick(HOUR_MS)
+
+
+def imprisoned(hub: MergingShards, case_id: str) -> str:
+    return hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), f"start {case_id}", case_id)
+
+
+def dated(hub: MergingShards, case_id: str, day: int = 20_300, revision: int = 0, reference: str = "date") -> str:
+    values = {"custodyId": imprisonment(0)["custodyId"], "releaseDate": day_date(day), "kind": "PAROLE"}
+    return hub.state("PRI", "ReleaseDateSet", values, reference, case_id, revision)
+
+
+def consented(hub: MergingShards, case_id: str, recipients: tuple[str, ...] = ("A.JOB",)) -> str:
+    values = consent(hub.now, ["CU", "RE"], recipients) | {"purposes": ["EMPLOYMENT", "SOCIAL_SUPPORT"]}
+    return hub.state("PRI", "ConsentGiven", values, "given", case_id)
+
+
+def withdrawn(hub: MergingShards, case_id: str) -> str:
+    values = {"consentId": CONSENT_ID, "at": hub.now, "by": "SUBJECT"}
+    return hub.state("PRI", "ConsentWithdrawn", values, "withdrawn", case_id)
+
+
+def opened(hub: MergingShards, case_id: str, party: str = "A.JOB") -> str:
+    return hub.state(party, "CaseOpened", {"caseNo": "1", "at": hub.now}, f"opened {case_id}", case_id)
