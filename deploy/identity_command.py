@@ -114,7 +114,8 @@ def identity_group(
         world = open_world()
         with opened_identity(world) as identity:
             losing, winning = identity.link(given_up, kept)
-        wait_for(world, losing, winning, MERGED)
+            wait_for(world, losing, winning, MERGED)
+            identity.done(losing, winning)
         _say("merged: one case goes on, the other is closed", MERGED, as_json)
 
     @group.command(name="unlink")
@@ -125,7 +126,8 @@ def identity_group(
         world = open_world()
         with opened_identity(world) as identity:
             losing, winning = identity.unlink(given_up)
-        wait_for(world, losing, winning, REOPENED)
+            wait_for(world, losing, winning, REOPENED)
+            identity.done(losing, winning)
         _say("unlinked: the closed case is open again, each has what is its own", REOPENED, as_json)
 
     return group

@@ -17,7 +17,7 @@ Pure. `hub.shard` takes the steps and sends the messages.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from contracts.fact import ce_id_of
 from contracts.topics import HUB_PARTY
@@ -45,12 +45,14 @@ class Message(NamedTuple):
     """One thing that a case tells another; it follows from the record at `version` of the case's stream.
 
     `fact` goes with `FACT_COMES`. `was_judged` says that it counted on the case that tells.
+    `change` is that of the closed case to which the message belongs.
     """
 
     version: int
     kind: str
     fact: FactRecorded | None = None
     was_judged: bool = True
+    change: int = 0
 
 
 def messages(records: Iterable[CaseRecord], other: str) -> Iterator[Message]:
@@ -58,6 +60,7 @@ def messages(records: Iterable[CaseRecord], other: str) -> Iterator[Message]:
     facts: dict[str, FactRecorded] = {}
     joining: set[str] = set()
     is_closed = is_passing_on = False
+    change = 0
     for record in records:
         if isinstance(record, FactRecorded):
             counts = not is_closed or (record.origin is not None and record.origin.is_judged)
@@ -67,29 +70,31 @@ def messages(records: Iterable[CaseRecord], other: str) -> Iterator[Message]:
                 yield Message(record.originator_version, FACT_COMES, record, was_judged=counts)
         elif isinstance(record, MergeStepped):
             version, step, concerns = record.originator_version, record.step, record.other == other
+            if concerns and step in (MERGED, LEAVING, LEFT):
+                change = record.change
             if step == MERGED:
                 is_closed, is_passing_on = True, concerns
                 if concerns:
-                    yield Message(version, FACTS_COME)
+                    yield Message(version, FACTS_COME, change=change)
                     yield from (Message(version, FACT_COMES, fact) for fact in facts.values() if _goes_along(fact))
                     if not joining:
-                        yield Message(version, ALL_HAVE_COME)
+                        yield Message(version, ALL_HAVE_COME, change=change)
             elif step == LEAVING and concerns:
                 is_passing_on = False
-                yield Message(version, TAKEN_BACK)
+                yield Message(version, TAKEN_BACK, change=change)
             elif step == REOPENED:
                 is_closed = False
             elif step == JOINING:
                 if is_passing_on and not joining:
-                    yield Message(version, FACTS_COME)
+                    yield Message(version, FACTS_COME, change=change)
                 joining.add(record.other)
             elif step in (JOINED, LEFT):
                 gone = [facts.pop(event_id) for event_id in record.event_ids if event_id in facts]
                 if step == LEFT and concerns:
                     yield from (Message(version, FACT_COMES, fact) for fact in gone)
-                    yield Message(version, GIVEN_BACK)
+                    yield Message(version, GIVEN_BACK, change=change)
                 if is_passing_on and joining == {record.other}:
-                    yield Message(version, ALL_HAVE_COME)
+                    yield Message(version, ALL_HAVE_COME, change=change)
                 joining.discard(record.other)
 
 
@@ -109,6 +114,22 @@ def leaving_with(case: CaseTimeline, other: str) -> tuple[str, ...]:
     belongs = _Belonging(case, other)
     leaving = (event_id for event_id in case.facts if not case.is_unlinked(event_id) and belongs.to_other(event_id))
     return tuple(sorted(leaving, key=lambda event_id: case.facts[event_id].version))
+
+
+def left_with_another(case: CaseTimeline, payload: Mapping[str, Any]) -> str | None:
+    """Return the field of `payload` that refers to what left this case with another one, `None` where none does."""
+    for name, event_types in INTRODUCED_BY.items():
+        thing = payload.get(name)
+        if thing is None:
+            continue
+        introducing = [
+            event_id
+            for event_id, entry in case.facts.items()
+            if entry.outline.event_type in event_types and entry.outline.references.get(name) == thing
+        ]
+        if introducing and all(map(case.is_unlinked, introducing)):
+            return name
+    return None
 
 
 class _Belonging:

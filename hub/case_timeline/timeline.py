@@ -43,6 +43,9 @@ CORRECTED: Final = "corrected"
 RETRACTED: Final = "retracted"
 UNLINKED: Final = "unlinked"
 """How a fact dies here when the case from which it came leaves."""
+UNJUDGED: Final = "unjudged"
+"""How a fact stands that was stated of a closed case: it does not count before it comes back."""
+APART: Final = (UNLINKED, UNJUDGED)
 
 MERGED: Final = "merged"
 LEAVING: Final = "leaving"
@@ -66,7 +69,7 @@ class TimelineFact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a fact died (`corrected`, `retracted`, `unlinked`), and when that was first recorded (milliseconds)."""
+    """How a fact died (`corrected`, `retracted`, `unlinked`, `unjudged`), and when it first did (milliseconds)."""
 
     how: str
     at: int
@@ -142,7 +145,7 @@ class CaseTimeline:
     def admit(self, record: FactRecorded, fact: Fact, reader: Reader) -> None:
         """Take in a fact whose payload is at hand; `record` is how it is stored."""
         self.version = record.originator_version
-        if (death := self.dead.get(fact.event_id)) and death.how == UNLINKED:
+        if (death := self.dead.get(fact.event_id)) and death.how in APART:
             del self.dead[fact.event_id]
             self.standing_inputs += 1
         event_type = reader.catalogue.event_types[fact.event_type]
@@ -153,7 +156,7 @@ class CaseTimeline:
             self.gate_bodies[fact.event_id] = (record.schema_id, record.value)
             self.standing_inputs += 1
         if self.merged_into is not None and (record.origin is None or not record.origin.is_judged):
-            self.dead[fact.event_id] = Death(UNLINKED, fact.recorded_at)
+            self.dead[fact.event_id] = Death(UNJUDGED, fact.recorded_at)
             if self.is_leaving:
                 self.waiting.append(fact.event_id)
             return
@@ -194,7 +197,8 @@ class CaseTimeline:
         self.version = record.originator_version
         self.standing_inputs += 1
         self.kin.add(record.other)
-        self.changes = max(self.changes, record.change)
+        if record.step in (MERGED, LEAVING):
+            self.changes = record.change
         match record.step:
             case "merged":
                 self.merged_into, self.is_leaving = (record.other, record.other_shard), False
@@ -221,9 +225,9 @@ class CaseTimeline:
         self.dead[event_id] = Death(UNLINKED, at)
 
     def is_unlinked(self, event_id: str) -> bool:
-        """Whether the fact left with the case from which it came."""
+        """Whether the fact left with the case from which it came, or does not count yet."""
         death = self.dead.get(event_id)
-        return death is not None and death.how == UNLINKED
+        return death is not None and death.how in APART
 
     @property
     def was_merged(self) -> bool:
@@ -233,7 +237,7 @@ class CaseTimeline:
     def _kill(self, event_id: str, death: Death, reader: Reader) -> None:
         known = self.dead.get(event_id)
         # Corrected wins: the correction stands in the old fact's place, for its publisher too.
-        how = known.how if known and known.how in (CORRECTED, UNLINKED) else death.how
+        how = known.how if known and known.how in (CORRECTED, *APART) else death.how
         self.dead[event_id] = Death(how, min(death.at, known.at) if known else death.at)
         self.standing_inputs += 1
         victim = self.facts.get(event_id)
@@ -258,7 +262,7 @@ class CaseTimeline:
         return (
             (fact, death.at)
             for event_id, fact in self.gate_facts.items()
-            if (death := self.dead.get(event_id)) and death.how != UNLINKED
+            if (death := self.dead.get(event_id)) and death.how not in APART
         )
 
     def live_gate_facts(self) -> Iterator[Fact]:

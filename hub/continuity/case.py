@@ -147,7 +147,9 @@ def happened_at(fact: Fact, terms: Terms) -> int:
 
 
 def recorded_facts(case: CaseTimeline, reader: Reader) -> Iterator[Known]:
-    """All facts of a folded case, each with its death if it died."""
+    """All facts of a folded case that are or were its own, each with its death if it died."""
     for event_id, entry in case.facts.items():
+        if case.is_unlinked(event_id):
+            continue
         death = case.dead.get(event_id)
         yield Known(fact_recorded(entry.record, reader), death.at if death else None)

@@ -25,7 +25,7 @@ from contracts.civil_time import day_date
 from contracts.fact import Outline
 from contracts.failures import DamagedStore
 from contracts.topics import HUB_PARTY
-from hub.case_timeline.timeline import CORRECTED, UNLINKED, CaseTimeline, Death
+from hub.case_timeline.timeline import APART, CORRECTED, CaseTimeline, Death
 from hub.consent.agreements import NO_AGREEMENTS, Agreements
 from hub.consent.decision import Decider
 from hub.consent.policy import Policy
@@ -177,6 +177,6 @@ def decisions_on(outline: Outline, death: Death | None, decider: Decider) -> Map
     """
     if death is None:
         return decider.decided(outline)
-    if death.how in (CORRECTED, UNLINKED) or outline.party == HUB_PARTY:
+    if death.how in (CORRECTED, *APART) or outline.party == HUB_PARTY:
         return {}
     return {outline.party: decider.shown(outline, outline.party)}

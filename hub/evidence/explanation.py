@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from contracts.categories import BIT, Category, text_of
 from contracts.event_types import DOMAIN, NEVER, EventType, Field, domain_bit
 from contracts.failures import NotFound
-from hub.case_timeline.timeline import UNLINKED, CaseTimeline, Reader
+from hub.case_timeline.timeline import UNJUDGED, UNLINKED, CaseTimeline, Reader
 from hub.consent.agreements import NO_AGREEMENTS, Agreements
 from hub.consent.explanation import Reasoning
 from hub.consent.policies import Policies
@@ -109,6 +109,8 @@ def _why_not(case: CaseTimeline, fact: ReplayedFact) -> str:
     """Why nobody else is shown the fact, whatever the rules say; empty where they decide."""
     if case.merged_into is not None:
         return "its case was merged into another one and tells nothing any more: see that one"
+    if fact.state == UNJUDGED:
+        return "it was stated while its case was closed, and was not given back: see the parked records"
     if fact.state == UNLINKED:
         return "it left with a case that had been merged into this one: see that one"
     if fact.state == LIVE:

@@ -97,6 +97,10 @@ class Identity:
         self._channel.publish(losing.shard, "CaseUnlinked", unlinked)
         return losing, winning
 
+    def done(self, losing: Citizen, winning: Citizen) -> None:
+        """Note that the shards have done the change that `link` or `unlink` returned these for."""
+        self._vault.done(losing, winning)
+
     def _member(self, party: str) -> Party:
         if party not in self._registry:
             raise NotFound("no such party in the registry: give a party id as the registry writes it")

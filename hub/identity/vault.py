@@ -5,6 +5,7 @@ Rules:
 - Enrolling a citizen again changes nothing but the name, where one is given.
 - The birth date is what the national id tells. Where it tells none it must be given, and a given one that differs
   from what the id tells is refused, both before the vault is asked: the answer does not depend on what it knows.
+- Links are changed one after the other: while the shards are at one, neither of its citizens has part in another.
 - Where two national ids turned out to be one citizen, the one that was given up leads to the case of the other, and so
   do the keys that were issued for it, until the link is taken back.
 - No text form of a `Citizen` shows who it is.
@@ -34,7 +35,8 @@ class Citizen:
     """Who is behind a case. `shard` is the partition on which the case lies.
 
     `merged_into` is the case of the same citizen that goes on instead of this one, `linked_with` the last that did;
-    `changes` counts how often the one was linked and unlinked.
+    `changes` counts how often the one was linked and unlinked. `under_way` names the losing case of a change of which
+    the shards have not said that it is done.
     """
 
     case_id: str
@@ -46,6 +48,7 @@ class Citizen:
     merged_into: str | None = None
     linked_with: str | None = None
     changes: int = 0
+    under_way: str | None = None
 
 
 class Vault:
@@ -103,10 +106,10 @@ class Vault:
                 if self._who_goes_on(losing).case_id != winning.case_id:
                     raise CallerFailure("the first national id is linked with another one: unlink it first")
                 return losing, _citizen(self._file.of_case(losing.merged_into))
-            losing = replace(
-                losing, merged_into=winning.case_id, linked_with=winning.case_id, changes=losing.changes + 1
-            )
-            self._rewrite(losing)
+            _require_at_rest(losing, winning)
+            other, changes = winning.case_id, losing.changes + 1
+            losing = replace(losing, merged_into=other, linked_with=other, changes=changes)
+            losing, winning = self._begin(losing, winning)
         return losing, winning
 
     def unlink(self, given_up: NationalId) -> tuple[Citizen, Citizen]:
@@ -123,9 +126,24 @@ class Vault:
             if losing.merged_into:
                 if winning.merged_into:
                     raise CallerFailure("the other national id is itself linked with a third: unlink that one first")
+                _require_at_rest(losing, winning)
                 losing = replace(losing, merged_into=None, changes=losing.changes + 1)
-                self._rewrite(losing)
+                losing, winning = self._begin(losing, winning)
         return losing, winning
+
+    def done(self, losing: Citizen, winning: Citizen) -> None:
+        """Note that the shards have done the last change of `losing`; durable on return."""
+        with self._file.changing():
+            for case_id in (losing.case_id, winning.case_id):
+                citizen = _citizen(self._file.of_case(case_id))
+                if citizen.under_way == losing.case_id:
+                    self._rewrite(replace(citizen, under_way=None))
+
+    def _begin(self, losing: Citizen, winning: Citizen) -> tuple[Citizen, Citizen]:
+        both = replace(losing, under_way=losing.case_id), replace(winning, under_way=losing.case_id)
+        for citizen in both:
+            self._rewrite(citizen)
+        return both
 
     def _rewrite(self, citizen: Citizen) -> None:
         self._file.rewrite(VaultRow(citizen.case_id, citizen.shard, _content(citizen)))
@@ -153,6 +171,11 @@ class Vault:
     def close(self) -> None:
         """Release the file."""
         self._file.close()
+
+
+def _require_at_rest(losing: Citizen, winning: Citizen) -> None:
+    if losing.under_way or winning.under_way:
+        raise CallerFailure("an earlier link or unlinking of one of them is under way: give that command again first")
 
 
 def _index(national_id: NationalId) -> str:
@@ -188,6 +211,7 @@ def _content(citizen: Citizen) -> bytes:
         "mergedInto": citizen.merged_into,
         "linkedWith": citizen.linked_with,
         "changes": citizen.changes,
+        "underWay": citizen.under_way,
     }
     return json.dumps(person).encode()
 
@@ -205,4 +229,5 @@ def _citizen(row: VaultRow) -> Citizen:
         person.get("mergedInto"),
         person.get("linkedWith"),
         person.get("changes", 0),
+        person.get("underWay"),
     )

@@ -153,7 +153,7 @@ class Admission:
             self.governance.note(statement.party, statement.event_type.name, batch)
 
     def _is_repeat(self, statement: Statement, case_id: str, digest: bytes, known: bytes | None) -> bool:
-        if known is not None and known != digest:
+        if known is not None:
             repeats = self.merging.repeats(statement, case_id, known)
             if repeats is not None:
                 return repeats
@@ -166,13 +166,15 @@ class Admission:
             self.cases.hold_history(held)
         if held.timeline.merged_into is None:
             place(statement, held.timeline)
+            self.merging.refuse_what_left(statement, held.timeline)
         fact = fact_of(statement, recorded_at)
         record = record_of(statement, case_id, held.timeline.version + 1, recorded_at)
         if is_ending:
             self._place_and_notify(held, record, fact, batch)
         else:
             self._place(held, record, fact, batch)
-        batch.admitted[fact.party] = batch.admitted.get(fact.party, 0) + 1
+        if held.timeline.merged_into is None:
+            batch.count_admitted(fact.party)
 
     def _place_and_notify(self, held: HeldCase, record: FactRecorded, fact: Fact, batch: Batch) -> None:
         """Place a fact, and tell those who were told of what it corrects or takes back, if it does."""

@@ -122,6 +122,10 @@ class Batch:
         )
         return self.writes
 
+    def count_admitted(self, party: str) -> None:
+        """Count one admitted fact of a party."""
+        self.admitted[party] = self.admitted.get(party, 0) + 1
+
     def hear(self, party: str, recorded_at: int) -> None:
         """Note a party's sign of life."""
         self.after.heard[party] = self.writes.heard[party] = recorded_at

@@ -81,5 +81,5 @@ class MergeForwarding:
             value, headers = forwarded_record(fact, other, case_id, self.codec, was_judged=message.was_judged)
             self.channel.publish_record(shard, value, headers)
             return
-        payload = {"caseId": other, "other": case_id, "otherShard": self.shard}
+        payload = {"caseId": other, "other": case_id, "otherShard": self.shard, "change": message.change}
         self.channel.publish(shard, message.kind, payload)

@@ -25,8 +25,16 @@ from hub.arrival.forwarded import Forwarded, forwarded_record, read_forwarded
 from hub.arrival.gate import Statement, digest_of, fact_of, place
 from hub.arrival.recording import record_of
 from hub.broker.ports import InputRecord
-from hub.case_timeline.merges import ALL_HAVE_COME, FACTS_COME, GIVEN_BACK, NOTICE, TAKEN_BACK, leaving_with
-from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, CaseTimeline
+from hub.case_timeline.merges import (
+    ALL_HAVE_COME,
+    FACTS_COME,
+    GIVEN_BACK,
+    NOTICE,
+    TAKEN_BACK,
+    leaving_with,
+    left_with_another,
+)
+from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, UNJUDGED, CaseTimeline
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.store.ports import ShardStore
@@ -54,7 +62,7 @@ class Merging:
         """Do what a control record says; raise `Refused` where this case cannot."""
         held = self._citizens(payload["caseId"])
         case = held.timeline
-        other, shard, change = payload.get("other", ""), payload.get("otherShard", 0), payload.get("change", 0)
+        other, shard, change = payload.get("other", ""), payload.get("otherShard", 0), payload["change"]
         if event_type in (MERGE, UNLINK) and change <= case.changes:
             batch.duplicates += 1
             return
@@ -65,15 +73,16 @@ class Merging:
                 if case.merged_into is not None and not case.is_leaving:
                     self._step(held, LEAVING, *case.merged_into, recorded_at, batch, change=change)
             case "MergeOpened":
-                self._step(held, JOINING, other, shard, recorded_at, batch)
+                self._step(held, JOINING, other, shard, recorded_at, batch, change=change)
             case "MergeCompleted":
                 if other in case.joining:
-                    self._step(held, JOINED, other, shard, recorded_at, batch)
+                    self._step(held, JOINED, other, shard, recorded_at, batch, change=change)
             case "MergeUndone":
                 self.cases.hold_history(held)
-                self._step(held, LEFT, other, shard, recorded_at, batch, leaving_with(case, other))
+                leaving = leaving_with(case, other)
+                self._step(held, LEFT, other, shard, recorded_at, batch, leaving, change)
             case "MergeReturned":
-                if case.is_leaving and case.merged_into == (other, shard):
+                if case.is_leaving and case.merged_into == (other, shard) and case.changes == change:
                     self._reopen(held, other, shard, recorded_at, batch, place_fact)
 
     def _reopen(
@@ -156,6 +165,8 @@ class Merging:
         origin = Origin(_first_from(case, forwarded), forwarded.recorded_at, is_judged)
         record = record_of(statement, case.case_id, case.version + 1, recorded_at, origin)
         place_fact(held, record, fact, batch)
+        if is_judged and not forwarded.was_judged:
+            batch.count_admitted(fact.party)
         if fact.event_id not in self.store.digests([fact.event_id]):
             digest = digest_of(statement, case.case_id, self.cases.secret)
             batch.writes.digests.setdefault(fact.event_id, digest)
@@ -174,13 +185,20 @@ class Merging:
             return True
         if statement.party != HUB_PARTY or statement.event_type.name != NOTICE:
             return False
-        about = (statement.payload["targetEventId"], statement.payload["recipient"])
-        return any(
-            entry.outline.event_type == NOTICE
-            and (entry.outline.references["targetEventId"], entry.outline.references["recipient"]) == about
-            and not case.is_unlinked(event_id)
+        about = _about(statement.payload)
+        notices = (
+            entry.record
             for event_id, entry in case.facts.items()
+            if entry.outline.event_type == NOTICE and not case.is_unlinked(event_id)
         )
+        decode = self.cases.reader.codec.decode_body
+        return any(_about(decode(record.schema_id, record.value)) == about for record in notices)
+
+    def refuse_what_left(self, statement: Statement, case: CaseTimeline) -> None:
+        """Raise `Refused` where a fact refers to what left with another case: under this key it would do nothing."""
+        if case.was_merged and (field := left_with_another(case, statement.payload)):
+            fix = "what it refers to is about another citizen: state it under that citizen's key"
+            raise Refused(Reason.UNKNOWN_CONSENT, field, fix)
 
     def _park(self, forwarded: Forwarded, refused: Refused, batch: Batch) -> None:
         party = forwarded.statement.party
@@ -190,19 +208,27 @@ class Merging:
         batch.park(party, forwarded.as_stated._replace(topic=topic, partition=shard, key=key.encode()), refused)
 
     def repeats(self, statement: Statement, case_id: str, known: bytes) -> bool | None:
-        """Whether an event with a digest of another case stands here already; `None` where that case is no kin.
+        """Whether an event that is known, with digest `known`, stands here; `None` where merges have no part in it.
 
-        It was first stated of a case that this one was merged with. Where it does not stand here it was refused, and
-        may be stated again.
+        It may have been first stated of a case that this one was merged with. Where it does not stand here it was
+        refused, and may be stated again.
         """
         case = self.cases.get(case_id).timeline
         if not case.was_merged:
             return None
         entry = case.facts.get(statement.event_id)
         if entry is not None:
-            return True if _states(entry.record, statement) else None
+            if not _states(entry.record, statement):
+                return None
+            # What was refused, or has not been judged, may be stated again.
+            death = case.dead.get(statement.event_id)
+            return death is None or death.how != UNJUDGED
         is_kins = any(digest_of(statement, other, self.cases.secret) == known for other in case.kin)
         return False if is_kins else None
+
+
+def _about(notice: Mapping[str, Any]) -> tuple[str, str, str]:
+    return (notice["targetEventId"], notice["recipient"], notice["kind"])
 
 
 def _first_from(case: CaseTimeline, forwarded: Forwarded) -> str:

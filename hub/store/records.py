@@ -99,7 +99,7 @@ class MergeStepped(NamedTuple):
 
     Of the losing case: `merged` (closed from now on), `leaving` (the merge is taken back), `reopened`. Of the winning
     one: `joining` (facts come), `joined` (all are here), `left` with the `event_ids` that went with it. `change` counts
-    the merges and leavings of the losing case.
+    the merges and leavings of the losing case; each step belongs to one of them.
     """
 
     originator_id: str

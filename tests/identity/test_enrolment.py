@@ -16,7 +16,7 @@ from contracts.partitioning import partition_of
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity
 from hub.identity.pseudonyms import pseudonym
-from hub.identity.vault import Vault
+from hub.identity.vault import Citizen, Vault
 from tests.identity.conftest import HUB_SECRET, PARTITIONS, RecordingChannel
 
 CPR = "010190-0001"
@@ -206,6 +206,7 @@ def test_linked_ids_and_every_key_of_either_lead_to_the_case_that_goes_on(
     assert seen == [winning.case_id]
     assert basics.national_id == OTHER_CPR
     assert basics.pseudonym == keys[OTHER_CPR]
+    identity.done(losing, winning)
     identity.unlink(CPR)
     assert channel.told[-1] == (losing.shard, "CaseUnlinked", {"caseId": losing.case_id, "change": 2})
     assert identity.key_for(CPR, "PRI") == keys[CPR]
@@ -215,7 +216,9 @@ def test_a_link_may_be_repeated_and_chained_but_not_turned_round(identity: Ident
     for each in (CPR, OTHER_CPR, THIRD_CPR):
         identity.enrol(each)
     first = identity.link(CPR, OTHER_CPR)
+    identity.done(*first)
     second = identity.link(OTHER_CPR, THIRD_CPR)
+    identity.done(*second)
     again = identity.link(CPR, OTHER_CPR)
     assert [each.case_id for each in again] == [each.case_id for each in first]
     assert identity.enrol(CPR) == second[1].case_id
@@ -232,7 +235,7 @@ def test_what_the_shard_could_not_be_told_is_told_when_asked_again(
 ) -> None:
     for each in (CPR, OTHER_CPR):
         identity.enrol(each)
-    asked: list[tuple[Callable[[], object], tuple[str, int]]] = [
+    asked: list[tuple[Callable[[], tuple[Citizen, Citizen]], tuple[str, int]]] = [
         (lambda: identity.link(CPR, OTHER_CPR), ("CaseMerged", 1)),
         (lambda: identity.unlink(CPR), ("CaseUnlinked", 2)),
         (lambda: identity.link(CPR, OTHER_CPR), ("CaseMerged", 3)),
@@ -243,9 +246,10 @@ def test_what_the_shard_could_not_be_told_is_told_when_asked_again(
             ask()
         channel.failing = False
         for _ in range(2):
-            ask()
+            both = ask()
             _, name, payload = channel.told[-1]
             assert (name, payload["change"]) == told
+        identity.done(*both)
 
 
 @pytest.mark.parametrize(("given_up", "kept"), [("0303920003", CPR), (CPR, "0303920003"), (CPR, "199003030003")])

@@ -152,7 +152,9 @@ def test_what_the_winning_case_loses_is_taken_back_while_facts_are_still_coming(
     hub.settle()
     assert date_set in hub.held("A.JOB", WINNER)
     hub.control.publish(
-        hub.shards_of[WINNER], "MergeOpened", {"caseId": WINNER, "other": LOSER, "otherShard": hub.shards_of[LOSER]}
+        hub.shards_of[WINNER],
+        "MergeOpened",
+        {"caseId": WINNER, "other": LOSER, "otherShard": hub.shards_of[LOSER], "change": 1},
     )
     withdrawn(hub, WINNER)
     later = dated(hub, WINNER, 20_301, reference="later")
@@ -232,7 +234,9 @@ def test_those_who_were_told_hear_of_a_correction_that_comes_under_the_old_key(h
 def test_all_have_come_only_when_those_of_a_third_case_have(hub: MergingShards) -> None:
     imprisoned(hub, LOSER)
     hub.control.publish(
-        hub.shards_of[LOSER], "MergeOpened", {"caseId": LOSER, "other": THIRD, "otherShard": hub.shards_of[THIRD]}
+        hub.shards_of[LOSER],
+        "MergeOpened",
+        {"caseId": LOSER, "other": THIRD, "otherShard": hub.shards_of[THIRD], "change": 1},
     )
     hub.merge(LOSER, WINNER)
     hub.settle()
