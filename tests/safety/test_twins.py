@@ -63,3 +63,28 @@ def test_a_change_that_moves_a_right_of_the_party_to_what_a_clock_asks_for_makes
         play.close()
     assert records[0] != records[1], "its reminder rests on that right"
     assert counts(story, twin, "GOV", base), "it has no such right in either"
+
+
+def test_a_hidden_consent_that_takes_the_id_of_the_partys_own_makes_no_twin() -> None:
+    """Of two with one id the first counts: with it the party's own never opens anything to it, and so never ends."""
+    story = stories_of(1_000_007, 11)[6]
+    first, own = (
+        next(each for each in story.events if each.stated.party == party and each.stated.event_type == "ConsentGiven")
+        for party in ("A.JOB", "A.ADD")
+    )
+    consent_id = own.stated.payload["consentId"]
+    assert first.stated.payload["consentId"] == consent_id
+    twin = story.with_events([each for each in story.events if each is not first])
+    base, fresh = answers_of(story, PARTIES), answers_of(twin, PARTIES)
+    assert (first.event_id, "A.ADD") not in base.ever, "what is changed is hidden"
+    assert base.by_party["A.ADD"] == fresh.by_party["A.ADD"], "another consent opens the same to it"
+    in_force = [
+        any(
+            consent.consent_id == consent_id and "A.ADD" in consent.recipients
+            for standing in answers.standings
+            for consent in standing.consents
+        )
+        for answers in (base, fresh)
+    ]
+    assert in_force == [False, True]
+    assert not counts(story, twin, "A.ADD", base)
