@@ -20,7 +20,9 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.safety", description=__doc__)
     options.add_argument("--pairs", type=int, default=20_000, help="how many pairs to compare, over all parties")
     options.add_argument("--seed", type=int, default=0, help="where the stories begin")
-    options.add_argument("--only", type=_place, metavar="ROUND/PLACE", help="play this story alone against its twins")
+    options.add_argument(
+        "--only", type=_place, metavar="ROUND/PLACE", help="play the round of this story again, and tell of it"
+    )
     options.add_argument("--party", choices=PARTIES, help="with --only: for this party alone")
     given = options.parse_args()
     if given.party and not given.only:

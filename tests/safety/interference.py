@@ -109,8 +109,9 @@ def _round(
         if expected[party].records != got.records and by_citizen(expected[party]) == by_citizen(got):
             found.reordered += 1
         else:
-            place = place_of_difference(base, party, expected[party], got)
-            found.interference += [f"{number}/{place}, {line}" for line in differences(party, expected[party], got)]
+            places = places_of_differences(base, party, expected[party], got)
+            where = " ".join(f"{number}/{place}" for place in places) or f"{number}/?"
+            found.interference += [f"{where}, {line}" for line in differences(party, expected[party], got)]
 
 
 def noise(rng: Random, party: str, stories: Sequence[Story], base: Play) -> Iterator[Noise]:
@@ -126,20 +127,11 @@ def noise(rng: Random, party: str, stories: Sequence[Story], base: Play) -> Iter
         yield Noise(sent.party, at, b"nobody's key", sent.value, sent.headers)
 
 
-def first_difference(before: Transcript, after: Transcript) -> tuple[int, Record | None, Record | None] | None:
-    """The number, from 1, and both forms of the first record that differs; `None` where all are the same."""
-    pairs = enumerate(zip_longest(before.records, after.records), 1)
-    return next(((number, one, other) for number, (one, other) in pairs if one != other), None)
-
-
-def place_of_difference(base: Play, party: str, before: Transcript, after: Transcript) -> str:
-    """The place in its round of the story about whose citizen more, less or something else was told; `?` if unknown."""
+def places_of_differences(base: Play, party: str, before: Transcript, after: Transcript) -> list[int]:
+    """The places in their round of the stories about whose citizens more, less or something else was told."""
     one, other = by_citizen(before)["citizens"], by_citizen(after)["citizens"]
-    for place, each in enumerate(base.stories):
-        key = base.hub.key(party, each.case_id).encode()
-        if one.get(key) != other.get(key):
-            return str(place)
-    return "?"
+    keys = (base.hub.key(party, each.case_id).encode() for each in base.stories)
+    return [place for place, key in enumerate(keys) if one.get(key) != other.get(key)]
 
 
 def by_citizen(transcript: Transcript) -> dict[str, Any]:
@@ -161,10 +153,11 @@ def by_citizen(transcript: Transcript) -> dict[str, Any]:
 
 def differences(party: str, before: Transcript, after: Transcript) -> Iterator[str]:
     """What `party` could tell the two apart by, without any content."""
-    if (difference := first_difference(before, after)) is not None:
-        number, one, other = difference
-        parts = "presence" if one is None or other is None else _differing(one, other)
-        yield f"{party}, record {number}: {parts} differs"
+    for number, (one, other) in enumerate(zip_longest(before.records, after.records), 1):
+        if one != other:
+            parts = "presence" if one is None or other is None else _differing(one, other)
+            yield f"{party}, record {number}: {parts} differs"
+            break
     for part in ("visible", "view", "basics"):
         if getattr(before, part) != getattr(after, part):
             yield f"{party}: {part} differs"

@@ -1,8 +1,7 @@
-"""One pair of the search again, told in full: what the twin changed, what the party got otherwise, what the hub stated.
+"""One story of the search again, told in full: what the twin changed, what the party got, what the hub stated.
 
 Rules:
-- The round is played as the search plays it, with the same twin and the same noise, but all other stories stay as
-  they are. So what differs here comes from this twin alone.
+- The round is played exactly as the search plays it, with all its twins and the same noise.
 - All stories are made up, so that content may be shown: event types, event ids, fields, times in UTC.
 - The last round of a search may hold fewer stories; there the noise alone is other than in the search.
 
@@ -13,16 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from contracts.cloudevents import parse_disclosed
+from contracts.cloudevents import HUB_DECISION, HUB_SEQ
 from contracts.codec import codec
 from hub.store.records import FactRecorded
 from tests.safety.answers import answers_of
-from tests.safety.interference import Record, differences, first_difference, noise, random_of, stories_of
+from tests.safety.interference import Record, differences, noise, places_of_differences, random_of, stories_of
 from tests.safety.stories import PARTIES, Event, Story
-from tests.safety.transcripts import Play
+from tests.safety.transcripts import Play, Transcript
 from tests.safety.twins import twin_of
 
 HUB = "HUB"
@@ -39,31 +39,41 @@ def replay(directory: Path, seed: int, number: int, place: int, parties: Sequenc
         twin = twins[place]
         if twin is None:
             continue
-        played = [twin.story if n == place else each for n, each in enumerate(stories)]
-        other = Play(directory / party, played, noise(rng, party, stories, base))
+        played = [each if one is None else one.story for each, one in zip(stories, twins, strict=True)]
+        other = Play(directory / party, played, noise(rng, party, played, base))
         before, after = base.transcript(party), other.transcript(party)
-        found = list(differences(party, before, after))
-        if found:
-            yield from found
+        if place in places_of_differences(base, party, before, after):
+            yield from differences(party, before, after)
             yield f"  twin: {', '.join(twin.changes)}"
             yield from _changed(stories[place], twin.story)
-            if (difference := first_difference(before, after)) is not None:
-                yield from (
-                    f"  {name}: {told(record)}" for name, record in zip(("was", "is"), difference[1:], strict=True)
-                )
+            key = base.hub.key(party, stories[place].case_id).encode()
+            yield from _otherwise(_of(before, key), _of(after, key))
             yield from _stated_by_the_hub(base, other, stories[place].case_id)
         other.close()
     base.close()
 
 
+def _of(transcript: Transcript, key: bytes) -> list[Record]:
+    return [record for record in transcript.records if record[0] == key]
+
+
+def _otherwise(before: list[Record], after: list[Record]) -> Iterator[str]:
+    """The first record of the citizen that differs in more than its number, as it was and as it is."""
+    for one, other in zip_longest(before, after):
+        if told(one) != told(other):
+            yield f"  was: {told(one)}"
+            yield f"  is: {told(other)}"
+            return
+
+
 def told(record: Record | None) -> str:
-    """A record that a party was sent, in one line."""
+    """A record that a party was sent, in one line; only its number in the topic is left out."""
     if record is None:
         return "nothing"
     _, value, headers, timestamp = record
-    attributes = parse_disclosed(headers)
-    said = _present(codec().decode(value).payload) if value else ""
-    return f"{_utc(timestamp)} {attributes.effect} {attributes.party}/{attributes.id} {said}"
+    said = _present(codec().decode(value).payload) if value else "taken back"
+    envelope = {name: text.decode() for name, text in headers if name not in (HUB_SEQ, HUB_DECISION)}
+    return f"{_utc(timestamp)} {said} {envelope}"
 
 
 def _changed(story: Story, twin: Story) -> Iterator[str]:
