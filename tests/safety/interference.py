@@ -4,11 +4,13 @@ Rules:
 - A round plays some stories together in one shard, then once more for each party, each story replaced by its twin for
   that party; records that the hub refuses, and repeats, of other parties are thrown in.
 - A pair is one story, one party, one twin that counts. A story without a twin for a party is played as it is.
-- What differs is told without content: party, number, which part of the record.
+- What differs is told without content: round and place of the story (as `--only` takes them), party, number, which
+  part of the record.
 - Where all of a party's records of each citizen are the same and only their order between citizens differs, that is
   counted on its own.
 
-From `stories`, `twins` and `transcripts`; run by `test_non_interference` and `python -m tests.safety`.
+From `stories`, `twins` and `transcripts`; run by `test_non_interference` and `python -m tests.safety`; one pair
+again by `replay`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import count, zip_longest
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from contracts.cloudevents import HUB_DECISION, HUB_SEQ
 from tests.safety.answers import answers_of
@@ -30,6 +32,8 @@ from tests.safety.twins import Twin, twin_of
 STORIES_PER_ROUND: Final = 20
 LATE_MS: Final = SLOTS * SLOT_MS - 500
 """At this distance from its instant, after everything stated then, comes what is refused or repeated."""
+Record = tuple[Any, ...]
+"""Key, value, headers and timestamp of what was sent."""
 _PARTS: Final = ("key", "value", "headers", "timestamp")
 
 
@@ -60,19 +64,32 @@ def search(directory: Path, pairs: int, seed: int = 0, parties: Sequence[str] = 
     for number in count():
         if found.pairs >= pairs:
             return found
-        stories = [story(seed + number * STORIES_PER_ROUND + n) for n in range(STORIES_PER_ROUND)]
+        stories = stories_of(seed, number)
         wanted = -(-(pairs - found.pairs) // len(parties))
-        _round(directory / f"round-{number}", stories[:wanted], parties, found, f"{seed}/{number}")
+        _round(directory / f"round-{number}", stories[:wanted], parties, found, (seed, number))
     raise AssertionError("a search ends with its pairs")
 
 
-def _round(directory: Path, stories: Sequence[Story], parties: Sequence[str], found: Search, name: str) -> None:
+def stories_of(seed: int, number: int) -> list[Story]:
+    """The stories of one round."""
+    return [story(seed + number * STORIES_PER_ROUND + place) for place in range(STORIES_PER_ROUND)]
+
+
+def random_of(seed: int, number: int, party: str) -> Random:
+    """From what the twins of a party, and after them the noise, are drawn in one round."""
+    return Random(f"{seed}/{number}/{party}")
+
+
+def _round(
+    directory: Path, stories: Sequence[Story], parties: Sequence[str], found: Search, which: tuple[int, int]
+) -> None:
+    seed, number = which
     decided = [answers_of(each, PARTIES) for each in stories]
     base = Play(directory / "base", stories)
     expected = {party: base.transcript(party) for party in parties}
     base.close()
     for party in parties:
-        rng = Random(f"{name}/{party}")
+        rng = random_of(seed, number, party)
         twins: list[Twin | None] = []
         for each, answers in zip(stories, decided, strict=True):
             twin, discarded = twin_of(each, party, answers, rng)
@@ -83,7 +100,7 @@ def _round(directory: Path, stories: Sequence[Story], parties: Sequence[str], fo
                 found.pairs_of[party] += 1
                 found.changes.update(twin.changes)
         played = [each if twin is None else twin.story for each, twin in zip(stories, twins, strict=True)]
-        other = Play(directory / party, played, _noise(rng, party, played, base))
+        other = Play(directory / party, played, noise(rng, party, played, base))
         got = other.transcript(party)
         found.refused += len(other.hub.parked())
         other.close()
@@ -92,10 +109,12 @@ def _round(directory: Path, stories: Sequence[Story], parties: Sequence[str], fo
         if expected[party].records != got.records and by_citizen(expected[party]) == by_citizen(got):
             found.reordered += 1
         else:
-            found.interference += [f"round {name}, {line}" for line in differences(party, expected[party], got)]
+            places = places_of_differences(base, party, expected[party], got)
+            where = " ".join(f"{number}/{place}" for place in places) or f"{number}/?"
+            found.interference += [f"{where}, {line}" for line in differences(party, expected[party], got)]
 
 
-def _noise(rng: Random, party: str, stories: Sequence[Story], base: Play) -> Iterator[Noise]:
+def noise(rng: Random, party: str, stories: Sequence[Story], base: Play) -> Iterator[Noise]:
     """What other parties send and the hub does not admit: other bytes under an old id, nonsense, an exact repeat."""
     others = [(each, event) for each in stories for event in each.events if event.stated.party != party]
     for each, event in rng.sample(others, min(3, len(others))):
@@ -108,7 +127,14 @@ def _noise(rng: Random, party: str, stories: Sequence[Story], base: Play) -> Ite
         yield Noise(sent.party, at, b"nobody's key", sent.value, sent.headers)
 
 
-def by_citizen(transcript: Transcript) -> dict[str, object]:
+def places_of_differences(base: Play, party: str, before: Transcript, after: Transcript) -> list[int]:
+    """The places in their round of the stories about whose citizens more, less or something else was told."""
+    one, other = by_citizen(before)["citizens"], by_citizen(after)["citizens"]
+    keys = (base.hub.key(party, each.case_id).encode() for each in base.stories)
+    return [place for place, key in enumerate(keys) if one.get(key) != other.get(key)]
+
+
+def by_citizen(transcript: Transcript) -> dict[str, Any]:
     """A transcript without the order between citizens: their records each, numbers left out, and when how many came."""
     citizens: dict[object, list[object]] = {}
     for key, value, headers, timestamp in transcript.records:

@@ -95,12 +95,12 @@ def twin_of(story: Story, party: str, base: Answers, rng: Random) -> tuple[Twin 
         twin = story.with_events(changed)
         if twin.events == story.events:
             continue
-        if _answers_alike(story, twin, party, base):
+        if counts(story, twin, party, base):
             return Twin(twin, tuple(names)), attempt
     return None, ATTEMPTS
 
 
-def _answers_alike(story: Story, twin: Story, party: str, base: Answers) -> bool:
+def counts(story: Story, twin: Story, party: str, base: Answers) -> bool:
     """Whether the twin counts; raise `DecisionLeak` where the decision answers otherwise without a reason."""
     fresh = answers_of(twin, [party])
     if fresh.by_party[party] == base.by_party[party]:
@@ -118,7 +118,12 @@ def _answers_alike(story: Story, twin: Story, party: str, base: Answers) -> bool
 
 
 def _is_entitled_alike(story: Story, party: str, base: Answers, fresh: Answers) -> bool:
-    """Whether the party would be shown alike what clocks ask for, wherever the standing differs."""
+    """Whether the party would be shown alike what clocks ask for, wherever the standing differs.
+
+    The prison service is reminded of missing housing while it may see the housing agency's facts. Who coordinates can
+    give it that right by law, and be hidden from it. A right is the party's own, and the next such fact would show it;
+    to go on reminding without it would say that nothing was stated to one who may not see it.
+    """
     return all(
         before == after
         or base.entitled(party, n, story.jurisdiction, at) == fresh.entitled(party, n, story.jurisdiction, at)
