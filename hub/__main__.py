@@ -16,7 +16,8 @@ import threading
 
 from contracts.failures import Failure
 from hub.settings import load_settings
-from hub.wiring import Worker, open_worker, spare_the_collector
+from hub.wiring import spare_the_collector
+from hub.worker import Worker, open_worker
 
 RETRY_SECONDS = 1.0
 

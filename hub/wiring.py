@@ -1,4 +1,4 @@
-"""Puts a worker together: parts from settings, one shard from its parts.
+"""Puts a shard together: its parts from settings, the shard from its parts.
 
 Rules:
 - The one place that knows every room; no rule and no decision is made here.
@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import logging
 import secrets
-import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from contracts.catalogue import catalogue
 from contracts.codec import codec
-from contracts.failures import BadSetting
 from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry
 from contracts.schema_ids import schema_ids
@@ -45,18 +43,13 @@ from hub.shard.reminders import Reminders
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
 from hub.shard.silence import Silence
-from hub.shard.ticking import Ticker
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
 from hub.store.ports import ShardStore, StoreIdentity
 from hub.store.sqlite import create_store, open_store
 
 IDLE_WRITE_MS = 60_000
-STEP_WAIT_SECONDS = 0.1
 COLLECT_AFTER_OBJECTS = 1_000_000
-COLLECT_IDLE_SECONDS = 5.0
-
-log = logging.getLogger(__name__)
 
 
 def reader_for(policies: Policies) -> Reader:
@@ -135,124 +128,44 @@ def spare_the_collector() -> None:
     gc.set_threshold(COLLECT_AFTER_OBJECTS, 50, 100)
 
 
-class Worker:
-    """All shards of one process, stepped in turn, with their ticks and metrics."""
-
-    def __init__(self, settings: WorkerSettings, keys: KeyStore, registry: PartyRegistry) -> None:
-        self._settings = settings
-        self._keys = keys
-        self._registry = registry
-        self._metrics = Metrics()
-        self._shards: list[Shard] = []
-        self._collected_at = 0.0
-        self._ticker: Ticker | None = None
-        self._metrics_at = ""
-        self._control: KafkaControl | None = None
-
-    def serve_metrics(self) -> None:
-        """Serve `/metrics`, from the beginning: a worker that waits for Kafka can be watched waiting."""
-        address, port = self._settings.metrics_address, self._settings.metrics_port
-        try:
-            server = self._metrics.serve(address, port)
-        except OSError as error:
-            what = f"`HUB_METRICS_ADDRESS`, `HUB_METRICS_PORT`: cannot listen on `{address}:{port}` ({error.strerror})"
-            raise BadSetting(f"{what}; choose a free one") from error
-        self._metrics_at = f"{address}:{server.server_port}"
-        log.info("metrics on http://%s/metrics", self._metrics_at)
-
-    def announce(self) -> None:
-        """Say in the state directory that the shards are at work, and where `/metrics` is."""
-        file = self._settings.state_directory / "metrics-address"
-        # Whoever waits for the file must never read half of it.
-        unfinished = file.with_suffix(".unfinished")
-        unfinished.write_text(self._metrics_at, encoding="ascii")
-        unfinished.replace(file)
-
-    def start(self) -> None:
-        """Open every shard at the position that its store holds."""
-        settings = self._settings
-        facts = _identify(settings, self._registry)
-        for number in range(settings.partitions):
-            identity = StoreIdentity(facts.cluster_id, settings.world, number, settings.partitions, facts.topic_ids)
-            store = open_store(settings.store_path(number), identity, self._keys)
-            shard = build_shard(
-                shard=number,
-                partitions=settings.partitions,
-                registry=self._registry,
-                names=settings.names,
-                secret=read_secret(settings.secret_file),
-                store=store,
-                inputs=KafkaInputs(settings.connection("reader"), settings.names, self._registry, number),
-                outputs=KafkaOutputs(settings.connection("sender"), settings.names, number),
-                channel=self._merges_channel(number),
-                metrics=self._metrics,
-                idle_write_ms=int(settings.idle_write_seconds * 1000),
-                rules_folder=settings.rules_directory or RULES_FOLDER,
-            )
-            self._shards.append(shard)
-            shard.start()
-        if settings.tick_seconds:
-            self._control = self._ticking_channel()
-            self._ticker = Ticker(self._control, range(settings.partitions), settings.tick_seconds)
-            self._ticker.start()
-        log.info("at work: %d of %d shards", len(self._shards), settings.partitions)
-
-    def _ticking_channel(self) -> KafkaControl:
-        return KafkaControl(
-            self._settings.connection("reader"), self._settings.names, "ticker", lambda: time.time_ns() // 1_000_000
+def open_shard(
+    settings: WorkerSettings,
+    keys: KeyStore,
+    registry: PartyRegistry,
+    cluster: ClusterIdentity,
+    number: int,
+    metrics: Metrics,
+) -> Shard:
+    """Open shard `number` and begin to read from where its store stands; on any failure all is released again."""
+    with ExitStack() as opened:
+        identity = StoreIdentity(cluster.cluster_id, settings.world, number, settings.partitions, cluster.topic_ids)
+        store = open_store(settings.store_path(number), identity, keys)
+        opened.callback(store.close)
+        reader, sender = settings.connection("reader"), settings.connection("sender")
+        inputs = KafkaInputs(reader, settings.names, registry, number)
+        opened.callback(inputs.close)
+        shard = build_shard(
+            shard=number,
+            partitions=settings.partitions,
+            registry=registry,
+            names=settings.names,
+            secret=read_secret(settings.secret_file),
+            store=store,
+            inputs=inputs,
+            outputs=KafkaOutputs(sender, settings.names, number),
+            # Others are told of merges at the shard's own clock: in a played world that counts.
+            channel=KafkaControl(reader, settings.names, "merges", lambda: shard.state.clock),
+            metrics=metrics,
+            idle_write_ms=int(settings.idle_write_seconds * 1000),
+            rules_folder=settings.rules_directory or RULES_FOLDER,
         )
-
-    def _merges_channel(self, shard: int) -> KafkaControl:
-        """How a shard tells others of merges, at its own clock: in a played world that counts."""
-        return KafkaControl(
-            self._settings.connection("reader"),
-            self._settings.names,
-            "merges",
-            lambda: self._shards[shard].state.clock,
-        )
-
-    def step(self) -> None:
-        """Step every shard once; only where nothing is to do anywhere does it wait, briefly."""
-        wait_seconds = STEP_WAIT_SECONDS / max(1, len(self._shards))
-        worked = [shard.step(wait_seconds) for shard in self._shards]
-        if not any(worked):
-            self._collect_when_idle()
-
-    def _collect_when_idle(self) -> None:
-        """Let the collector look at what is young, once in a while.
-
-        While a broker is down, the client library leaves the socket of every attempt to reach it in a cycle, and
-        nothing else is made that would bring the collector on: the process would run out of files.
-        """
-        now = time.monotonic()
-        if now - self._collected_at >= COLLECT_IDLE_SECONDS:
-            gc.collect(1)
-            self._collected_at = now
-
-    def rest(self) -> None:
-        """Close every shard; `start` opens them again from what is stored."""
-        if self._ticker:
-            self._ticker.stop()
-            self._ticker = None
-        if self._control:
-            self._control.close()
-            self._control = None
-        while self._shards:
-            self._shards.pop().close()
-
-    def close(self) -> None:
-        """Close everything."""
-        self.rest()
-        self._keys.close()
+        shard.start()
+        opened.pop_all()
+        return shard
 
 
-def open_worker(settings: WorkerSettings) -> Worker:
-    """Return a worker for `settings`; nothing is read from Kafka yet."""
-    keys = KeyStore(keys_path(settings.state_directory), read_secret(settings.master_key_file))
-    return Worker(settings, keys, read_registry(settings.registry_file))
-
-
-def _identify(settings: WorkerSettings, registry: PartyRegistry) -> ClusterIdentity:
+def look_at_cluster(settings: WorkerSettings, registry: PartyRegistry) -> ClusterIdentity:
+    """Ask the cluster for its id and the ids of its input topics; raises as `identify_cluster`."""
     topics = input_topics(settings.names, registry)
     return identify_cluster(settings.connection("reader"), topics, settings.partitions)
 
@@ -260,7 +173,7 @@ def _identify(settings: WorkerSettings, registry: PartyRegistry) -> ClusterIdent
 def create_stores(settings: WorkerSettings) -> None:
     """Make the key store and the store of every shard, bound to the cluster and its topics."""
     registry = read_registry(settings.registry_file)
-    facts = _identify(settings, registry)
+    facts = look_at_cluster(settings, registry)
     create_stores_for(
         settings.state_directory,
         read_secret(settings.master_key_file),

@@ -14,7 +14,7 @@ from contracts.parties import PartyRegistry
 from hub.settings import WorkerSettings
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
-from hub.wiring import Worker
+from hub.worker import Worker
 
 
 class Connection:
