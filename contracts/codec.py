@@ -6,6 +6,7 @@ Rules:
 - One value, one encoding: what was decoded is encoded again and must give the same bytes. This catches trailing
   bytes, overlong numbers, indexes outside a union or enum, booleans other than 0 and 1, and split array blocks.
 - Whatever the library raises on hostile bytes becomes `Refused(bad_avro)`.
+- A number too large for an `int` is read, in a nullable field too: both are one varint, and ranges are the model's.
 - What is below arrival is in one shape: `decode_body` and `newest` read a value of an earlier version as the newest
   version has it, by the catalogue's rules (`contracts.upcast`). The bytes that were stored stay as they were stated.
 - Payloads hold wire values: times and dates as numbers, uuids as text, decimals as bytes, `None` for absent.
@@ -52,7 +53,7 @@ class RecordCodec:
     """Avro bytes of one record schema, without a frame: the form in which the hub's own rows are stored."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._schema = fastavro.parse_schema(without_logical_types(dict(schema)))
+        self._schema = fastavro.parse_schema(_with_wide_numbers(without_logical_types(dict(schema))))
         self._names = tuple(field["name"] for field in schema["fields"])
         self._name_set = frozenset(self._names)
 
@@ -164,6 +165,16 @@ class Codec:
             self._codecs[schema_id] = codec
             self._frames[schema_id] = MAGIC + schema_id.to_bytes(4, "big")
         return codec
+
+
+def _with_wide_numbers(schema: Any) -> Any:
+    """The same schema with every `int` as `long`: the library refuses a large `int` in a union and nowhere else."""
+    if isinstance(schema, dict):
+        parts = ("type", "items", "values", "fields")
+        return {key: _with_wide_numbers(value) if key in parts else value for key, value in schema.items()}
+    if isinstance(schema, list):
+        return [_with_wide_numbers(part) for part in schema]
+    return "long" if schema == "int" else schema
 
 
 def _bad_avro(problem: str) -> Refused:

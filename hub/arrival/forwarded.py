@@ -10,12 +10,14 @@ Pure. Written by `hub.shard.forwarding`, read by `hub.shard.admission`.
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from contracts.cloudevents import Attributes, parse_attributes, published_headers
 from contracts.codec import Codec
 from contracts.fact import ce_id_of
 from contracts.failures import Refused
+from contracts.models import UUID_TEXT
 from contracts.parties import Party
 from contracts.reasons import Reason
 from contracts.schema_ids import schema_ids
@@ -27,7 +29,13 @@ HUB_CASE: Final = "hub_case"
 HUB_FROM: Final = "hub_from"
 HUB_RECORDED_AT: Final = "hub_recorded_at"
 HUB_JUDGED: Final = "hub_judged"
-_OWN: Final = (HUB_CASE, HUB_FROM, HUB_RECORDED_AT, HUB_JUDGED)
+_CASE: Final = re.compile(UUID_TEXT.removeprefix("^").removesuffix(r"\z"))
+_OWN: Final = {
+    HUB_CASE: _CASE,
+    HUB_FROM: _CASE,
+    HUB_RECORDED_AT: re.compile("0|[1-9][0-9]{0,12}"),  # milliseconds of a year that the contracts know
+    HUB_JUDGED: re.compile("[01]"),
+}
 
 
 class Forwarded(NamedTuple):
@@ -50,8 +58,9 @@ def is_forwarded(record: InputRecord) -> bool:
 def read_forwarded(record: InputRecord, codec: Codec) -> Forwarded:
     """Return the fact that `record` forwards, or raise `Refused`."""
     own = {name: value.decode("ascii", "replace") for name, value in record.headers if name in _OWN}
-    if own.keys() != set(_OWN) or not own[HUB_RECORDED_AT].isdecimal():
-        raise Refused(Reason.BAD_HEADER, HUB_CASE, "a forwarded fact has all headers of the hub's own, well-formed")
+    for name, form in _OWN.items():
+        if not form.fullmatch(own.get(name, "")):
+            raise Refused(Reason.BAD_HEADER, name, "a forwarded fact has all headers of the hub's own, well-formed")
     stated = tuple((name, value) for name, value in record.headers if name not in _OWN)
     as_stated = record._replace(headers=stated)
     recorded_at = int(own[HUB_RECORDED_AT])

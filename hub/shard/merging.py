@@ -63,6 +63,8 @@ class Merging:
         held = self._citizens(payload["caseId"])
         case = held.timeline
         other, shard, change = payload.get("other", ""), payload.get("otherShard", 0), payload["change"]
+        if not 0 <= shard < self.cases.partitions:
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "otherShard", "name the shard on which the other case lies")
         if event_type in (MERGE, UNLINK) and change <= case.changes:
             batch.duplicates += 1
             return
@@ -106,8 +108,8 @@ class Merging:
 
     def _merge(self, held: HeldCase, other: str, shard: int, recorded_at: int, batch: Batch, change: int) -> None:
         case = held.timeline
-        if other == case.case_id or not 0 <= shard < self.cases.partitions:
-            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "other", "name another case, and the shard on which it lies")
+        if other == case.case_id:
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "other", "name another case")
         if case.merged_into is not None:
             fix = "a case is merged once: wait until it is open again, and ask again"
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "caseId", fix)

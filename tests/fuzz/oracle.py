@@ -2,7 +2,7 @@
 
 Rules:
 - Of the contracts only the Avro schemas, the names of event types and the list of roles are used.
-- It judges frame, Avro, headers and key. What a sound value may say, and who may say it, is the contracts' own.
+- It judges frame, Avro, headers, time and key; the values of a sound record are judged by `value_oracle`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from contracts.catalogue import catalogue
 from contracts.event_types import EventType
 from contracts.limits import HEADER_VALUE_BYTES_MAX, HEADERS_COUNT_MAX, INSTANT_MAX, INSTANT_MIN, VALUE_BYTES_MAX
 from contracts.schema_ids import schema_ids
-from tests.fuzz.mutations import FRAME_BYTES, Mutant
+from tests.fuzz.records import Mutant
+from tests.fuzz.value_changes import FRAME_BYTES
 
 _REQUIRED: Final = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
 _LINKS: Final = ("ce_corrects", "ce_correlationid", "ce_causationid")
@@ -34,30 +35,33 @@ _RFC_3339: Final = re.compile(
 _OF_THE_HUB: Final = ("hub_seq", "hub_effect", "hub_decision")
 
 
-def event_type_of(value: bytes | None) -> EventType | None:
-    """The event type whose published form `value` is, in one exact encoding; `None` where it is none."""
+def stated_in(value: bytes | None) -> tuple[EventType, dict[str, Any]] | None:
+    """The event type and values whose published form `value` is, in one exact encoding; `None` where it is none."""
     if value is None or not FRAME_BYTES <= len(value) <= VALUE_BYTES_MAX or value[0] != 0:
         return None
     entry = schema_ids().entries.get(int.from_bytes(value[1:FRAME_BYTES], "big"))
     if entry is None or entry.form != "published":
         return None
-    return entry.event_type if _is_exact(int.from_bytes(value[1:FRAME_BYTES], "big"), value[FRAME_BYTES:]) else None
+    values = _exactly(entry.id, value[FRAME_BYTES:])
+    return None if values is None else (entry.event_type, values)
 
 
 @lru_cache(maxsize=512)
 def _schema(schema_id: int) -> Any:
+    """The schema by its id. A number too large for an `int` is outside the model, not outside Avro."""
     entry = schema_ids().entries[schema_id]
-    return avro.schema.parse(json.dumps(without_logical_types(schema_of(entry.event_type, entry.form, catalogue()))))
+    derived = without_logical_types(schema_of(entry.event_type, entry.form, catalogue()))
+    return avro.schema.parse(json.dumps(derived).replace('"int"', '"long"'))
 
 
-def _is_exact(schema_id: int, body: bytes) -> bool:
+def _exactly(schema_id: int, body: bytes) -> dict[str, Any] | None:
     schema, stream, written = _schema(schema_id), io.BytesIO(body), io.BytesIO()
     try:
-        datum = avro.io.DatumReader(schema).read(avro.io.BinaryDecoder(stream))
+        datum: dict[str, Any] = avro.io.DatumReader(schema).read(avro.io.BinaryDecoder(stream))  # type: ignore[assignment]
         avro.io.DatumWriter(schema).write(datum, avro.io.BinaryEncoder(written))
     except Exception:  # whatever the library runs into: it is no such record
-        return False
-    return stream.read(1) == b"" and written.getvalue() == body
+        return None
+    return datum if stream.read(1) == b"" and written.getvalue() == body else None
 
 
 def headers_are_sound(record: Mutant, event_type: EventType) -> bool:

@@ -1,0 +1,97 @@
+"""Records that are small on the wire and huge in memory, and records at the broker's limit, against the hub at work.
+
+Rules:
+- The inputs are stored uncompressed and bounded: what would be unpacked to more than a batch may hold, the broker
+  itself refuses. So the hub never meets a bomb, whichever compression its sender chose.
+- What is taken at the limit is parked whole. The hub's memory is measured from outside, at its peak.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from confluent_kafka import KafkaError, Message, Producer
+
+from contracts.reasons import Reason
+from deploy.local_kafka import LocalKafka
+from deploy.topics import INPUT_BYTES_MAX
+from tests.kafka.live_world import LiveWorld
+
+pytestmark = pytest.mark.kafka
+
+MEBIBYTE: Final = 1024 * 1024
+BOMB_BYTES: Final = 24 * MEBIBYTE
+GROWTH_BYTES_MAX: Final = 64 * MEBIBYTE
+AT_THE_LIMIT: Final = 8
+HEADROOM: Final = 512
+"""What a batch and a record carry beside the value."""
+
+
+def _peak_bytes(live: LiveWorld) -> int:
+    status = Path(f"/proc/{live.hub.process_id}/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def _send(
+    live: LiveWorld, values: list[bytes], compression: str, batch_bytes: int = 2**31 - 1
+) -> list[KafkaError | None]:
+    """Send values of A.SOC, in one batch where that may be, packed; return what the broker said of each."""
+    connection = live.world.connection(live.world.names.user("A.SOC"))
+    options: dict[str, Any] = {"message.max.bytes": 1_000_000_000, "batch.size": batch_bytes, "linger.ms": 50}
+    client = Producer(connection.native_producer_options() | options | {"compression.codec": compression})
+    said: list[KafkaError | None] = []
+
+    def report(error: KafkaError | None, _: Message) -> None:
+        said.append(error)
+
+    for value in values:
+        client.produce(live.world.names.input("A.SOC"), value, b"k", partition=0, on_delivery=report)
+    assert client.flush(30.0) == 0
+    return said
+
+
+def _is_still_at_work(live: LiveWorld) -> None:
+    good = live.publish(live.housing())
+    live.wait_until(lambda: good in live.seen_by_prison(), "the good record is disclosed")
+
+
+@pytest.mark.parametrize(
+    ("compression", "records"), [("gzip", 1), ("gzip", 200), ("snappy", 200), ("lz4", 200), ("zstd", 1)]
+)
+def test_a_bomb_is_refused_by_the_broker_itself(live: LiveWorld, compression: str, records: int) -> None:
+    known, before, process = len(live.parked()), _peak_bytes(live), live.hub.process_id
+    said = _send(live, [bytes(BOMB_BYTES // records)] * records, compression)
+    assert [error.code() if error else None for error in said] == [KafkaError.MSG_SIZE_TOO_LARGE] * records
+    _is_still_at_work(live)
+    assert len(live.parked()) == known
+    assert _peak_bytes(live) - before < GROWTH_BYTES_MAX
+    assert live.hub.process_id == process
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_what_comes_packed_within_the_limit_lies_unpacked(
+    live: LiveWorld, local_kafka: LocalKafka, compression: str
+) -> None:
+    known = len(live.parked())
+    value = f"packed by {compression} ".encode() * 2_000
+    assert _send(live, [value], compression) == [None]
+    live.wait_until(lambda: len(live.parked()) == known + 1, "the record is parked")
+    folder = f"{live.world.names.input('A.SOC')}-0"
+    (segment,) = local_kafka.log_file.parent.rglob(f"{folder}/*.log")
+    assert value in segment.read_bytes()
+
+
+def test_records_at_the_brokers_limit_are_parked_and_those_above_are_refused(live: LiveWorld) -> None:
+    known, before = len(live.parked()), _peak_bytes(live)
+    largest = INPUT_BYTES_MAX - HEADROOM
+    assert _send(live, [bytes(largest)] * AT_THE_LIMIT, "none", batch_bytes=largest) == [None] * AT_THE_LIMIT
+    (refused,) = _send(live, [bytes(INPUT_BYTES_MAX)], "none")
+    assert refused is not None
+    assert refused.code() == KafkaError.MSG_SIZE_TOO_LARGE
+    live.wait_until(lambda: len(live.parked()) == known + AT_THE_LIMIT, "all are parked")
+    largest_parked = [one.reason for one in live.parked() if one.value is not None and len(one.value) == largest]
+    assert largest_parked == [Reason.TOO_LARGE] * AT_THE_LIMIT
+    _is_still_at_work(live)
+    assert _peak_bytes(live) - before < GROWTH_BYTES_MAX
