@@ -43,7 +43,7 @@ def opened_cluster() -> Iterator[tuple[KafkaConnection, Path]]:
 
     Raises `BadSetting` for settings that do not go together, `SetupFailure` where a local broker does not start.
     """
-    settings = _settings()
+    settings = cluster_settings()
     STATE_DIRECTORY.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="cluster-", dir=STATE_DIRECTORY, ignore_cleanup_errors=True) as name:
         directory = Path(name).resolve()
@@ -56,13 +56,14 @@ def opened_cluster() -> Iterator[tuple[KafkaConnection, Path]]:
 
 def deployer_connection() -> KafkaConnection:
     """The deployer's connection to the cluster that `HUB_KAFKA` names; raise `BadSetting` where it names none."""
-    settings = _settings()
+    settings = cluster_settings()
     if not settings.kafka:
         raise BadSetting("`HUB_KAFKA` is not set: expected the cluster to work on; `hub dev kafka` starts one")
     return _connection(settings)
 
 
-def _settings() -> ClusterSettings:
+def cluster_settings() -> ClusterSettings:
+    """Read the settings; raise `BadSetting` naming each that is impossible."""
     try:
         return ClusterSettings()
     except ValidationError as invalid:

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "continuity": "deploy.continuity_command:continuity",
     "contracts": "deploy.contracts_command:contracts",
     "demo": "deploy.demonstration:demo",
+    "deploy": "deploy.deploy_command:deploy",
     "dev": "deploy.dev:dev",
     "explain": "deploy.case_command:explain",
     "governance": "deploy.governance_command:governance",

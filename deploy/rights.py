@@ -3,7 +3,9 @@
 Rules:
 - Everything that no row allows is denied. Nobody has a transactional id; nobody but the deployer may create.
 - A party writes its own input and reads its own output and the checkpoints, in groups under its own name.
+- The cleaner deletes records of inputs and outputs, and can neither read nor write one.
 - The deployer makes topics, users and rights; it neither reads nor writes a record.
+- Whoever may read, write, delete or alter a topic may describe it: Kafka grants that with the right itself.
 - A party whose name in topics would also name a service of the hub is refused.
 """
 
@@ -28,7 +30,7 @@ from contracts.failures import BadRegistry, TransportFailure
 from contracts.parties import Party, PartyRegistry
 from contracts.topics import Names
 
-SERVICES: Final = ("reader", "sender", "operator", "auditor")
+SERVICES: Final = ("reader", "sender", "operator", "auditor", "cleaner")
 """The hub's own users of a world; the deployer belongs to the cluster."""
 RESERVED: Final = frozenset({"hub", "in", "out", "auditor", "broker"})
 
@@ -76,7 +78,7 @@ def party_rights(names: Names, party_id: str) -> list[Right]:
 
 def service_rights(names: Names) -> list[Right]:
     """The rows of the hub's own services."""
-    reader, sender, operator, auditor = (names.service(service) for service in SERVICES)
+    reader, sender, operator, auditor, cleaner = (names.service(service) for service in SERVICES)
     return [
         Right(reader, ACLOperation.WRITE, ResourceType.TOPIC, names.hub_input),
         Right(reader, ACLOperation.READ, ResourceType.TOPIC, f"{names.prefix}in.", by_prefix=True),
@@ -86,6 +88,8 @@ def service_rights(names: Names) -> list[Right]:
         Right(operator, ACLOperation.WRITE, ResourceType.TOPIC, names.hub_input),
         Right(auditor, ACLOperation.READ, ResourceType.TOPIC, names.checkpoints),
         Right(auditor, ACLOperation.READ, ResourceType.GROUP, f"{names.prefix}auditor.", by_prefix=True),
+        Right(cleaner, ACLOperation.DELETE, ResourceType.TOPIC, f"{names.prefix}in.", by_prefix=True),
+        Right(cleaner, ACLOperation.DELETE, ResourceType.TOPIC, f"{names.prefix}out.", by_prefix=True),
     ]
 
 
@@ -95,18 +99,13 @@ def rights_of(names: Names, registry: PartyRegistry) -> list[Right]:
     return service_rights(names) + [right for party in registry for right in party_rights(names, party.id)]
 
 
-def acls_for(names: Names, registry: PartyRegistry) -> list[ACL]:
-    """The ACLs of one world, as the broker wants them."""
-    return [right.acl() for right in rights_of(names, registry)]
-
-
 def users_of(names: Names, registry: PartyRegistry) -> Iterator[str]:
     """Every Kafka user of one world: its services and its parties."""
     yield from (names.service(service) for service in SERVICES)
     yield from (names.user(party.id) for party in registry)
 
 
-def deployer_acls(user: str) -> list[ACL]:
+def deployer_rights(user: str) -> list[Right]:
     """What the deployer may do on the whole cluster: make, change and delete; no READ, no WRITE."""
     of_cluster = (ACLOperation.CREATE, ACLOperation.ALTER, ACLOperation.DESCRIBE)
     of_topics = (
@@ -118,20 +117,21 @@ def deployer_acls(user: str) -> list[ACL]:
     )
     rights = [Right(user, operation, ResourceType.CLUSTER, "kafka-cluster") for operation in of_cluster]
     rights += [Right(user, operation, ResourceType.TOPIC, "*") for operation in of_topics]
-    return [right.acl() for right in rights]
+    return rights
 
 
 def grant_deployer(connection: KafkaConnection, user: str) -> None:
     """Give the deployer its rights, as the broker's super user; giving them again changes nothing."""
     client = KafkaAdminClient(**connection.client_options())
     try:
-        create_acls(client, deployer_acls(user))
+        grant(client, deployer_rights(user))
     finally:
         client.close()
 
 
-def create_acls(client: KafkaAdminClient, acls: list[ACL]) -> None:
-    """Create `acls` in one call; raise `TransportFailure` where the broker refuses one of them."""
+def grant(client: KafkaAdminClient, rights: Iterable[Right]) -> None:
+    """Give `rights` in one call; raise `TransportFailure` where the broker refuses one of them."""
+    acls = [right.acl() for right in rights]
     refused = client.create_acls(acls)["failed"]
     if refused:
         raise TransportFailure(

@@ -40,7 +40,7 @@ from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry, write_registry
 from contracts.topics import Names
 from deploy.kafka.node_state import private_directory, write_private
-from deploy.rights import RESERVED, acls_for, check_names, create_acls, users_of
+from deploy.rights import RESERVED, check_names, grant, rights_of, users_of
 from deploy.topics import create_topics, delete_topics, topic_settings
 from deploy.users import create_users, draw_passwords, lock_users
 
@@ -153,9 +153,9 @@ def create_world(
         secrets.token_bytes(32),
         secrets.token_bytes(32),
     )
-    with _administering(admin) as client:
+    with administering(admin) as client:
         create_users(client, world.passwords)
-        create_acls(client, acls_for(names, registry))
+        grant(client, rights_of(names, registry))
         create_topics(client, topic_settings(names, registry, played=played), partitions=partitions)
     world.write()
     return world
@@ -176,10 +176,10 @@ def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) 
     extended = replace(world, registry=registry, passwords={**world.passwords, **passwords})
     known = topic_settings(names, world.registry, played=world.played)
     wanted = topic_settings(names, registry, played=world.played)
-    with _administering(admin) as client:
+    with administering(admin) as client:
         if passwords:
             create_users(client, passwords)
-        create_acls(client, acls_for(names, registry))
+        grant(client, rights_of(names, registry))
         if new := {topic: settings for topic, settings in wanted.items() if topic not in known}:
             create_topics(client, new, partitions=world.partitions)
     extended.write()
@@ -188,7 +188,7 @@ def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) 
 
 def remove_world(world: World, admin: KafkaConnection) -> None:
     """Take topics and rights of `world` off the cluster and lock its users; its directory stays for its readers."""
-    with _administering(admin) as client:
+    with administering(admin) as client:
         delete_topics(client, topic_settings(world.names, world.registry, played=world.played))
         client.delete_acls([_all_of(f"User:{user}") for user in world.passwords])
         lock_users(client, world.passwords)
@@ -209,7 +209,8 @@ def _check(directory: Path, registry: PartyRegistry, partitions: int, world_name
 
 
 @contextmanager
-def _administering(admin: KafkaConnection) -> Iterator[KafkaAdminClient]:
+def administering(admin: KafkaConnection) -> Iterator[KafkaAdminClient]:
+    """Yield an admin client of `admin`; raise `TransportFailure` where the cluster refuses or does not answer."""
     try:
         client = KafkaAdminClient(**admin.client_options())
         try:

@@ -1,0 +1,98 @@
+"""The rights table beside what a broker has now: what is missing there, and what is too much.
+
+Rules:
+- Too much is each right that no row of the table gives and that concerns this hub: it belongs to one of its users or
+  to everybody, it is about the cluster, or it opens one of the hub's topics or groups. Denials count as well.
+- What another hub on the same broker has, under its own names, is not this one's business.
+- A broker's super users stand in its own configuration: no client sees them, so they are not compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    KafkaAdminClient,
+    ResourcePatternFilter,
+    ResourceType,
+)
+
+from contracts.parties import PartyRegistry
+from contracts.topics import Names
+from deploy.rights import Right, deployer_rights, rights_of
+
+EVERYBODY = "User:*"
+EVERY_RIGHT = ACLFilter(
+    None,
+    None,
+    ACLOperation.ANY,
+    ACLPermissionType.ANY,
+    ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RightsDifference:
+    """What a broker lacks and what it has too much, each in the order of its text."""
+
+    missing: tuple[ACL, ...]
+    surplus: tuple[ACL, ...]
+
+    def __len__(self) -> int:
+        return len(self.missing) + len(self.surplus)
+
+
+def whole_table(names: Names, registry: PartyRegistry, deployer: str) -> list[Right]:
+    """The deployer's rows, then those of the hub: all that a cluster needs."""
+    return deployer_rights(deployer) + rights_of(names, registry)
+
+
+def granted(client: KafkaAdminClient) -> list[ACL]:
+    """Every right that the broker has now."""
+    acls: list[ACL] = client.describe_acls(EVERY_RIGHT)[0]
+    return acls
+
+
+def difference(table: Iterable[Right], found: Iterable[ACL], names: Names, registry: PartyRegistry) -> RightsDifference:
+    """Compare the table of one hub with the rights that its broker has."""
+    wanted = {right.acl() for right in table}
+    present = set(found)
+    ours = {acl.principal for acl in wanted} | {EVERYBODY}
+    surplus = {acl for acl in present - wanted if acl.principal in ours or _opens(acl, names, registry)}
+    return RightsDifference(tuple(sorted(wanted - present, key=text_of)), tuple(sorted(surplus, key=text_of)))
+
+
+def text_of(acl: ACL) -> str:
+    """One right as one line; the beginning of a name is shown with a star after it."""
+    pattern = acl.resource_pattern
+    star = "*" if pattern.pattern_type == ACLResourcePatternType.PREFIXED else ""
+    denied = "denied " if acl.permission_type == ACLPermissionType.DENY else ""
+    host = "" if acl.host == "*" else f" from {acl.host}"
+    return (
+        f"{acl.principal.removeprefix('User:')}  {denied}{acl.operation.name.lower()}  "
+        f"{pattern.resource_type.name.lower()} {pattern.resource_name}{star}{host}"
+    )
+
+
+def _opens(acl: ACL, names: Names, registry: PartyRegistry) -> bool:
+    """Say whether the right is about the cluster, or about a topic or group of this hub."""
+    pattern = acl.resource_pattern
+    if pattern.resource_type == ResourceType.CLUSTER:
+        return True
+    if pattern.resource_type == ResourceType.TOPIC:
+        spaces = [f"{names.prefix}in.", f"{names.prefix}out.", names.checkpoints]
+    elif pattern.resource_type == ResourceType.GROUP:
+        spaces = [names.hub_group(""), f"{names.prefix}auditor."]
+        spaces += [names.party_group(party.id, "") for party in registry]
+    else:
+        return False
+    name = pattern.resource_name
+    if pattern.pattern_type == ACLResourcePatternType.PREFIXED:
+        return any(space.startswith(name) or name.startswith(space) for space in spaces)
+    return name == "*" or any(name.startswith(space) for space in spaces)
