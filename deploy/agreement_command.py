@@ -36,7 +36,7 @@ from hub.case_timeline.timeline import CaseTimeline, known_at, timeline_of
 from hub.consent.agreements import ENDED, REGISTERED
 from hub.continuity.costs import cost_rules
 from hub.shard.cases import agreements_of
-from hub.store.reader import SQLiteShardReader
+from hub.store.reader import ShardReader
 from hub.store.records import FactRecorded
 from hub.wiring import reader_for
 
@@ -142,7 +142,7 @@ def _read(file: Path, name: str, kind: Kind, value: Any) -> Any:
 
 
 def agreements_listed(
-    world: World, stores: list[SQLiteShardReader], jurisdiction: str, known: int | None = None
+    world: World, stores: list[ShardReader], jurisdiction: str, known: int | None = None
 ) -> list[Listed]:
     """Every agreement by its last record, as known at `known` (default: now), by id."""
     policies = policies_of(world)

@@ -36,7 +36,7 @@ from hub.continuity.suppression import TOTAL
 from hub.continuity.table import Barrier, Line, Rulebook, barriers_of, table_of
 from hub.continuity.terms import terms
 from hub.identity.pseudonyms import TELLING_SHARD
-from hub.store.reader import SQLiteShardReader
+from hub.store.reader import ShardReader
 from hub.wiring import reader_for
 
 INDICATORS: Final = "INDICATORS"
@@ -119,7 +119,7 @@ def _recipients(world: World, roles: Mapping[str, Role], in_force: InForce) -> I
 
 
 def _anonymous_counts(
-    world: World, stores: list[SQLiteShardReader], jurisdiction: str, at: int, reader: Reader
+    world: World, stores: list[ShardReader], jurisdiction: str, at: int, reader: Reader
 ) -> Iterator[Fact]:
     timeline = timeline_of("governance", known_at(governance_records(world, stores, jurisdiction), at), reader)
     for event_id, entry in timeline.facts.items():

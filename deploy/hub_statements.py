@@ -31,7 +31,7 @@ from deploy.stores import governance_records, opened_stores
 from deploy.world import World
 from hub.continuity.terms import terms
 from hub.identity.pseudonyms import governance_key
-from hub.store.reader import SQLiteShardReader
+from hub.store.reader import ShardReader
 from hub.store.records import FactRecorded
 from producers.kafka_transport import KafkaTransport
 from producers.publisher import Publisher, now_ms
@@ -115,7 +115,7 @@ def stated_figures(
 
 def _wait_until_stored(
     world: World,
-    stores: list[SQLiteShardReader],
+    stores: list[ShardReader],
     jurisdiction: str,
     event_id: str,
     shards: Sequence[int],
@@ -135,7 +135,7 @@ def _wait_until_stored(
 
 
 def _stored(
-    world: World, stores: list[SQLiteShardReader], jurisdiction: str, event_id: str, shard: int
+    world: World, stores: list[ShardReader], jurisdiction: str, event_id: str, shard: int
 ) -> FactRecorded | None:
     for record in governance_records(world, stores, jurisdiction, shard):
         if isinstance(record, FactRecorded) and record.event_id == event_id:
@@ -143,7 +143,7 @@ def _stored(
     return None
 
 
-def _raise_if_parked(store: SQLiteShardReader, event_id: str) -> None:
+def _raise_if_parked(store: ShardReader, event_id: str) -> None:
     ce_id = event_id.rpartition("/")[2].encode()
     for record, resolved in store.parked(HUB_PARTY):
         if resolved is None and ("ce_id", ce_id) in record.headers:

@@ -17,7 +17,7 @@ from hub.consent.policies import Policies
 from hub.consent.standing import Person
 from hub.continuity.case import KnownCase, recorded_facts
 from hub.continuity.terms import terms
-from hub.store.reader import SQLiteShardReader
+from hub.store.reader import ShardReader
 from hub.store.records import CitizenEnrolled
 
 CutOff = Callable[[str, int], int]
@@ -35,7 +35,7 @@ class ReadCase:
 
 
 def read_cases(
-    world: World, stores: list[SQLiteShardReader], policies: Policies, reader: Reader, cut_off: CutOff
+    world: World, stores: list[ShardReader], policies: Policies, reader: Reader, cut_off: CutOff
 ) -> Iterator[ReadCase]:
     """Read every case; one that was not enrolled by its cut-off is read as empty.
 
@@ -49,7 +49,7 @@ def read_cases(
 
 
 def read_case(
-    store: SQLiteShardReader, case_id: str, policies: Policies, reader: Reader, cut_off: CutOff, clock: int
+    store: ShardReader, case_id: str, policies: Policies, reader: Reader, cut_off: CutOff, clock: int
 ) -> ReadCase:
     """Read one citizen's case as known at its cut-off; `clock` is that of its shard (milliseconds)."""
     records = list(store.case_records(case_id))

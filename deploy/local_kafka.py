@@ -30,19 +30,18 @@ from deploy.kafka.configuration import BROKER_USER, JAVA_OPTIONS, LOG4J, BrokerC
 from deploy.kafka.jars import fetch_jars
 from deploy.kafka.jre import find_java
 from deploy.kafka.node_state import NodeState, is_free, private_directory, write_private
+from deploy.leash import Leash
 from deploy.rights import grant_deployer
 
 START_SECONDS_MAX: Final = 90.0
 STOP_SECONDS_MAX: Final = 20.0
 DEPLOYER_USER: Final = Names().service("deployer")
-_LEASH: Final = 'read -r _ || kill -9 "$1"'
-"""Waits for the end of its input, which comes when the starting process is gone, and then ends the broker."""
 
 
 @dataclass(slots=True)
 class _Running:
     broker: subprocess.Popen[bytes]
-    leash: subprocess.Popen[bytes]
+    leash: Leash
 
 
 class LocalKafka:
@@ -203,14 +202,7 @@ class LocalKafka:
                 stderr=log,
                 start_new_session=True,
             )
-        leash = subprocess.Popen(
-            ["sh", "-c", _LEASH, "leash", str(broker.pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        return _Running(broker, leash)
+        return _Running(broker, Leash(broker.pid))
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -237,10 +229,7 @@ class LocalKafka:
             return
         running, self._running = self._running, None
         running.broker.wait()
-        running.leash.kill()
-        running.leash.wait()
-        if running.leash.stdin is not None:
-            running.leash.stdin.close()
+        running.leash.release()
 
 
 def _listens(port: int) -> bool:

@@ -30,7 +30,7 @@ from hub.consent.matrix import MatrixReader
 from hub.consent.policy import Policy
 from hub.consent.rule_reader import RULES_FOLDER, parse_rule_set, read_rule_set
 from hub.consent.rule_set import RuleSet
-from hub.store.reader import SQLiteShardReader
+from hub.store.reader import ShardReader
 from hub.store.records import CitizenEnrolled, FactRecorded
 
 CASES_PER_WORD = 200
@@ -134,7 +134,7 @@ def _rehearsed(world: World, proposed: RuleSet, since: int | None) -> Rehearsal:
     return rehearsal
 
 
-def _cases_of(store: SQLiteShardReader, reader: Reader, since: int | None) -> Iterator[CaseTimeline]:
+def _cases_of(store: ShardReader, reader: Reader, since: int | None) -> Iterator[CaseTimeline]:
     for case_id in store.cases():
         records = list(store.case_records(case_id))
         recorded = (record.recorded_at for record in records if isinstance(record, FactRecorded))

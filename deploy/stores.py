@@ -23,7 +23,7 @@ from hub.identity.pseudonyms import TELLING_SHARD, governance_case
 from hub.settings import keys_path
 from hub.shard.cases import agreements_of
 from hub.store.keys import KeyStore
-from hub.store.reader import SQLiteShardReader
+from hub.store.reader import ShardReader
 from hub.store.records import CaseRecord
 from hub.store.sqlite import open_for_reading
 from hub.wiring import reader_for
@@ -40,10 +40,10 @@ def opened_keys(world: World) -> Iterator[KeyStore]:
 
 
 @contextmanager
-def opened_stores(world: World) -> Iterator[list[SQLiteShardReader]]:
+def opened_stores(world: World) -> Iterator[list[ShardReader]]:
     """Every shard of a world's hub, open for reading; the list index is the shard."""
     with opened_keys(world) as keys:
-        stores: list[SQLiteShardReader] = []
+        stores: list[ShardReader] = []
         try:
             stores.extend(open_for_reading(shard_path(world, shard), keys) for shard in range(world.partitions))
             yield stores
@@ -52,12 +52,12 @@ def opened_stores(world: World) -> Iterator[list[SQLiteShardReader]]:
                 store.close()
 
 
-def records_of(stores: list[SQLiteShardReader], case_id: str) -> list[CaseRecord]:
+def records_of(stores: list[ShardReader], case_id: str) -> list[CaseRecord]:
     """All records of a case; raise `NotFound` where no shard has it."""
     return list(store_of(stores, case_id).case_records(case_id))
 
 
-def store_of(stores: list[SQLiteShardReader], case_id: str) -> SQLiteShardReader:
+def store_of(stores: list[ShardReader], case_id: str) -> ShardReader:
     """The store of the shard in which a case lies; raise `NotFound` where no shard has it."""
     for store in stores:
         if next(store.case_records(case_id), None) is not None:
@@ -65,7 +65,7 @@ def store_of(stores: list[SQLiteShardReader], case_id: str) -> SQLiteShardReader
     raise NotFound("no shard has this case: give the case id that `hub case find` prints for a party's key")
 
 
-def case_of(stores: list[SQLiteShardReader], party: str, key: str) -> str:
+def case_of(stores: list[ShardReader], party: str, key: str) -> str:
     """The case behind a party's own key; raise `NotFound` where there is none."""
     for store in stores:
         if case_id := store.cases_of([(party, key)]).get((party, key)):
@@ -78,7 +78,7 @@ def policies_of(world: World) -> Policies:
     return Policies.load(world.registry, world.rules_directory or RULES_FOLDER)
 
 
-def citizens_of(secret: bytes, stores: list[SQLiteShardReader]) -> Iterator[tuple[SQLiteShardReader, str]]:
+def citizens_of(secret: bytes, stores: list[ShardReader]) -> Iterator[tuple[ShardReader, str]]:
     """Every case that is about a citizen, with the store of its shard. `stores` are all, `secret` is the hub's."""
     for shard, store in enumerate(stores):
         about_nobody = {governance_case(secret, each, shard) for each in ZONE_OF_JURISDICTION}
@@ -86,14 +86,14 @@ def citizens_of(secret: bytes, stores: list[SQLiteShardReader]) -> Iterator[tupl
 
 
 def governance_records(
-    world: World, stores: list[SQLiteShardReader], jurisdiction: str, shard: int = TELLING_SHARD
+    world: World, stores: list[ShardReader], jurisdiction: str, shard: int = TELLING_SHARD
 ) -> list[CaseRecord]:
     """The timeline of one shard that is about no citizen of `jurisdiction`; empty before the hub first ran."""
     return list(stores[shard].case_records(governance_case(world.hub_secret, jurisdiction, shard)))
 
 
 def known_agreements(
-    world: World, stores: list[SQLiteShardReader], jurisdiction: str, policies: Policies, known: int, shard: int
+    world: World, stores: list[ShardReader], jurisdiction: str, policies: Policies, known: int, shard: int
 ) -> Agreements:
     """The agreements of `jurisdiction` as `shard` knew them at `known` (milliseconds)."""
     records = known_at(governance_records(world, stores, jurisdiction, shard), known)

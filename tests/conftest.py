@@ -1,6 +1,6 @@
 """What every room's tests may ask for: the real broker, once per run, and worlds of their own on it.
 
-Rule: tests marked `kafka` run on one worker, so one broker serves them all.
+Rule: tests marked `kafka` run on one worker, so one broker serves them all; those marked `postgres` on another.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ import pytest
 
 from contracts.parties import PartyRegistry
 from deploy.local_kafka import LocalKafka
+from deploy.local_postgres import LocalPostgres
 from deploy.world import World, create_world
+from tests.store.postgres_stores import prepare
 
 MakeWorld = Callable[..., World]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("kafka"):
-            item.add_marker(pytest.mark.xdist_group("kafka"))
+        for server in ("kafka", "postgres"):
+            if item.get_closest_marker(server):
+                item.add_marker(pytest.mark.xdist_group(server))
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +32,14 @@ def local_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka
     """A running broker. A test that kills it starts it again."""
     with LocalKafka(tmp_path_factory.mktemp("kafka"), tuned_for="tests") as kafka:
         yield kafka
+
+
+@pytest.fixture(scope="session")
+def local_postgres() -> Iterator[LocalPostgres]:
+    """A running PostgreSQL with the hub's role and databases. A test that ends it starts it again."""
+    with LocalPostgres() as server:
+        prepare(server)
+        yield server
 
 
 @pytest.fixture(scope="session")

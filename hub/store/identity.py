@@ -13,19 +13,20 @@ from typing import Final
 
 from contracts.failures import ForeignStore
 from hub.store.ports import StoreIdentity
-from hub.store.recorder import ShardRecorder
+from hub.store.recorder import Recorder
+from hub.store.tables import WRITE_IDENTITY, WRITE_TOPICS
 
 STORE_FORMAT: Final = "4"
 
 
-def write_identity(recorder: ShardRecorder, identity: StoreIdentity) -> None:
+def write_identity(recorder: Recorder, identity: StoreIdentity) -> None:
     """Write into a new store what it is for."""
-    with recorder.datastore.transaction(commit=True) as c:
-        c.executemany("INSERT INTO store_identity VALUES (?, ?)", list(_named(identity).items()))
-        c.executemany("INSERT INTO topic_ids VALUES (?, ?)", list(identity.topic_ids.items()))
+    recorder.write(WRITE_TOPICS, list(identity.topic_ids.items()))
+    # Last: a store that does not say what it is for is none.
+    recorder.write(WRITE_IDENTITY, list(_named(identity).items()))
 
 
-def read_identity(recorder: ShardRecorder) -> StoreIdentity:
+def read_identity(recorder: Recorder) -> StoreIdentity:
     """Return what the store is for; raise `ForeignStore` where it does not say so in this format."""
     stored: dict[str, str] = dict(recorder.select("SELECT name, value FROM store_identity"))
     if stored.get("format") != STORE_FORMAT:
@@ -52,12 +53,11 @@ def require_identity(stored: StoreIdentity, expected: StoreIdentity) -> None:
             )
 
 
-def add_topics(recorder: ShardRecorder, stored: StoreIdentity, topic_ids: Mapping[str, str]) -> None:
+def add_topics(recorder: Recorder, stored: StoreIdentity, topic_ids: Mapping[str, str]) -> None:
     """Keep the ids of topics that the store has not met."""
     new = [(topic, topic_id) for topic, topic_id in topic_ids.items() if topic not in stored.topic_ids]
     if new:
-        with recorder.datastore.transaction(commit=True) as c:
-            c.executemany("INSERT INTO topic_ids VALUES (?, ?)", new)
+        recorder.write(WRITE_TOPICS, new)
 
 
 def _named(identity: StoreIdentity) -> dict[str, str]:

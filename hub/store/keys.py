@@ -1,12 +1,11 @@
-"""The data keys: one per case and one per parked record, in a file of their own, wrapped under the master key.
+"""The data keys: one per case and one per parked record, in a place of their own, wrapped under the master key.
 
 Rules:
-- Keys never lie beside the rows that they open: another file, which is backed up and destroyed apart.
+- Keys never lie beside the rows that they open: another file or database, which is backed up and destroyed apart.
 - A key is wrapped with AES-256-GCM under the master key, its name bound in: a key moved to another name fails.
 - `make` has written the keys to the disk when it returns, so that no row is stored whose key could be lost.
-- `destroy` is for ever: the name is kept without its key and no key is made for it again. The row is overwritten
-  and the write-ahead log emptied before it returns.
-- The file is made by `create`, never by opening; another master key is refused at once.
+- `destroy` is for ever: the name is kept without its key and no key is made for it again.
+- A key store is made by `create`, never by opening; another master key is refused at once.
 
 Erasing a case is `destroy(case_stream(case_id))`: rows, cache row and every copy of them become unreadable.
 """
@@ -14,9 +13,7 @@ Erasing a case is `destroy(case_stream(case_id))`: rows, cache row and every cop
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -24,16 +21,18 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from contracts.failures import BadSetting, DamagedStore, ForeignStore, NotFound, StoreUnavailable
+from contracts.failures import BadSetting, DamagedStore, NotFound
+from hub.store.key_tables import KeyTable
+from hub.store.postgres_datastore import checked_url
+from hub.store.postgres_keys import PostgresKeyTable
+from hub.store.sqlite_keys import SQLiteKeyTable
 
+KEYS_URL_SETTING: Final = "HUB_KEYS_URL"
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 
-_FORMAT: Final = 1
 _CHECK_NAME: Final = "master key check"
 _CIPHERS_HELD_MAX: Final = 20_000
-_LOCK_TIMEOUT_SECONDS: Final = 10
-_NAMES_PER_QUERY: Final = 500
 
 
 def seal(cipher: AESGCM, plain: bytes, bound: bytes) -> bytes:
@@ -50,49 +49,48 @@ def unseal(cipher: AESGCM, sealed: bytes, bound: bytes) -> bytes:
 class KeyStore:
     """The data keys of a hub by name: a stream name of a case, or the name that a store gives a parked record."""
 
-    def __init__(self, path: Path, master_key: bytes, *, read_only: bool = False) -> None:
-        """Open the key store at `path`.
+    def __init__(self, place: Path | str, master_key: bytes, *, read_only: bool = False) -> None:
+        """Open the key store in the file or at the URL `place`.
 
         Raises `ForeignStore` where there is none or of another format, `BadSetting` for another master key.
         """
         self._master = AESGCM(_checked_master(master_key))
-        if not path.is_file():
-            raise ForeignStore(f"no key store at `{path}`: create it by command, or give the right path")
-        self._connection = _connect(path, "ro" if read_only else "rw")
+        self._table: KeyTable = (
+            SQLiteKeyTable(place, read_only=read_only)
+            if isinstance(place, Path)
+            else PostgresKeyTable(checked_url(place, KEYS_URL_SETTING))
+        )
         self._lock = Lock()
         self._ciphers: dict[str, AESGCM] = {}
-        self._seen_change = 0
+        self._seen_change = -1
         try:
-            self._check_made_for_us(path)
+            self._check_made_for_us()
         except BaseException:
-            self._connection.close()
+            self._table.close()
             raise
 
     @classmethod
     def create(cls, path: Path, master_key: bytes) -> KeyStore:
-        """Make an empty key store at `path`; raise `ForeignStore` where something is there already."""
-        master = AESGCM(_checked_master(master_key))
-        if path.exists():
-            raise ForeignStore(f"`{path}` exists: a key store is made once; give another path")
-        path.touch(mode=0o600)
-        with closing(_connect(path, "rw")) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("CREATE TABLE data_keys (name TEXT PRIMARY KEY, wrapped BLOB) WITHOUT ROWID")
-            check = seal(master, os.urandom(KEY_BYTES), _CHECK_NAME.encode())
-            connection.execute("INSERT INTO data_keys VALUES (?, ?)", (_CHECK_NAME, check))
-            connection.execute(f"PRAGMA user_version={_FORMAT}")
-            connection.execute("COMMIT")
+        """Make an empty key store in a file; raise `ForeignStore` where something is there already."""
+        SQLiteKeyTable.create(path, _check_row(master_key))
         return cls(path, master_key)
+
+    @classmethod
+    def create_in_database(cls, owner_url: str, role: str, master_key: bytes) -> None:
+        """Make an empty key store at a database owner's URL, for the hub's `role`; raise as `create`."""
+        PostgresKeyTable.create(checked_url(owner_url, KEYS_URL_SETTING), role, _check_row(master_key))
 
     def make(self, names: Iterable[str]) -> None:
         """Make a key for each name that has none, durably. Raises `DamagedStore` for a destroyed one."""
         wanted = sorted(set(names))
+        if not wanted:
+            return
         with self._lock:
-            known = self._rows(wanted)
+            known = self._table.rows(wanted)
             if destroyed := [name for name, wrapped in known.items() if wrapped is None]:
                 raise DamagedStore(f"key `{destroyed[0]}` was destroyed and is never made again: name another")
-            missing = [name for name in wanted if name not in known]
-            self._write("INSERT INTO data_keys VALUES (?, ?)", [(name, self._new(name)) for name in missing])
+            if missing := [name for name in wanted if name not in known]:
+                self._table.insert([(name, self._new(name)) for name in missing])
 
     def cipher_of(self, name: str) -> AESGCM:
         """Return the cipher under the key `name`; raise `NotFound` where it was never made, or destroyed."""
@@ -115,41 +113,35 @@ class KeyStore:
         doomed = sorted(set(names))
         if not doomed:
             return
-        statement = "INSERT INTO data_keys VALUES (?, NULL) ON CONFLICT (name) DO UPDATE SET wrapped = NULL"
         with self._lock:
             for name in doomed:
                 self._ciphers.pop(name, None)
-            self._write(statement, [(name,) for name in doomed])
-            # Older pages in the write-ahead log still hold the wrapped keys.
-            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
-            raise StoreUnavailable("keys are destroyed but the log of the key store is in use: destroy them again")
+            self._table.destroy(doomed)
 
     def forget_what_others_changed(self) -> None:
-        """Drop held keys if another process has written the file: it may have destroyed one of them.
+        """Drop held keys if another process has changed the table: it may have destroyed one of them.
 
-        Called once per read or write of a store, not per row; SQLite answers from one counter.
+        Called once per read or write of a store, not per row.
         """
         with self._lock:
-            (change,) = self._connection.execute("PRAGMA data_version").fetchone()
+            change = self._table.changes()
             if change != self._seen_change:
                 self._ciphers.clear()
                 self._seen_change = change
 
     def live_names(self, prefix: str) -> Sequence[str]:
         """Return the names with `prefix` whose key is there, sorted."""
-        statement = "SELECT name FROM data_keys WHERE name >= ? AND name < ? AND wrapped IS NOT NULL ORDER BY name"
         with self._lock:
-            return [name for (name,) in self._connection.execute(statement, (prefix, f"{prefix}\U0010ffff"))]
+            return self._table.live_names(prefix)
 
     def close(self) -> None:
-        """Release the file and forget every key."""
+        """Release the table and forget every key."""
         with self._lock:
             self._ciphers.clear()
-            self._connection.close()
+            self._table.close()
 
     def _key(self, name: str) -> bytes:
-        rows = self._rows([name])
+        rows = self._table.rows([name])
         wrapped = rows.get(name)
         if wrapped is None:
             state = "was destroyed" if name in rows else "was never made in this key store"
@@ -159,73 +151,24 @@ class KeyStore:
         except (InvalidTag, ValueError):
             raise DamagedStore(f"key `{name}` does not open under the master key: restore the key store") from None
 
-    def _rows(self, names: Sequence[str]) -> dict[str, bytes | None]:
-        found: dict[str, bytes | None] = {}
-        for start in range(0, len(names), _NAMES_PER_QUERY):
-            some = names[start : start + _NAMES_PER_QUERY]
-            marks = ",".join("?" * len(some))
-            statement = f"SELECT name, wrapped FROM data_keys WHERE name IN ({marks})"
-            try:
-                found.update(self._connection.execute(statement, some))
-            except sqlite3.Error as error:
-                raise StoreUnavailable(
-                    f"the key store could not be read: {error}; free the lock or the disk"
-                ) from error
-        return found
-
-    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        if not rows:
-            return
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._connection.executemany(statement, rows)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"the key store could not be written: {error}; free the disk or the lock") from error
-
     def _new(self, name: str) -> bytes:
         return seal(self._master, AESGCM.generate_key(8 * KEY_BYTES), name.encode())
 
-    def _check_made_for_us(self, path: Path) -> None:
-        try:
-            (stored_format,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if stored_format != _FORMAT:
-                raise ForeignStore(f"`{path}` has key store format `{stored_format}`, expected `{_FORMAT}`")
-            check = self._rows([_CHECK_NAME]).get(_CHECK_NAME)
-        except sqlite3.DatabaseError:
-            raise ForeignStore(f"`{path}` is not a key store: give the right path") from None
+    def _check_made_for_us(self) -> None:
+        check = self._table.rows([_CHECK_NAME]).get(_CHECK_NAME)
         try:
             unseal(self._master, check or b"", _CHECK_NAME.encode())
         except (InvalidTag, ValueError):
-            raise BadSetting(f"the master key does not open the key store `{path}`: give the right one") from None
+            raise BadSetting("the master key does not open this key store: give the right one") from None
+
+
+def _check_row(master_key: bytes) -> tuple[str, bytes]:
+    """The row by which a key store tells its own master key."""
+    master = AESGCM(_checked_master(master_key))
+    return _CHECK_NAME, seal(master, os.urandom(KEY_BYTES), _CHECK_NAME.encode())
 
 
 def _checked_master(master_key: bytes) -> bytes:
     if len(master_key) != KEY_BYTES:
         raise BadSetting(f"the master key has `{len(master_key)}` bytes, expected `{KEY_BYTES}`")
     return master_key
-
-
-def _connect(path: Path, access: str) -> sqlite3.Connection:
-    try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={access}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=_LOCK_TIMEOUT_SECONDS,
-        )
-        if access != "ro":
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA secure_delete=ON")
-    except sqlite3.OperationalError as error:
-        raise StoreUnavailable(f"key store `{path}` cannot be opened: {error}; free the lock or the disk") from error
-    except sqlite3.DatabaseError as error:
-        raise ForeignStore(f"`{path}` is not a key store ({error}): give the right path") from error
-    return connection

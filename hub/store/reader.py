@@ -1,4 +1,4 @@
-"""Reading one shard's store: by its worker, and by people and auditors beside a worker that writes.
+"""Reading one shard's store, in whichever database: by its worker, and by people beside a worker that writes.
 
 Rules:
 - A reader has no way to write: its connection is read-only and its class has no such method.
@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, cast
 
+import psycopg
 from eventsourcing.persistence import Notification, PersistenceError
 
 from contracts.failures import NotFound, StoreUnavailable
 from hub.store.identity import read_identity
 from hub.store.mapper import RecordMapper
 from hub.store.ports import Forwarding, Head, OpenReview, StoreIdentity
-from hub.store.recorder import ShardRecorder
+from hub.store.recorder import Recorder, batch_head, rows_at, stream_head, streams_of, topic_positions
 from hub.store.records import (
     BATCHES,
     RULES,
@@ -35,24 +36,26 @@ from hub.store.records import (
     parked_stream,
     sent_stream,
 )
+from hub.store.tables import CACHE_ROWS, CASE_KEYS, DUE_DATES, EVENT_DIGESTS
 
+STORAGE_ERRORS: Final = (PersistenceError, sqlite3.Error, psycopg.Error)
 _RECORDS_PER_READ: Final = 500
 _RUNS_PER_READ: Final = 4
 
 
 @contextmanager
 def storage_errors_named() -> Iterator[None]:
-    """Turn what the library and SQLite raise into failures of this project."""
+    """Turn what the library and the databases raise into failures of this project."""
     try:
         yield
-    except (PersistenceError, sqlite3.Error) as error:
+    except STORAGE_ERRORS as error:
         raise StoreUnavailable(f"the store could not be read or written: {error}; free the lock or the disk") from error
 
 
-class SQLiteShardReader:
+class ShardReader:
     """Reads the store of one shard."""
 
-    def __init__(self, recorder: ShardRecorder, mapper: RecordMapper) -> None:
+    def __init__(self, recorder: Recorder, mapper: RecordMapper) -> None:
         self._recorder = recorder
         self._mapper = mapper
 
@@ -64,13 +67,13 @@ class SQLiteShardReader:
     def head(self) -> Head:
         """Read where the store stands; an empty store has batch 0, clock 0 and no positions."""
         with storage_errors_named():
-            batch = self._recorder.batch_head()
+            batch = batch_head(self._recorder)
             clock = 0 if batch == 0 else cast(BatchCommitted, self._record(BATCHES, batch)).clock
-            adoption = self._recorder.stream_head(RULES)
+            adoption = stream_head(self._recorder, RULES)
             return Head(
                 batch,
                 clock,
-                self._recorder.topic_positions(),
+                topic_positions(self._recorder),
                 self._heads(sent_stream("")),
                 self._heads(parked_stream("")),
                 adoption,
@@ -96,7 +99,7 @@ class SQLiteShardReader:
         """The records at many (case, version) places in one read; raises `NotFound` where one is not there."""
         wanted = {(case_stream(case_id), version): (case_id, version) for case_id, version in places}
         with storage_errors_named():
-            rows = self._recorder.select_rows_at(wanted)
+            rows = rows_at(self._recorder, list(wanted))
         self._mapper.begin()
         if missing := wanted.keys() - rows.keys():
             stream, version = min(missing)
@@ -106,17 +109,18 @@ class SQLiteShardReader:
     def cases(self) -> Iterator[str]:
         """Every case id of the shard, in order."""
         prefix = case_stream("")
-        return (stream.removeprefix(prefix) for stream in self._recorder.streams(prefix))
+        return (stream.removeprefix(prefix) for stream in streams_of(self._recorder, prefix))
 
     def cases_of(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
         """The case of each (party, key) that is known."""
         with storage_errors_named():
-            return self._recorder.select_case_keys(list(keys))
+            found = self._recorder.select_under(CASE_KEYS, list(keys))
+        return {(party, key): case_id for party, key, case_id in found}
 
     def digests(self, event_ids: Iterable[str]) -> Mapping[str, bytes]:
         """The stored digest of each event id that is known."""
         with storage_errors_named():
-            return self._recorder.select_named("event_digests", "event_id", "digest", list(event_ids))
+            return dict(self._recorder.select_under(EVENT_DIGESTS, [(name,) for name in event_ids]))
 
     def due(self, up_to: int, limit: int) -> Sequence[tuple[int, str]]:
         """The (instant, case) pairs due at or before `up_to`, earliest first."""
@@ -127,7 +131,7 @@ class SQLiteShardReader:
     def due_of(self, case_ids: Iterable[str]) -> Mapping[str, int]:
         """The due instant of each case that has one."""
         with storage_errors_named():
-            return self._recorder.select_named("due_dates", "case_id", "instant", list(case_ids))
+            return dict(self._recorder.select_under(DUE_DATES, [(name,) for name in case_ids]))
 
     def next_due(self) -> int | None:
         """The earliest due instant of the shard."""
@@ -138,9 +142,9 @@ class SQLiteShardReader:
     def cache_rows(self, case_ids: Iterable[str]) -> Mapping[str, bytes]:
         """The cache row of each case that has one which opens."""
         with storage_errors_named():
-            sealed = self._recorder.select_named("cache_rows", "case_id", "row", list(case_ids))
+            sealed = self._recorder.select_under(CACHE_ROWS, [(name,) for name in case_ids])
         self._mapper.begin()
-        opened = {case_id: self._mapper.open_cache_row(case_stream(case_id), row) for case_id, row in sealed.items()}
+        opened = {case_id: self._mapper.open_cache_row(case_stream(case_id), row) for case_id, row in sealed}
         return {case_id: row for case_id, row in opened.items() if row is not None}
 
     def open_reviews(self) -> Mapping[str, tuple[OpenReview, ...]]:
@@ -184,7 +188,9 @@ class SQLiteShardReader:
     def parked(self, party: str | None = None) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
         """Parked records (of one party), each with its outcome if it has one."""
         with storage_errors_named():
-            streams = [parked_stream(party)] if party is not None else list(self._recorder.streams(parked_stream("")))
+            streams = (
+                [parked_stream(party)] if party is not None else list(streams_of(self._recorder, parked_stream("")))
+            )
         return [pair for stream in streams for pair in self._parked_of(stream)]
 
     def parked_record(self, party: str, version: int) -> RecordParked:
@@ -207,7 +213,7 @@ class SQLiteShardReader:
 
     def close(self) -> None:
         """Release the connection."""
-        self._recorder.datastore.close()
+        self._recorder.close()
 
     def _parked_of(self, stream: str) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
         parked: list[RecordParked] = []
@@ -220,8 +226,8 @@ class SQLiteShardReader:
         return [(record, outcomes.get(record.originator_version)) for record in parked]
 
     def _heads(self, prefix: str) -> dict[str, int]:
-        streams = self._recorder.streams(prefix)
-        return {stream.removeprefix(prefix): self._recorder.stream_head(stream) for stream in streams}
+        heads = self._recorder.heads(list(streams_of(self._recorder, prefix)))
+        return {stream.removeprefix(prefix): head for stream, head in heads.items()}
 
     def _record(self, stream: str, version: int) -> StoredRecord:
         rows = self._recorder.select_events(stream, gt=version - 1, lte=version)

@@ -29,7 +29,8 @@ from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
 from hub.store.ports import StoreIdentity
 from hub.store.records import RecordParked
-from hub.store.sqlite import SQLiteShardStore, create_store, open_store
+from hub.store.shard_store import DatabaseShardStore
+from hub.store.sqlite import create_store, open_store
 from hub.wiring import build_shard
 from producers.publisher import Publisher
 
@@ -61,7 +62,7 @@ class ShardUnderTest:
         self.broker.create_topics(self.names, self.registry)
         self.broker.clock = self.now
         self.keys = KeyStore.create(self.directory / "keys.db", SECRET)
-        self.store: SQLiteShardStore = create_store(self.directory / "shard-0.db", IDENTITY, self.keys)
+        self.store: DatabaseShardStore = create_store(self.directory / "shard-0.db", IDENTITY, self.keys)
         self.control = SimulatedControl(self.broker, self.names, "test")
         self.publishers: dict[str, Publisher] = {}
         self.shard = self._build()

@@ -29,7 +29,8 @@ from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
 from hub.store.ports import StoreIdentity
 from hub.store.records import MergeStepped, RecordParked
-from hub.store.sqlite import SQLiteShardStore, create_store, open_store
+from hub.store.shard_store import DatabaseShardStore
+from hub.store.sqlite import create_store, open_store
 from hub.wiring import build_shard
 from producers.publisher import Publisher
 from tests.shard.harness import HOUR_MS, PARTIES, SECRET, START, consent, imprisonment
@@ -85,7 +86,7 @@ class MergingShards:
         self.control = SimulatedControl(self.broker, self.names, "test")
         self.channel = UnsureChannel(self.broker, self.names)
         self.publishers: dict[str, Publisher] = {}
-        self.stores: list[SQLiteShardStore] = [
+        self.stores: list[DatabaseShardStore] = [
             create_store(self._path(number), self._identity(number), self.keys) for number in range(PARTITIONS)
         ]
         self.shards = [self._build(number) for number in range(PARTITIONS)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.store.sqlite import SQLiteShardStore
+from hub.store.shard_store import DatabaseShardStore
 from tests.store.stores import SQLiteStores
 
 
@@ -16,5 +16,5 @@ def stores(tmp_path: Path) -> SQLiteStores:
 
 
 @pytest.fixture
-def store(stores: SQLiteStores) -> SQLiteShardStore:
+def store(stores: SQLiteStores) -> DatabaseShardStore:
     return stores.create()

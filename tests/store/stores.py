@@ -10,8 +10,9 @@ from typing import Protocol
 
 from hub.store.keys import KeyStore
 from hub.store.ports import ShardStore, StoreIdentity
-from hub.store.reader import SQLiteShardReader
-from hub.store.sqlite import SQLiteShardStore, create_store, open_for_reading, open_store
+from hub.store.reader import ShardReader
+from hub.store.shard_store import DatabaseShardStore
+from hub.store.sqlite import create_store, open_for_reading, open_store
 from tests.store.builders import IDENTITY, MASTER_KEY
 
 
@@ -32,15 +33,15 @@ class SQLiteStores:
         self.path = directory / "shard-3.db"
         self.keys = KeyStore.create(directory / "keys.db", MASTER_KEY)
 
-    def create(self, identity: StoreIdentity = IDENTITY) -> SQLiteShardStore:
+    def create(self, identity: StoreIdentity = IDENTITY) -> DatabaseShardStore:
         """Make the store."""
         return create_store(self.path, identity, self.keys)
 
-    def open(self, identity: StoreIdentity = IDENTITY) -> SQLiteShardStore:
+    def open(self, identity: StoreIdentity = IDENTITY) -> DatabaseShardStore:
         """Open it to write."""
         return open_store(self.path, identity, self.keys)
 
-    def read(self) -> SQLiteShardReader:
+    def read(self) -> ShardReader:
         """Open it to read."""
         return open_for_reading(self.path, self.keys)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound
+from deploy.local_postgres import LocalPostgres
 from hub.store.ports import BatchWrites, Head, StoreIdentity
 from hub.store.records import Decision, FactRecorded, Record
 from tests.store.builders import (
@@ -21,6 +22,7 @@ from tests.store.builders import (
     parked,
     resolved,
 )
+from tests.store.postgres_stores import PostgresStores
 from tests.store.stores import SQLiteStores, Stores
 
 
@@ -222,3 +224,12 @@ class TestSQLiteShardStore(ShardStoreConformance):
     @pytest.fixture
     def places(self, tmp_path: Path) -> Stores:
         return SQLiteStores(tmp_path)
+
+
+@pytest.mark.postgres
+class TestPostgresShardStore(ShardStoreConformance):
+    """The store in a schema of a real PostgreSQL."""
+
+    @pytest.fixture
+    def places(self, local_postgres: LocalPostgres) -> Stores:
+        return PostgresStores(local_postgres)

@@ -11,7 +11,7 @@ import pytest
 from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor
 
 from contracts.failures import FencedOff, StoreUnavailable
-from hub.store.sqlite import SQLiteShardStore
+from hub.store.shard_store import DatabaseShardStore
 from tests.store.builders import batch, full_batch, parked, resolved
 from tests.store.stores import SQLiteStores
 
@@ -70,7 +70,7 @@ def failing_commit(monkeypatch: pytest.MonkeyPatch, *, kept: bool) -> Iterator[N
     monkeypatch.setattr(SQLiteConnection, "commit", commit)
 
 
-def statements_of_a_full_batch(store: SQLiteShardStore, faults: _Faults) -> int:
+def statements_of_a_full_batch(store: DatabaseShardStore, faults: _Faults) -> int:
     before = faults.statements
     store.commit(full_batch(1, case_id="case-0"))
     return faults.statements - before
@@ -107,7 +107,7 @@ def test_a_batch_that_fails_at_any_statement_leaves_nothing_and_is_stored_when_t
 
 
 def test_a_commit_that_failed_and_was_lost_is_told_and_can_be_tried_again(
-    store: SQLiteShardStore, monkeypatch: pytest.MonkeyPatch
+    store: DatabaseShardStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with failing_commit(monkeypatch, kept=False), pytest.raises(StoreUnavailable):
         store.commit(full_batch())
@@ -116,7 +116,9 @@ def test_a_commit_that_failed_and_was_lost_is_told_and_can_be_tried_again(
     assert store.head().batch == 1
 
 
-def test_a_commit_that_failed_but_was_kept_is_success(store: SQLiteShardStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_that_failed_but_was_kept_is_success(
+    store: DatabaseShardStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with failing_commit(monkeypatch, kept=True):
         store.commit(full_batch())
     assert len(list(store.case_records("case-1"))) == 3
@@ -162,7 +164,7 @@ def test_keys_are_on_the_disk_before_the_batch(stores: SQLiteStores, monkeypatch
 
 
 def test_a_locked_store_is_unavailable_and_not_fenced(stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.store.datastore._LOCK_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("hub.store.sqlite_datastore._LOCK_TIMEOUT_SECONDS", 0.05)
     store = stores.create()
     with stores.tampering() as other:
         other.execute("BEGIN IMMEDIATE")

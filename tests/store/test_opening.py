@@ -8,8 +8,9 @@ from contextlib import closing
 import pytest
 
 from contracts.failures import BadSetting, ForeignStore
-from hub.store.datastore import refuse_unsafe_settings
-from hub.store.sqlite import SQLiteShardStore
+from hub.store.shard_store import DatabaseShardStore
+from hub.store.sqlite_datastore import ShardDatastore
+from hub.store.unsafe_settings import refuse_unsafe_settings
 from tests.store.stores import SQLiteStores
 
 
@@ -58,9 +59,11 @@ def test_a_store_of_another_format_is_refused(stores: SQLiteStores) -> None:
         stores.read()
 
 
-def test_every_connection_reaches_the_disk_and_overwrites_what_it_deletes(store: SQLiteShardStore) -> None:
+def test_every_connection_reaches_the_disk_and_overwrites_what_it_deletes(
+    stores: SQLiteStores, store: DatabaseShardStore
+) -> None:
     asked = {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}
-    datastore = store._recorder.datastore
+    datastore = ShardDatastore(stores.path, "rw")
     for commit in (False, True):
         with datastore.get_connection(commit=commit) as connection:
             cursor = connection.cursor()
@@ -72,7 +75,8 @@ def test_every_connection_reaches_the_disk_and_overwrites_what_it_deletes(store:
 def test_a_writing_transaction_takes_the_lock_at_its_start_and_a_reading_one_takes_none(
     stores: SQLiteStores,
 ) -> None:
-    datastore = stores.create()._recorder.datastore
+    stores.create()
+    datastore = ShardDatastore(stores.path, "rw")
     with closing(sqlite3.connect(stores.path, timeout=0.01, isolation_level=None)) as other:
         with datastore.transaction(commit=True), pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")

@@ -4,14 +4,14 @@ Rules (each the answer to a trap that was reproduced with eventsourcing 9.5.6):
 - A writing transaction is BEGIN IMMEDIATE: it waits for the lock at its start, never fails in its middle.
 - Every connection has WAL, `synchronous=FULL` (a commit is on the disk when it returns) and `secure_delete=ON`.
 - A COMMIT that fails is rolled back before the connection is used again; the library would hand it out open.
-- Stream ids are text and tracking is one row per name; settings of the library that say otherwise are refused.
+- Stream ids are text and tracking is one row per name.
 - Opening never makes a file; a reading datastore cannot write.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +25,6 @@ from eventsourcing.sqlite import (
     SQLiteDatastore,
     SQLiteTransaction,
 )
-from eventsourcing.utils import strtobool
-
-from contracts.failures import BadSetting
 
 Access = Literal["ro", "rw"]
 
@@ -35,29 +32,6 @@ _LOCK_TIMEOUT_SECONDS: Final = 10
 _PAGE_CACHE_KIB: Final = 65_536
 _CHECKPOINT_PAGES: Final = 8_000
 """WAL pages between checkpoints: a batch writes some thousand pages, and the default of 1,000 copied each at once."""
-
-
-def refuse_unsafe_settings(environment: Mapping[str, str]) -> None:
-    """Refuse settings of the event-sourcing library under which a store would lose what the hub relies on.
-
-    Raises `BadSetting`. Called with `os.environ` before a store is opened.
-    """
-    if environment.get("ORIGINATOR_ID_TYPE", "text").lower() != "text":
-        raise BadSetting("setting `ORIGINATOR_ID_TYPE` must be `text`: stream ids are text; remove it or set `text`")
-    if _flag(environment, "POSTGRES_ENABLE_DB_FUNCTIONS", default=False):
-        raise BadSetting("setting `POSTGRES_ENABLE_DB_FUNCTIONS` must be off: it drops positions silently; remove it")
-    if not _flag(environment, "SINGLE_ROW_TRACKING", default=True):
-        raise BadSetting("setting `SINGLE_ROW_TRACKING` must be on: without it a position may go back; remove it")
-
-
-def _flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
-    value = environment.get(name, "").strip()
-    if not value:
-        return default
-    try:
-        return bool(strtobool(value))
-    except ValueError:
-        raise BadSetting(f"setting `{name}` must be a yes or a no; remove it") from None
 
 
 class ShardDatastore(SQLiteDatastore):

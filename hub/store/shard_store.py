@@ -1,0 +1,119 @@
+"""The store of one shard as its one worker writes it, in whichever database: the commit of a batch.
+
+Rules:
+- Keys first: the data keys of a batch are on the disk before the batch is.
+- One transaction: records, positions, indexes and the fence, all or nothing.
+- Whatever an error at COMMIT looked like, the stored fence says what happened: our own batch stored is success,
+  another owner's is `FencedOff`, none is a failure with nothing stored.
+- The bytes of a parked record end with their key, right after the batch that resolves it, or at the next opening.
+
+In: `BatchWrites` from the shard. Out: rows of `stored_events`, which evidence and the sender read again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import NoReturn
+
+from eventsourcing.persistence import IntegrityError
+
+from contracts.failures import DamagedStore, FencedOff, NotFound, StoreUnavailable
+from hub.store.keys import KeyStore
+from hub.store.mapper import RecordMapper
+from hub.store.number_runs import packed
+from hub.store.ports import BatchWrites
+from hub.store.reader import STORAGE_ERRORS, ShardReader, storage_errors_named
+from hub.store.recorder import Recorder, streams_of
+from hub.store.records import (
+    BatchCommitted,
+    CitizenEnrolled,
+    GovernanceOpened,
+    ParkedResolved,
+    RecordParked,
+    case_stream,
+    parked_stream,
+)
+from hub.store.tables import MOVE_SENT, Beside
+
+_MOVE_FORWARDED = "UPDATE forwarding SET sent = ?, done = ? WHERE case_id = ? AND other = ?"
+
+
+class DatabaseShardStore(ShardReader):
+    """The store of one shard, as its one worker writes it."""
+
+    def __init__(self, recorder: Recorder, mapper: RecordMapper, keys: KeyStore) -> None:
+        super().__init__(recorder, mapper)
+        self._keys = keys
+
+    def commit(self, writes: BatchWrites) -> None:
+        """Store a batch in one transaction; success also where this very batch is stored already.
+
+        Raises `FencedOff` where another owner holds this batch version, `StoreUnavailable` where it could not be
+        written now, `DamagedStore` where it contradicts what is stored. After each of them nothing is stored.
+        """
+        self._mapper.begin()
+        self._keys.make(self._new_keys(writes))
+        records = packed(writes.records)
+        rows = [self._mapper.to_stored_event(record) for record in records]
+        rows.append(self._mapper.to_stored_event(writes.committed))
+        cache = [(case, self._mapper.seal_cache_row(case_stream(case), row)) for case, row in writes.cache_rows.items()]
+        try:
+            self._recorder.insert_events(rows, beside=Beside.of(writes, records, cache))
+        except STORAGE_ERRORS as error:
+            self._succeed_if_stored(writes.committed, error)
+        self._keys.destroy(
+            self._mapper.parked_key(record.originator_id, record.parked_version)
+            for record in writes.records
+            if isinstance(record, ParkedResolved)
+        )
+
+    def record_send_positions(self, positions: Mapping[str, int]) -> None:
+        """Move send positions; one never goes back: a lower one changes nothing."""
+        with storage_errors_named():
+            self._recorder.write(MOVE_SENT, sorted(positions.items()))
+
+    def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
+        """Note that `sent` messages of `case_id` to `other` are confirmed, all of them up to version `done`."""
+        with storage_errors_named():
+            self._recorder.change(_MOVE_FORWARDED, (sent, done, case_id, other))
+
+    def destroy_keys_of_resolved(self) -> None:
+        """Destroy what a stop between a commit and its end left: keys of parked records that are resolved."""
+        live = set(self._keys.live_names(self._mapper.parked_key_prefix()))
+        if live:
+            streams = streams_of(self._recorder, parked_stream(""))
+            self._keys.destroy(live.intersection(name for stream in streams for name in self._resolved_keys(stream)))
+
+    def _resolved_keys(self, stream: str) -> Iterable[str]:
+        for record, outcome in self._parked_of(stream):
+            if outcome is not None:
+                yield self._mapper.parked_key(stream, record.originator_version)
+
+    def _new_keys(self, writes: BatchWrites) -> list[str]:
+        names = []
+        for record in writes.records:
+            if isinstance(record, CitizenEnrolled | GovernanceOpened):
+                names.append(record.originator_id)
+            elif isinstance(record, RecordParked):
+                names.append(self._mapper.parked_key(record.originator_id, record.originator_version))
+        return names
+
+    def _succeed_if_stored(self, committed: BatchCommitted, error: Exception) -> None:
+        """Return where the stored fence is our own batch; raise what it tells otherwise."""
+        try:
+            stored = self.batch(committed.originator_version)
+        except NotFound:
+            _refuse_unstored(committed, error)
+        if stored.owner != committed.owner:
+            version = committed.originator_version
+            raise FencedOff(f"batch `{version}` was stored by another owner: drop the cache and stop") from error
+        if stored != committed:
+            raise DamagedStore(f"batch `{committed.originator_version}` is stored with other positions") from error
+
+
+def _refuse_unstored(committed: BatchCommitted, error: Exception) -> NoReturn:
+    version = committed.originator_version
+    if isinstance(error, IntegrityError | sqlite3.IntegrityError):
+        raise DamagedStore(f"batch `{version}` contradicts the store: {error}; nothing of it is stored") from error
+    raise StoreUnavailable(f"batch `{version}` could not be stored: {error}; free the lock or the disk") from error
