@@ -3,7 +3,8 @@
 Rules:
 - One writer and one thread per shard, so one connection: it is made anew where it broke, and never waited for long.
 - Only the primary is asked, for reading too: a standby may be behind and show what was taken back.
-- A commit is on the disk when it returns, whatever the server's default. Waiting for a lock ends.
+- A commit is on the disk when it returns, whatever the server's default. Waiting for a lock ends, and a worker that
+  stopped in the middle of a batch loses its lock.
 - Names are looked up in the shard's own schema and nowhere else.
 - No password stands in the URL: it would be printed somewhere. Give `passfile`, a service file or a certificate.
 """
@@ -25,7 +26,7 @@ LOCK_TIMEOUT_SECONDS: Final = 10
 _SESSION: Final = {
     "synchronous_commit": "on",
     "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": "20s",
     "client_encoding": "UTF8",
     "timezone": "UTC",
 }

@@ -5,7 +5,8 @@ Rules:
 - Events are copied in (binary COPY) inside the batch's transaction; every other table gets one statement per batch.
 - A batch locks its shard first, by the table of positions: batches are stored one after the other, so a notification
   id is never overtaken. The library would lock the events; that needs rights over them which the hub has not.
-- Nothing is tried again here. A connection that breaks at COMMIT leaves open what happened; the caller looks.
+- Reading is tried again over a new connection, as the library does. Writing is not: a connection that breaks at
+  COMMIT leaves open what happened, and the caller looks.
 - Streams are compared by their bytes (`COLLATE "C"`).
 """
 
@@ -16,8 +17,9 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
-from eventsourcing.persistence import StoredEvent, Tracking
+from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent, Tracking
 from eventsourcing.postgres import PostgresProcessRecorder
+from eventsourcing.utils import retry
 from psycopg import Cursor
 from psycopg.rows import tuple_row
 
@@ -34,6 +36,7 @@ _RIGHTS: Final[Mapping[Fate, str]] = {
     "removed": "SELECT, INSERT, UPDATE, DELETE",
 }
 ALL_TABLES: Final = (STORED_EVENTS, TRACKING, *OWN_TABLES)
+_READING_TRIED_AGAIN: Final = retry((InterfaceError, OperationalError), max_attempts=3, wait=0.2)
 _HEADS: Final = """
 SELECT stream, (SELECT MAX(originator_version) FROM stored_events WHERE originator_id = stream)
 FROM unnest(%s::text[]) AS stream
@@ -93,17 +96,20 @@ class PostgresRecorder(PostgresProcessRecorder):
             if stored.get(tracking.application_name) != tracking.notification_id:
                 self._insert_tracking(c, tracking)
 
+    @_READING_TRIED_AGAIN
     def heads(self, streams: Sequence[str]) -> Mapping[str, int]:
         """See `Recorder.heads`."""
         with self._reading() as c:
             return _heads(c, streams)
 
+    @_READING_TRIED_AGAIN
     def select(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """See `Recorder.select`."""
         with self._reading() as c:
             c.execute(_with_marks(statement), parameters)
             return c.fetchall()
 
+    @_READING_TRIED_AGAIN
     def select_under(self, table: Table, keys: Sequence[tuple[Any, ...]]) -> Rows:
         """See `Recorder.select_under`."""
         if not keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -52,13 +53,20 @@ class CuttingProxy:
                     self._word, self.cuts = None, self.cuts + 1
                     if self._forwarded:
                         # The answer must not come back: the client's side ends first.
-                        source.shutdown(socket.SHUT_RDWR)
+                        _end(source)
                         sink.sendall(data)
                         sink.shutdown(socket.SHUT_WR)
+                        return
                     break
                 sink.sendall(data)
         except OSError:
             pass
-        finally:
-            for end in (source, sink):
-                end.close()
+        _end(source)
+        _end(sink)
+
+
+def _end(connection: socket.socket) -> None:
+    """End it for both threads that use it: closing alone would leave the other one waiting."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

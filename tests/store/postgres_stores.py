@@ -30,19 +30,24 @@ def prepare(server: LocalPostgres) -> None:
         server.create_database(database)
 
 
+def cleared(server: LocalPostgres) -> None:
+    """Remove every store and every key."""
+    for database in (SHARDS, KEYS):
+        with psycopg.connect(server.url(database), autocommit=True) as connection:
+            schemas = connection.execute(
+                "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'shard%%' OR nspname = %s", (KEYS_SCHEMA,)
+            ).fetchall()
+            for (schema,) in schemas:
+                connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
 class PostgresStores:
     """Stores of one database, with a key store in another (`tests.store.stores.Stores`)."""
 
     def __init__(self, server: LocalPostgres) -> None:
         self.server = server
         self.port = server.port
-        for database in (SHARDS, KEYS):
-            with psycopg.connect(server.url(database), autocommit=True) as connection:
-                schemas = connection.execute(
-                    "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'shard%%' OR nspname = %s", (KEYS_SCHEMA,)
-                ).fetchall()
-                for (schema,) in schemas:
-                    connection.execute(f"DROP SCHEMA {schema} CASCADE")
+        cleared(server)
         KeyStore.create_in_database(server.url(KEYS), ROLE, MASTER_KEY)
         self.keys = self.place.open_keys(MASTER_KEY)
 

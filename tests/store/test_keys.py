@@ -1,16 +1,115 @@
-"""The key store: durable, bound to names, and final when it destroys."""
+"""The key store: durable, bound to names, and final when it destroys, in a file and in a database."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from contracts.failures import BadSetting, DamagedStore, ForeignStore, NotFound
+from deploy.local_postgres import LocalPostgres
 from hub.store.keys import KeyStore
 from tests.store.builders import MASTER_KEY
+from tests.store.postgres_stores import KEYS, ROLE, cleared
+
+
+class KeyStoreConformance:
+    """What every key store must do; a class for each kind gives `place`, where one has been made."""
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Path | str:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def keys(self, place: Path | str) -> Iterator[KeyStore]:
+        store = KeyStore(place, MASTER_KEY)
+        yield store
+        store.close()
+
+    def test_keys_differ_survive_a_restart_and_are_made_once(self, keys: KeyStore, place: Path | str) -> None:
+        names = [f"case:{n}" for n in range(1_200)]
+        keys.make(names)
+        made = [keys.key_of(name) for name in names]
+        assert len(set(made)) == len(names)
+        assert {len(key) for key in made} == {32}
+        keys.make([*names, "case:new"])
+        with closing(KeyStore(place, MASTER_KEY)) as again:
+            assert [again.key_of(name) for name in names] == made
+
+    def test_a_key_that_was_never_made_is_told_from_a_destroyed_one(self, keys: KeyStore) -> None:
+        keys.make(["case:a"])
+        keys.destroy(["case:a"])
+        with pytest.raises(NotFound, match="destroyed"):
+            keys.key_of("case:a")
+        with pytest.raises(NotFound, match="never made"):
+            keys.cipher_of("case:b")
+
+    def test_a_destroyed_key_is_never_made_again(self, keys: KeyStore) -> None:
+        keys.make(["case:a"])
+        keys.destroy(["case:a", "case:unborn"])
+        for name in ("case:a", "case:unborn"):
+            with pytest.raises(DamagedStore):
+                keys.make(["case:other", name])
+        assert keys.live_names("case:") == []
+
+    def test_live_names_are_those_under_the_prefix_in_order(self, keys: KeyStore) -> None:
+        keys.make(["shard:3/b", "shard:3/A", "shard:30/a", "shard:3/%", "case:a"])
+        keys.destroy(["shard:3/b"])
+        assert keys.live_names("shard:3/") == ["shard:3/%", "shard:3/A"]
+
+    def test_a_key_destroyed_by_another_process_is_forgotten_here(self, keys: KeyStore, place: Path | str) -> None:
+        keys.make(["case:a"])
+        keys.forget_what_others_changed()
+        keys.cipher_of("case:a")
+        with closing(KeyStore(place, MASTER_KEY)) as other:
+            other.destroy(["case:a"])
+        keys.forget_what_others_changed()
+        with pytest.raises(NotFound):
+            keys.cipher_of("case:a")
+
+    def test_another_master_key_is_refused_at_opening(self, place: Path | str) -> None:
+        with pytest.raises(BadSetting, match="master key"):
+            KeyStore(place, bytes(32))
+        with pytest.raises(BadSetting, match="bytes"):
+            KeyStore(place, b"short")
+
+
+class TestKeysInAFile(KeyStoreConformance):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Path:
+        KeyStore.create(tmp_path / "keys.db", MASTER_KEY).close()
+        return tmp_path / "keys.db"
+
+
+@pytest.mark.postgres
+class TestKeysInADatabase(KeyStoreConformance):
+    @pytest.fixture
+    def place(self, local_postgres: LocalPostgres) -> str:
+        cleared(local_postgres)
+        KeyStore.create_in_database(local_postgres.url(KEYS), ROLE, MASTER_KEY)
+        return local_postgres.url(KEYS, ROLE)
+
+    def test_a_key_store_is_made_once_and_never_by_opening(self, local_postgres: LocalPostgres, place: str) -> None:
+        with pytest.raises(ForeignStore, match="once"):
+            KeyStore.create_in_database(local_postgres.url(KEYS), ROLE, MASTER_KEY)
+        cleared(local_postgres)
+        with pytest.raises(ForeignStore, match="no key store"):
+            KeyStore(place, MASTER_KEY)
+
+    def test_the_hubs_role_removes_no_name_and_makes_no_table(self, place: str) -> None:
+        with psycopg.connect(place, autocommit=True) as connection:
+            for forbidden in (
+                "DELETE FROM data_keys.data_keys",
+                "TRUNCATE data_keys.data_keys",
+                "UPDATE data_keys.data_keys SET name = 'other'",
+                "CREATE TABLE data_keys.mine (one int)",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(forbidden.encode())
 
 
 @pytest.fixture
@@ -21,36 +120,6 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def keys(path: Path) -> KeyStore:
     return KeyStore.create(path, MASTER_KEY)
-
-
-def test_keys_differ_survive_a_restart_and_are_made_once(keys: KeyStore, path: Path) -> None:
-    names = [f"case:{n}" for n in range(1_200)]
-    keys.make(names)
-    made = [keys.key_of(name) for name in names]
-    assert len(set(made)) == len(names)
-    assert {len(key) for key in made} == {32}
-    keys.make([*names, "case:new"])
-    keys.close()
-    again = KeyStore(path, MASTER_KEY)
-    assert [again.key_of(name) for name in names] == made
-
-
-def test_a_key_that_was_never_made_is_told_from_a_destroyed_one(keys: KeyStore) -> None:
-    keys.make(["case:a"])
-    keys.destroy(["case:a"])
-    with pytest.raises(NotFound, match="destroyed"):
-        keys.key_of("case:a")
-    with pytest.raises(NotFound, match="never made"):
-        keys.cipher_of("case:b")
-
-
-def test_a_destroyed_key_is_never_made_again(keys: KeyStore) -> None:
-    keys.make(["case:a"])
-    keys.destroy(["case:a", "case:unborn"])
-    for name in ("case:a", "case:unborn"):
-        with pytest.raises(DamagedStore):
-            keys.make(["case:other", name])
-    assert keys.live_names("case:") == []
 
 
 def test_no_file_holds_the_wrapped_key_after_its_destruction(keys: KeyStore, path: Path) -> None:
@@ -78,24 +147,6 @@ def test_a_key_moved_to_another_name_does_not_open(keys: KeyStore, path: Path) -
         database.commit()
     with pytest.raises(DamagedStore):
         keys.key_of("case:a")
-
-
-def test_a_key_destroyed_by_another_process_is_forgotten_here(keys: KeyStore, path: Path) -> None:
-    keys.make(["case:a"])
-    held = keys.cipher_of("case:a")
-    keys.forget_what_others_changed()
-    KeyStore(path, MASTER_KEY).destroy(["case:a"])
-    keys.forget_what_others_changed()
-    with pytest.raises(NotFound):
-        keys.cipher_of("case:a")
-    assert held is not None
-
-
-def test_another_master_key_is_refused_at_opening(keys: KeyStore, path: Path) -> None:
-    with pytest.raises(BadSetting, match="master key"):
-        KeyStore(path, bytes(32))
-    with pytest.raises(BadSetting, match="bytes"):
-        KeyStore(path, b"short")
 
 
 def test_a_key_store_is_made_once_and_never_by_opening(path: Path, tmp_path: Path) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from contracts.failures import DamagedStore, FencedOff
+from deploy.local_postgres import LocalPostgres
 from hub.store.ports import BatchWrites
 from hub.store.records import Record
 from tests.store.builders import committed, enrolled, fact, number, parked, resolved
+from tests.store.postgres_stores import PostgresStores
 from tests.store.stores import SQLiteStores
 
 CASES = st.sampled_from(["a", "b", "c"])
@@ -34,17 +38,15 @@ class _Model:
 
 
 class StoreBesideModel(RuleBasedStateMachine):
-    def __init__(self) -> None:
+    def __init__(self, make_stores: Callable[[], SQLiteStores | PostgresStores]) -> None:
         super().__init__()
-        self.directory = tempfile.TemporaryDirectory()
-        self.stores = SQLiteStores(Path(self.directory.name))
+        self.stores = make_stores()
         self.store = self.stores.create()
         self.model = _Model()
 
     def teardown(self) -> None:
         self.store.close()
         self.stores.keys.close()
-        self.directory.cleanup()
 
     @rule(
         cases=st.lists(st.tuples(CASES, st.binary(max_size=20)), max_size=6),
@@ -147,5 +149,24 @@ class StoreBesideModel(RuleBasedStateMachine):
         assert store.send_positions() == model.sent
 
 
-StoreBesideModel.TestCase.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
-TestStoreBesideModel = StoreBesideModel.TestCase
+def test_a_store_in_a_file_says_what_the_model_says(tmp_path: Path) -> None:
+    numbers = itertools.count()
+
+    def make() -> SQLiteStores:
+        directory = tmp_path / str(next(numbers))
+        directory.mkdir()
+        return SQLiteStores(directory)
+
+    _play(make, examples=25)
+
+
+@pytest.mark.postgres
+def test_a_store_in_a_database_says_what_the_model_says(local_postgres: LocalPostgres) -> None:
+    _play(lambda: PostgresStores(local_postgres), examples=10)
+
+
+def _play(make_stores: Callable[[], SQLiteStores | PostgresStores], examples: int) -> None:
+    run_state_machine_as_test(
+        lambda: StoreBesideModel(make_stores),
+        settings=settings(max_examples=examples, stateful_step_count=15, deadline=None),
+    )
