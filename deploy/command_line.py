@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "publishers": "deploy.publishers_command:publishers",
     "rules": "deploy.rules_command:rules",
     "scenario": "deploy.scenario.command:scenario",
+    "store": "deploy.store_command:store",
     "view": "deploy.view_command:view",
     "views": "deploy.views_command:views",
     "world": "deploy.world_command:world_group",

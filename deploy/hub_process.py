@@ -20,6 +20,7 @@ from contracts.failures import SetupFailure
 from deploy.kafka.node_state import write_private
 from deploy.world import World
 from hub.settings import WorkerSettings, store_path
+from hub.store.places import DatabaseOwner, DatabasePlace, FilePlace, place_of
 from hub.wiring import create_stores
 
 STOP_SECONDS_MAX: Final = 20.0
@@ -58,6 +59,8 @@ def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
         registry_file=world.directory / "registry.toml",
         rules_directory=world.rules_directory,
         state_directory=hub_directory(world),
+        store_url=world.store_url,
+        keys_url=world.keys_url,
         master_key_file=secrets / "master-key",
         secret_file=secrets / "hub-secret",
         partitions=world.partitions,
@@ -69,9 +72,14 @@ def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
     )
 
 
-def create_hub(world: World) -> None:
-    """Make the stores of the world's hub, bound to its cluster and topics."""
-    create_stores(worker_settings(world, tick_seconds=0.0))
+def world_stores(world: World) -> FilePlace | DatabasePlace:
+    """Where the stores of the world's hub are."""
+    return place_of(hub_directory(world), world.store_url, world.keys_url)
+
+
+def create_hub(world: World, owner: DatabaseOwner | None = None) -> None:
+    """Make the stores of the world's hub, bound to its cluster and topics; in databases, as their `owner`."""
+    create_stores(worker_settings(world, tick_seconds=0.0), owner)
 
 
 class HubProcess:

@@ -13,26 +13,24 @@ from contextlib import contextmanager
 
 from contracts.civil_time import ZONE_OF_JURISDICTION
 from contracts.failures import NotFound
-from deploy.hub_process import hub_directory, shard_path
+from deploy.hub_process import world_stores
 from deploy.world import World
 from hub.case_timeline.timeline import known_at, timeline_of
 from hub.consent.agreements import Agreements
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
 from hub.identity.pseudonyms import TELLING_SHARD, governance_case
-from hub.settings import keys_path
 from hub.shard.cases import agreements_of
 from hub.store.keys import KeyStore
 from hub.store.reader import ShardReader
 from hub.store.records import CaseRecord
-from hub.store.sqlite import open_for_reading
 from hub.wiring import reader_for
 
 
 @contextmanager
 def opened_keys(world: World) -> Iterator[KeyStore]:
     """The data keys of a world's hub, read-only."""
-    keys = KeyStore(keys_path(hub_directory(world)), world.master_key, read_only=True)
+    keys = world_stores(world).open_keys(world.master_key, read_only=True)
     try:
         yield keys
     finally:
@@ -45,7 +43,8 @@ def opened_stores(world: World) -> Iterator[list[ShardReader]]:
     with opened_keys(world) as keys:
         stores: list[ShardReader] = []
         try:
-            stores.extend(open_for_reading(shard_path(world, shard), keys) for shard in range(world.partitions))
+            place = world_stores(world)
+            stores.extend(place.open_for_reading(shard, keys) for shard in range(world.partitions))
             yield stores
         finally:
             for store in stores:

@@ -63,6 +63,9 @@ class World:
     passwords: Mapping[str, str] = field(repr=False)
     hub_secret: bytes = field(repr=False)
     master_key: bytes = field(repr=False)
+    store_url: str = ""
+    keys_url: str = ""
+    """Where the hub's stores are: PostgreSQL at these URLs, or below the directory where they are empty."""
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -118,6 +121,8 @@ class World:
             "ca_file": self.ca_file,
             "partitions": self.partitions,
             "played": self.played,
+            "store_url": self.store_url,
+            "keys_url": self.keys_url,
         }
         write_private(self.directory / "secrets.json", json.dumps(hidden, indent=1))
         write_registry(self.directory / "registry.toml", self.registry)
@@ -132,6 +137,8 @@ def create_world(
     partitions: int,
     played: bool,
     world_name: str = "",
+    store_url: str = "",
+    keys_url: str = "",
 ) -> World:
     """Make users, rights and topics on the cluster of `admin` (the deployer's connection) and keep them in `directory`.
 
@@ -152,6 +159,8 @@ def create_world(
         draw_passwords(users_of(names, registry)),
         secrets.token_bytes(32),
         secrets.token_bytes(32),
+        store_url,
+        keys_url,
     )
     with administering(admin) as client:
         create_users(client, world.passwords)

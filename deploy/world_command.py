@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from consumers.store import store_path
+from contracts.failures import BadSetting
 from contracts.registry_file import read_registry
 from deploy.cluster import deployer_connection
 from deploy.hub_process import create_hub, environment_of, hub_directory, worker_settings
@@ -25,6 +26,7 @@ from deploy.identity_command import create_vault
 from deploy.kafka.node_state import private_directory, write_private
 from deploy.options import world_option
 from deploy.world import PARTITIONS_MAX, World, create_world, extend_world
+from hub.store.places import DatabaseOwner, DatabasePlace, place_of
 
 TICK_SECONDS = 5.0
 
@@ -43,14 +45,36 @@ def world_group() -> None:
 )
 @click.option("--partitions", type=click.IntRange(1, PARTITIONS_MAX), default=8, show_default=True, help="Shards.")
 @click.option("--name", default="", help="Begins the names of topics, users and groups; empty in production.")
+@click.option("--store-url", default="", help="PostgreSQL for the shards, as the hub connects; else SQLite files.")
+@click.option("--keys-url", default="", help="PostgreSQL for the data keys, as the hub connects.")
+@click.option("--store-owner-url", default="", help="The same database as its owner, who makes the stores.")
+@click.option("--keys-owner-url", default="", help="The keys' database as its owner.")
 @world_option
-def make(registry: Path, partitions: int, name: str, directory: Path) -> None:
+def make(
+    registry: Path,
+    partitions: int,
+    name: str,
+    store_url: str,
+    keys_url: str,
+    store_owner_url: str,
+    keys_owner_url: str,
+    directory: Path,
+) -> None:
     """Make topics, users, rights, stores and settings for a new hub."""
     parties = read_registry(registry)
+    world_directory = directory.resolve()
+    owner = _owner(world_directory, store_url, keys_url, store_owner_url, keys_owner_url)
     world = create_world(
-        directory.resolve(), deployer_connection(), parties, partitions=partitions, played=False, world_name=name
+        world_directory,
+        deployer_connection(),
+        parties,
+        partitions=partitions,
+        played=False,
+        world_name=name,
+        store_url=store_url,
+        keys_url=keys_url,
     )
-    create_hub(world)
+    create_hub(world, owner)
     create_vault(world)
     click.echo(f"settings of the hub: {_write_worker_file(world)}")
     for party in parties:
@@ -73,6 +97,14 @@ def join(registry: Path, directory: Path) -> None:
     for party in joined:
         click.echo(f"settings of the subscription of {party.id}: {_write_consumer_file(world, party.id)}")
     click.echo(f"{len(joined)} parties joined; started again, the hub settles every case for them")
+
+
+def _owner(directory: Path, store_url: str, keys_url: str, *owner_urls: str) -> DatabaseOwner | None:
+    """The owner of the databases, `None` where the stores are files; raises `BadSetting` before anything is made."""
+    in_databases = isinstance(place_of(directory, store_url, keys_url), DatabasePlace)
+    if in_databases != all(owner_urls) or in_databases != any(owner_urls):
+        raise BadSetting("`--store-url`, `--keys-url` and both owners' URLs belong together: give all four, or none")
+    return DatabaseOwner(*owner_urls) if in_databases else None
 
 
 def _write_worker_file(world: World) -> Path:

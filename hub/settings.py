@@ -32,7 +32,9 @@ class WorkerSettings(BaseSettings):
     world: str = Field("", description="name of a played world; empty in production")
     registry_file: Path = Field(description="the party registry, TOML")
     rules_directory: Path | None = Field(None, description="the rule sets, TOML; those of the program if not set")
-    state_directory: Path = Field(description="where the shards' stores and the key store are")
+    state_directory: Path = Field(description="where the shards' stores and the key store are, unless in databases")
+    store_url: str = Field("", description="PostgreSQL for the shards, `postgresql://hub@host/shards?passfile=...`")
+    keys_url: str = Field("", description="PostgreSQL for the data keys; another database than that of the shards")
     master_key_file: Path = Field(description="32 bytes in hex that wrap the data keys")
     secret_file: Path = Field(description="32 bytes in hex from which pseudonyms are derived")
     partitions: int = Field(8, ge=1, le=1024, description="number of shards; fixed when topics are created")
@@ -56,10 +58,6 @@ class WorkerSettings(BaseSettings):
             self.kafka_security,
             ca_file=str(self.kafka_ca_file) if self.kafka_ca_file else None,
         )
-
-    def store_path(self, shard: int) -> Path:
-        """The store of one shard."""
-        return store_path(self.state_directory, shard)
 
 
 def store_path(state_directory: Path, shard: int) -> Path:

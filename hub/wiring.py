@@ -10,12 +10,12 @@ from __future__ import annotations
 import gc
 import hashlib
 import secrets
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from contracts.catalogue import catalogue
 from contracts.codec import codec
+from contracts.failures import BadSetting
 from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry
 from contracts.schema_ids import schema_ids
@@ -32,7 +32,7 @@ from hub.continuity.clock_terms import clock_terms
 from hub.continuity.terms import terms
 from hub.disclosure.envelope import Envelopes, earlier_versions_read
 from hub.metrics import Metrics
-from hub.settings import WorkerSettings, keys_path, read_secret, store_path
+from hub.settings import WorkerSettings, read_secret
 from hub.shard.admission import Admission
 from hub.shard.batch import ShardState
 from hub.shard.cases import Cases
@@ -45,8 +45,8 @@ from hub.shard.settling import Settling
 from hub.shard.silence import Silence
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
+from hub.store.places import DatabaseOwner, DatabasePlace, FilePlace, place_of
 from hub.store.ports import ShardStore, StoreIdentity
-from hub.store.sqlite import create_store, open_store
 
 IDLE_WRITE_MS = 60_000
 COLLECT_AFTER_OBJECTS = 1_000_000
@@ -139,7 +139,7 @@ def open_shard(
     """Open shard `number` and begin to read from where its store stands; on any failure all is released again."""
     with ExitStack() as opened:
         identity = StoreIdentity(cluster.cluster_id, settings.world, number, settings.partitions, cluster.topic_ids)
-        store = open_store(settings.store_path(number), identity, keys)
+        store = store_place(settings).open_store(identity, keys)
         opened.callback(store.close)
         reader, sender = settings.connection("reader"), settings.connection("sender")
         inputs = KafkaInputs(reader, settings.names, registry, number)
@@ -170,27 +170,25 @@ def look_at_cluster(settings: WorkerSettings, registry: PartyRegistry) -> Cluste
     return identify_cluster(settings.connection("reader"), topics, settings.partitions)
 
 
-def create_stores(settings: WorkerSettings) -> None:
-    """Make the key store and the store of every shard, bound to the cluster and its topics."""
-    registry = read_registry(settings.registry_file)
-    facts = look_at_cluster(settings, registry)
-    create_stores_for(
-        settings.state_directory,
-        read_secret(settings.master_key_file),
-        [
-            StoreIdentity(facts.cluster_id, settings.world, number, settings.partitions, facts.topic_ids)
-            for number in range(settings.partitions)
-        ],
-    )
+def store_place(settings: WorkerSettings) -> FilePlace | DatabasePlace:
+    """Where the stores of this hub are."""
+    return place_of(settings.state_directory, settings.store_url, settings.keys_url)
 
 
-def create_stores_for(state_directory: Path, master_key: bytes, identities: Sequence[StoreIdentity]) -> None:
-    """Make the key store and one store per identity below `state_directory`."""
-    keys_file = keys_path(state_directory)
-    keys_file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-    keys = KeyStore.create(keys_file, master_key)
-    try:
-        for identity in identities:
-            create_store(store_path(state_directory, identity.shard), identity, keys).close()
-    finally:
-        keys.close()
+def create_stores(settings: WorkerSettings, owner: DatabaseOwner | None = None) -> None:
+    """Make the key store and the store of every shard, bound to the cluster and its topics.
+
+    `owner` makes them where they lie in databases; raises `BadSetting` where it is missing then.
+    """
+    facts = look_at_cluster(settings, read_registry(settings.registry_file))
+    identities = [
+        StoreIdentity(facts.cluster_id, settings.world, number, settings.partitions, facts.topic_ids)
+        for number in range(settings.partitions)
+    ]
+    place, master_key = store_place(settings), read_secret(settings.master_key_file)
+    if isinstance(place, FilePlace):
+        place.create(master_key, identities)
+    elif owner is None:
+        raise BadSetting("stores in databases are made by their owner: give the owner's URLs")
+    else:
+        place.create(master_key, identities, owner)

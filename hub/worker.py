@@ -16,11 +16,11 @@ from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry
 from hub.broker.kafka_control import KafkaControl
 from hub.metrics import Metrics
-from hub.settings import WorkerSettings, keys_path, read_secret
+from hub.settings import WorkerSettings, read_secret
 from hub.shard.ticking import Ticker
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
-from hub.wiring import look_at_cluster, open_shard
+from hub.wiring import look_at_cluster, open_shard, store_place
 
 STEP_WAIT_SECONDS = 0.1
 COLLECT_IDLE_SECONDS = 5.0
@@ -115,5 +115,5 @@ class Worker:
 
 def open_worker(settings: WorkerSettings) -> Worker:
     """Return a worker for `settings`; nothing is read from Kafka yet."""
-    keys = KeyStore(keys_path(settings.state_directory), read_secret(settings.master_key_file))
+    keys = store_place(settings).open_keys(read_secret(settings.master_key_file))
     return Worker(settings, keys, read_registry(settings.registry_file))

@@ -44,15 +44,21 @@ def local_postgres() -> Iterator[LocalPostgres]:
 
 @pytest.fixture(scope="session")
 def make_world(local_kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> MakeWorld:
-    """`make_world(registry, partitions=1, played=True)` makes a new world on the broker."""
+    """`make_world(registry, partitions=1, played=True, store_url=...)` makes a new world on the broker."""
     numbers = itertools.count(1)
     run = uuid.uuid4().hex[:6]
 
-    def make(registry: PartyRegistry, *, partitions: int = 1, played: bool = True) -> World:
+    def make(registry: PartyRegistry, *, partitions: int = 1, played: bool = True, **databases: str) -> World:
         name = f"w{run}-{next(numbers)}"
         directory = tmp_path_factory.mktemp("worlds") / name
         return create_world(
-            directory, local_kafka.admin, registry, partitions=partitions, played=played, world_name=name
+            directory,
+            local_kafka.admin,
+            registry,
+            partitions=partitions,
+            played=played,
+            world_name=name,
+            **databases,
         )
 
     return make

@@ -28,7 +28,7 @@ from contracts.connection import KafkaConnection
 from contracts.failures import SetupFailure, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.topics import HUB_PARTY
-from deploy.hub_process import HubProcess, create_hub, hub_directory, shard_path
+from deploy.hub_process import HubProcess, create_hub, world_stores
 from deploy.identity_command import create_vault, vault_path
 from deploy.scenario.citizen import played_national_id
 from deploy.scenario.scenario import Scenario
@@ -39,10 +39,7 @@ from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity
 from hub.identity.pseudonyms import governance_key, pseudonym
 from hub.identity.vault import Vault
-from hub.settings import keys_path
-from hub.store.keys import KeyStore
 from hub.store.records import CaseRecord, RecordParked, Shown
-from hub.store.sqlite import open_for_reading
 from producers.kafka_transport import KafkaTransport
 from producers.publisher import Publisher
 from producers.transport import OutgoingRecord, Position
@@ -83,9 +80,9 @@ class KafkaWorld:
         self.hub = HubProcess(self._world, tick_seconds=0.0)
         self._closing.callback(self.hub.stop)
         self.hub.start()
-        self._keys = KeyStore(keys_path(hub_directory(self._world)), self._world.master_key, read_only=True)
+        self._keys = world_stores(self._world).open_keys(self._world.master_key, read_only=True)
         self._closing.callback(self._keys.close)
-        self._shard = open_for_reading(shard_path(self._world, SHARD), self._keys)
+        self._shard = world_stores(self._world).open_for_reading(SHARD, self._keys)
         self._closing.callback(self._shard.close)
 
     def _start_identity(self) -> None:

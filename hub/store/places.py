@@ -9,17 +9,22 @@ Used by the worker and by every command that reads stores; none of them knows th
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from contracts.failures import BadSetting
+from hub.settings import keys_path, store_path
 from hub.store import postgres, sqlite
 from hub.store.keys import KEYS_URL_SETTING, KeyStore
 from hub.store.ports import StoreIdentity
-from hub.store.postgres_datastore import checked_url, same_database
+from hub.store.postgres_datastore import checked_url, role_of, same_database
 from hub.store.reader import ShardReader
 from hub.store.shard_store import DatabaseShardStore
+from hub.store.unsafe_settings import unsafe_settings
 
 
 class StorePlace(Protocol):
@@ -34,6 +39,9 @@ class StorePlace(Protocol):
     def open_for_reading(self, shard: int, keys: KeyStore) -> ShardReader:
         """Open the store of a shard to read."""
 
+    def unsafe(self, shard: int) -> list[str]:
+        """What is unsafe about where and how the store of a shard is kept, in words; nothing where all is well."""
+
 
 @dataclass(frozen=True, slots=True)
 class FilePlace:
@@ -41,35 +49,41 @@ class FilePlace:
 
     directory: Path
 
-    def store_path(self, shard: int) -> Path:
-        """The file of one shard."""
-        return self.directory / f"shard-{shard}.db"
-
-    @property
-    def keys_path(self) -> Path:
-        """The file of the data keys: never beside the rows, so in a directory of its own."""
-        return self.directory / "keys" / "data-keys.db"
-
-    def create_keys(self, master_key: bytes) -> KeyStore:
-        """Make an empty key store."""
-        self.keys_path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        return KeyStore.create(self.keys_path, master_key)
-
-    def create_store(self, identity: StoreIdentity, keys: KeyStore) -> None:
-        """Make the store of a shard."""
-        sqlite.create_store(self.store_path(identity.shard), identity, keys).close()
+    def create(self, master_key: bytes, identities: Sequence[StoreIdentity]) -> None:
+        """Make the key store, and one store per identity."""
+        keys_file = keys_path(self.directory)
+        keys_file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        with closing(KeyStore.create(keys_file, master_key)) as keys:
+            for identity in identities:
+                sqlite.create_store(store_path(self.directory, identity.shard), identity, keys).close()
 
     def open_keys(self, master_key: bytes, *, read_only: bool = False) -> KeyStore:
         """See `StorePlace.open_keys`."""
-        return KeyStore(self.keys_path, master_key, read_only=read_only)
+        return KeyStore(keys_path(self.directory), master_key, read_only=read_only)
 
     def open_store(self, identity: StoreIdentity, keys: KeyStore) -> DatabaseShardStore:
         """See `StorePlace.open_store`."""
-        return sqlite.open_store(self.store_path(identity.shard), identity, keys)
+        return sqlite.open_store(store_path(self.directory, identity.shard), identity, keys)
 
     def open_for_reading(self, shard: int, keys: KeyStore) -> ShardReader:
         """See `StorePlace.open_for_reading`."""
-        return sqlite.open_for_reading(self.store_path(shard), keys)
+        return sqlite.open_for_reading(store_path(self.directory, shard), keys)
+
+    def unsafe(self, shard: int) -> list[str]:
+        """See `StorePlace.unsafe`."""
+        files = [store_path(self.directory, shard), keys_path(self.directory)]
+        open_to_others = [file for file in files if file.exists() and file.stat().st_mode & 0o077]
+        return unsafe_settings(os.environ) + [
+            f"file `{file.name}` can be read by others than its owner: `chmod 600`" for file in open_to_others
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOwner:
+    """How the owner of both databases connects to them: it makes stores, and no worker knows it."""
+
+    url: str
+    keys_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,12 @@ class DatabasePlace:
         ):
             raise BadSetting("`HUB_STORE_URL` and `HUB_KEYS_URL` lead to one database: keys need one of their own")
 
+    def create(self, master_key: bytes, identities: Sequence[StoreIdentity], owner: DatabaseOwner) -> None:
+        """Make the key store, and one store per identity, as the databases' owner for the roles of the URLs."""
+        KeyStore.create_in_database(owner.keys_url, role_of(self.keys_url), master_key)
+        for identity in identities:
+            postgres.create_store(owner.url, role_of(self.url), identity)
+
     def open_keys(self, master_key: bytes, *, read_only: bool = False) -> KeyStore:
         """See `StorePlace.open_keys`."""
         return KeyStore(self.keys_url, master_key, read_only=read_only)
@@ -97,8 +117,12 @@ class DatabasePlace:
         """See `StorePlace.open_for_reading`."""
         return postgres.open_for_reading(self.url, shard, keys)
 
+    def unsafe(self, shard: int) -> list[str]:
+        """See `StorePlace.unsafe`."""
+        return unsafe_settings(os.environ) + postgres.unsafe_server(self.url, shard)
 
-def place_of(directory: Path, store_url: str, keys_url: str) -> StorePlace:
+
+def place_of(directory: Path, store_url: str, keys_url: str) -> FilePlace | DatabasePlace:
     """Where the stores are: in the databases of the URLs, or below `directory` where neither is given."""
     if not store_url and not keys_url:
         return FilePlace(directory)

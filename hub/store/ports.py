@@ -1,4 +1,4 @@
-"""What the shard asks of its store; SQLite here, PostgreSQL later, the same suite for every one.
+"""What the shard asks of its store; SQLite, PostgreSQL or memory, the same suite for every one.
 
 Rules:
 - `commit` is one transaction: all of `BatchWrites` or nothing. The fence is the `BatchCommitted` in it, whose

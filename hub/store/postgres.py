@@ -21,7 +21,7 @@ from hub.store.mapper import RecordMapper
 from hub.store.ports import StoreIdentity
 from hub.store.postgres_datastore import ShardDatastore, checked_url, connect, in_schema
 from hub.store.postgres_recorder import PostgresRecorder
-from hub.store.postgres_safety import refuse_unsafe_server
+from hub.store.postgres_safety import refuse_unsafe_server, unsafe
 from hub.store.reader import STORAGE_ERRORS, ShardReader, storage_errors_named
 from hub.store.shard_store import DatabaseShardStore
 from hub.store.unsafe_settings import refuse_unsafe_settings
@@ -80,6 +80,16 @@ def open_for_reading(url: str, shard: int, keys: KeyStore) -> ShardReader:
     """Open a store to read, beside a worker that may be writing it; raise `ForeignStore` where it is none."""
     recorder, stored = _opened(url, shard)
     return ShardReader(recorder, RecordMapper(keys, stored.shard))
+
+
+def unsafe_server(url: str, shard: int) -> list[str]:
+    """Say what is unsafe about the server, and about the role by which `url` connects to a shard."""
+    recorder, _ = _opened(url, shard)
+    try:
+        with storage_errors_named():
+            return list(unsafe(recorder))
+    finally:
+        recorder.close()
 
 
 def _opened(url: str, shard: int) -> tuple[PostgresRecorder, StoreIdentity]:

@@ -59,6 +59,14 @@ def same_database(first: str, second: str) -> bool:
     return all(str(one.get(part, "")) == str(other.get(part, "")) for part in ("host", "hostaddr", "port", "dbname"))
 
 
+def role_of(url: str) -> str:
+    """The role that a URL names; raises `BadSetting` where it leaves it open."""
+    role = conninfo.conninfo_to_dict(url).get("user")
+    if not role:
+        raise BadSetting("the URL of a database names no user: expected `postgresql://user@host/database`")
+    return str(role)
+
+
 def connect(conninfo_: str, schema: str) -> psycopg.Connection[DictRow]:
     """Open one session in `schema`, with all that a session promises."""
     connection = psycopg.connect(conninfo_, autocommit=True, row_factory=dict_row)

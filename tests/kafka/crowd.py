@@ -36,7 +36,7 @@ from contracts.connection import KafkaConnection
 from contracts.fact import ce_id_of, event_id_of
 from contracts.failures import TransportFailure
 from contracts.topics import HUB_PARTY
-from deploy.hub_process import HubProcess, create_hub, hub_directory, shard_path
+from deploy.hub_process import HubProcess, create_hub, world_stores
 from deploy.scenario import expansion
 from deploy.scenario.comparison import Terms, compared
 from deploy.scenario.expansion import Playbook
@@ -44,10 +44,7 @@ from deploy.scenario.world import newest_decisions
 from deploy.world import create_world, remove_world
 from hub.broker.control_records import control_record
 from hub.identity.pseudonyms import pseudonym
-from hub.settings import keys_path
-from hub.store.keys import KeyStore
 from hub.store.records import CaseRecord, FactRecorded
-from hub.store.sqlite import open_for_reading
 from producers.kafka_transport import KafkaTransport
 from producers.publisher import Publisher
 from producers.statement import Statement
@@ -115,9 +112,10 @@ class Crowd:
         self.hub = HubProcess(self.world, tick_seconds=0.0)
         self._closing.callback(self.hub.stop)
         self.hub.start()
-        self._keys = KeyStore(keys_path(hub_directory(self.world)), self.world.master_key, read_only=True)
+        place = world_stores(self.world)
+        self._keys = place.open_keys(self.world.master_key, read_only=True)
         self._closing.callback(self._keys.close)
-        self.shards = [open_for_reading(shard_path(self.world, k), self._keys) for k in range(self.world.partitions)]
+        self.shards = [place.open_for_reading(k, self._keys) for k in range(self.world.partitions)]
         for shard in self.shards:
             self._closing.callback(shard.close)
         reader = self.world.connection(self.world.names.service("reader"))

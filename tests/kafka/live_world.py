@@ -30,6 +30,7 @@ from deploy.hub_process import HubProcess, create_hub
 from deploy.identity_command import create_vault, opened_identity
 from deploy.parked_command import parked_lines
 from deploy.world import World
+from hub.store.places import DatabaseOwner
 from hub.store.records import RecordParked
 from producers.kafka_transport import KafkaTransport
 from producers.publisher import Publisher
@@ -56,16 +57,16 @@ class RawRecord:
 
 
 class LiveWorld:
-    """The running hub of `world`, with the agencies' clients."""
+    """The running hub of `world`, with the agencies' clients; `owner` makes its stores where they lie in databases."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, owner: DatabaseOwner | None = None) -> None:
         self.world = world
         self._closing = ExitStack()
         self._publishers: dict[str, Publisher] = {}
         self.stated = 0
         """How many records of housing were made; the last has this number."""
         try:
-            create_hub(world)
+            create_hub(world, owner)
             create_vault(world)
             self.hub = HubProcess(world, tick_seconds=TICK_SECONDS)
             self._closing.callback(self.hub.stop)

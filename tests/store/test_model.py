@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import settings
@@ -167,6 +168,6 @@ def test_a_store_in_a_database_says_what_the_model_says(local_postgres: LocalPos
 
 def _play(make_stores: Callable[[], SQLiteStores | PostgresStores], examples: int) -> None:
     run_state_machine_as_test(
-        lambda: StoreBesideModel(make_stores),
+        cast(Any, lambda: StoreBesideModel(make_stores)),
         settings=settings(max_examples=examples, stateful_step_count=15, deadline=None),
     )

@@ -1,0 +1,49 @@
+"""`hub store check`: is what the hub has stored whole, and does it lie where it is safe?
+
+Rules:
+- It only reads; a worker may be at work beside it.
+- Everything that is wrong is told, not the first alone; the exit code is 1 then.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from deploy.hub_process import world_stores
+from deploy.options import world_option
+from deploy.stores import opened_stores
+from deploy.world import World
+from hub.store.checking import check_store
+
+
+@click.group("store")
+def store() -> None:
+    """The stores of the hub: are they whole, and safely kept?"""
+
+
+@store.command("check")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@world_option
+def check(as_json: bool, directory: Path) -> None:
+    """Look every shard over: unsafe settings, missing rows, positions that do not fit."""
+    world = World.open(directory)
+    place = world_stores(world)
+    with opened_stores(world) as stores:
+        reports = [check_store(shard, each) for shard, each in enumerate(stores)]
+    for report in reports:
+        report.faults += place.unsafe(report.shard)
+    if as_json:
+        click.echo(json.dumps([asdict(report) for report in reports]))
+    else:
+        for report in reports:
+            state = "whole" if not report.faults else f"{len(report.faults)} faults"
+            held = f"{report.batches} batches, {report.rows} rows in {report.streams} streams"
+            click.echo(f"shard {report.shard}: {state}; {held}")
+            for fault in report.faults:
+                click.echo(f"  {fault}")
+    if any(report.faults for report in reports):
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,55 @@
+"""A hub whose stores lie in PostgreSQL, on the real broker: it is killed, its database is ended, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner
+
+from deploy.local_postgres import LocalPostgres
+from deploy.parked_command import parked_lines
+from deploy.store_command import store
+from hub.store.places import DatabaseOwner
+from tests.conftest import MakeWorld
+from tests.kafka.live_world import PARTITIONS, REGISTRY, LiveWorld, raw
+from tests.store.postgres_stores import KEYS, ROLE, SHARDS, cleared
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def live_on_postgres(make_world: MakeWorld, local_postgres: LocalPostgres) -> Iterator[LiveWorld]:
+    cleared(local_postgres)
+    urls = {"store_url": local_postgres.url(SHARDS, ROLE), "keys_url": local_postgres.url(KEYS, ROLE)}
+    owner = DatabaseOwner(local_postgres.url(SHARDS), local_postgres.url(KEYS))
+    world = LiveWorld(make_world(REGISTRY, partitions=PARTITIONS, played=False, **urls), owner)
+    yield world
+    world.close()
+
+
+def test_a_hub_on_postgres_loses_and_doubles_nothing_when_it_or_its_database_ends_at_once(
+    live_on_postgres: LiveWorld, local_postgres: LocalPostgres
+) -> None:
+    live, stated = live_on_postgres, set()
+
+    def state(count: int) -> None:
+        stated.update(live.publish(live.housing()) for _ in range(count))
+
+    state(20)
+    local_postgres.stop_at_once()
+    state(20)
+    local_postgres.start()
+    state(20)
+    live.hub.kill()
+    state(20)
+    live.hub.start()
+    live.write(raw(live.housing(), value=b"\x00not avro"))
+    live.wait_until(lambda: live.seen_by_prison() == stated, "the prison sees what was stated, each once")
+    live.wait_until(lambda: len(parked_lines(live.world, "A.SOC")) == 1, "the bad record is parked")
+    asked = CliRunner().invoke(store, ["check", "--json", "--world", str(live.world.directory)])
+    assert asked.exit_code == 0, asked.output
+    reports = json.loads(asked.stdout)
+    assert [report["shard"] for report in reports] == list(range(PARTITIONS))
+    assert sum(report["rows"] for report in reports) > len(stated)
