@@ -1,4 +1,4 @@
-"""A hub whose stores lie in PostgreSQL, on the real broker: it is killed, its database is ended, and nothing is lost."""
+"""A hub whose stores lie in PostgreSQL, on the real broker: hub and database are ended at once, nothing is lost."""
 
 from __future__ import annotations
 
