@@ -32,7 +32,8 @@ def live_on_postgres(make_world: MakeWorld, local_postgres: LocalPostgres) -> It
 def test_a_hub_on_postgres_loses_and_doubles_nothing_when_it_or_its_database_ends_at_once(
     live_on_postgres: LiveWorld, local_postgres: LocalPostgres
 ) -> None:
-    live, stated = live_on_postgres, set()
+    live = live_on_postgres
+    stated: set[str] = set()
 
     def state(count: int) -> None:
         stated.update(live.publish(live.housing()) for _ in range(count))
