@@ -27,7 +27,7 @@ from contracts.avro_schemas import NAMESPACE, Schema, fingerprint
 from contracts.event_types import CONSENT_AREA
 from contracts.history.changes import changes
 from contracts.history.recorded import Accepted, SchemaKey
-from contracts.lint import Finding, lint_schema
+from contracts.schema_lint import Finding, lint_schema
 
 HARMLESS: Final = frozenset({"doc", "field-added", "symbol-added"})
 """Changes that Avro's checker judges alone: whether a new field can be left out, whether a symbol has a fallback."""

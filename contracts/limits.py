@@ -16,6 +16,9 @@ TEXT_CHARACTERS_MAX: Final = 2_000
 CODE_CHARACTERS_MAX: Final = 64
 LIST_ITEMS_MAX: Final = 200
 NESTING_LEVELS_MAX: Final = 8
+FIELDS_COUNT_MAX: Final = 100
+SYMBOLS_COUNT_MAX: Final = 200
+DOC_CHARACTERS_MAX: Final = 500
 
 INT_MAX: Final = 2**31 - 1
 """Counts and versions are never negative; Avro's `int` ends here."""

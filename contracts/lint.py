@@ -1,29 +1,30 @@
-"""Judges the contracts: what may never get into a catalogue or a schema, each rule with the harm that it prevents.
+"""Judges the contracts: what may never get into a catalogue, each rule with the harm that it prevents.
 
 Rules (each has a red example in the tests):
 - unclassified-field, category-without-domain: nothing may leave whose category is not known.
 - whereabouts: `setting` and `inCustody` are always of category CU; shown only when harmless they would betray the rest.
-- missing-doc: an agency's developer must be able to state the field from the contract alone.
-- name-form, duplicate-short-name: Avro readers match records by their short name; two alike are read as each other.
+- missing-doc, doc-form: an agency's developer must be able to state the field from the contract alone, and nothing in
+  a doc may steer the terminal or browser that shows it.
+- name-form, duplicate-short-name, duplicate-field: Avro readers match records by their short name, files and columns
+  carry the names; two alike, capitals aside, are read as each other.
+- national-id: who somebody is travels over the identity service alone, never in an event.
 - control: what the hub states to itself is stated by it alone and shown to nobody; a party's own control record says
   nothing but that it was sent.
-- default-value: only null may be a default, so that no reader invents a value.
 - enum-without-other: a reader that is older than a symbol must have something to fall back to.
 - unknown-role: an event that nobody may state, or that a misspelt role may, is a mistake.
-- alias, default-on-consent: resolution may move or fill in a value; nobody may be made to have consented by it.
-- recursion, zero-width-item, nesting: a few bytes of input could crash a reader or fill its memory.
+- schema-size: a reader parses all of it at its start.
+- The schemas that are derived from it are judged too, by `contracts.schema_lint`.
 
-From here: `hub contracts lint`, and the test that keeps the catalogue clean.
+From here: `hub contracts lint`; and `contracts.schema_ids`, which gives no id to what has a finding.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-from contracts.avro_schemas import NAMESPACE, Form, Schema, forms_of, schema_of
+from contracts.avro_schemas import Form, forms_of, schema_of
 from contracts.catalogue import Catalogue
 from contracts.categories import Category
 from contracts.event_types import (
@@ -34,12 +35,13 @@ from contracts.event_types import (
     HUB,
     NEVER,
     OTHER,
-    SCOPE_CODE_LISTS,
     EventType,
     Field,
     Kind,
+    base_name,
 )
-from contracts.limits import NESTING_LEVELS_MAX
+from contracts.limits import DOC_CHARACTERS_MAX, FIELDS_COUNT_MAX, SYMBOLS_COUNT_MAX
+from contracts.schema_lint import Finding, lint_schema
 
 ROLES: Final = frozenset(
     {"PRI", "KIF", "PHE", "FAC", "SOC", "JOB", "BEN", "ADD", "HSG", "CHI", "YTH", "PSY", "MNT", "VOL"}
@@ -53,24 +55,18 @@ _ENVELOPE_FIELDS: Final = frozenset({"occurredAt", "lateReason", "legalBasisCode
 _DOC_CHARACTERS_MIN: Final = 15
 _EVENT_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]{2,59}")
 _FIELD_NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,39}")
+_TYPE_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,39}")
+_AREA_NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,39}")
+_NATIONAL_ID: Final = re.compile("cpr|personnummer|personalid|nationalid|civilreg|socialsecurity|ssn", re.IGNORECASE)
 _SYMBOL: Final = re.compile(r"[A-Z][A-Z0-9_]{0,59}")
 _CATEGORIES: Final = frozenset(Category) | {DOMAIN, NEVER}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One breach: which rule, where (`Event.field`), and what to do about it."""
-
-    rule: str
-    where: str
-    message: str
 
 
 def lint(catalogue: Catalogue) -> list[Finding]:
     """Return every breach in `catalogue` and in the schemas derived from it; empty means clean."""
     findings = [*_code_lists(catalogue), *_names(catalogue)]
     for record in catalogue.records.values():
-        findings += _doc(record.name, record.doc)
+        findings += [*_doc(record.name, record.doc), *_type_name(record.name), *_together(record.name, record.fields)]
         for field in record.fields:
             findings += _field(f"{record.name}.{field.name}", field, has_domain=True)
     for event_type in catalogue.every_version:
@@ -81,17 +77,15 @@ def lint(catalogue: Catalogue) -> list[Finding]:
     return sorted(set(findings), key=lambda finding: (finding.where, finding.rule))
 
 
-def lint_schema(schema: Schema, *, consent: bool = False) -> list[Finding]:
-    """Return every breach in one Avro record schema; `consent` says that it belongs to the area of consent."""
-    return list(_SchemaWalk(consent).walk(schema, str(schema.get("name", "?")), ()))
-
-
 # --- the catalogue
 
 
 def _event_type(event_type: EventType) -> Iterator[Finding]:
     name = event_type.name
     yield from _doc(name, event_type.doc)
+    yield from _together(name, event_type.fields)
+    if not _AREA_NAME.fullmatch(event_type.area):
+        yield Finding("name-form", name, "its area has a lower-case letter first, then lower-case letters, digits, `_`")
     if not _EVENT_NAME.fullmatch(name):
         yield Finding("name-form", name, "expected an upper-case letter first, then letters and digits")
     if event_type.anchor not in _CATEGORIES:
@@ -118,6 +112,10 @@ def _field(where: str, field: Field, *, has_domain: bool) -> Iterator[Finding]:
     yield from _doc(where, field.doc)
     if not _FIELD_NAME.fullmatch(field.name):
         yield Finding("name-form", where, "expected a lower-case letter first, then letters and digits")
+    if _NATIONAL_ID.search(field.name.replace("_", "")):
+        yield Finding(
+            "national-id", where, "no event carries a national id: name the citizen by the record's key alone"
+        )
     if field.category not in _CATEGORIES:
         yield Finding("unclassified-field", where, "give it one of the 18 categories, `domain` or `never`")
     item_has_domain = field.repeated and (field.kind is Kind.RECORD or field.base_type == "Domain")
@@ -128,11 +126,32 @@ def _field(where: str, field: Field, *, has_domain: bool) -> Iterator[Finding]:
 def _doc(where: str, doc: str) -> Iterator[Finding]:
     if len(doc.strip()) < _DOC_CHARACTERS_MIN:
         yield Finding("missing-doc", where, "say in one sentence what it means and how to fill it")
+    if len(doc) > DOC_CHARACTERS_MAX or not doc.isprintable():
+        yield Finding("doc-form", where, f"expected at most {DOC_CHARACTERS_MAX} characters that can be printed")
+
+
+def _together(where: str, fields: tuple[Field, ...]) -> Iterator[Finding]:
+    """What is wrong with the fields of one record as a whole."""
+    if len(fields) > FIELDS_COUNT_MAX:
+        yield Finding("schema-size", where, f"has more than {FIELDS_COUNT_MAX} fields: split the event")
+    folded = [field.name.casefold() for field in fields]
+    for name in {each for each in folded if folded.count(each) > 1}:
+        yield Finding("duplicate-field", f"{where}.{name}", "the name stands twice, capitals aside: rename one")
+
+
+def _type_name(name: str) -> Iterator[Finding]:
+    if not _TYPE_NAME.fullmatch(base_name(name)):
+        yield Finding("name-form", name, "expected an upper-case letter first, then letters and digits")
 
 
 def _code_lists(catalogue: Catalogue) -> Iterator[Finding]:
     for name, code_list in catalogue.code_lists.items():
         yield from _doc(name, code_list.doc)
+        yield from _type_name(name)
+        if len(code_list.symbols) > SYMBOLS_COUNT_MAX:
+            yield Finding(
+                "schema-size", name, f"has more than {SYMBOLS_COUNT_MAX} symbols: let the agency's code travel"
+            )
         if not code_list.symbols or code_list.symbols[-1] != OTHER:
             yield Finding("enum-without-other", name, f"end its symbols with `{OTHER}`")
         if len(set(code_list.symbols)) != len(code_list.symbols):
@@ -153,82 +172,3 @@ def _names(catalogue: Catalogue) -> Iterator[Finding]:
         if name.lower() in taken:
             yield Finding("duplicate-short-name", name, f"is the name of a {taken[name.lower()]} too: rename one")
         taken[name.lower()] = what
-
-
-# --- the schemas
-
-
-class _SchemaWalk:
-    """Walks one schema depth first. `inside` holds the names of the records that enclose a part."""
-
-    def __init__(self, consent: bool) -> None:
-        self._consent = consent
-        self._defined: dict[str, Any] = {}
-
-    def walk(self, schema: Any, where: str, inside: tuple[str, ...], level: int = 1) -> Iterator[Finding]:
-        if level > NESTING_LEVELS_MAX:
-            yield Finding("nesting", where, f"is nested deeper than {NESTING_LEVELS_MAX} levels: flatten it")
-            return
-        if isinstance(schema, list):
-            for part in schema:
-                yield from self.walk(part, where, inside, level)
-        elif isinstance(schema, str):
-            if schema in inside:
-                yield Finding("recursion", where, f"`{schema}` holds itself: a few bytes could crash a reader")
-        elif isinstance(schema, dict):
-            yield from self._named(schema, where, inside, level)
-
-    def _named(self, schema: Schema, where: str, inside: tuple[str, ...], level: int) -> Iterator[Finding]:
-        if schema.get("aliases"):
-            yield Finding("alias", where, "aliases move values between names: make a new version instead")
-        kind = schema["type"]
-        if kind == "array" or kind == "map":
-            items = schema["items" if kind == "array" else "values"]
-            if self._is_zero_width(items):
-                yield Finding("zero-width-item", where, "its items take no bytes: a few bytes could fill the memory")
-            yield from self.walk(items, f"{where}[]", inside, level + 1)
-        elif kind == "enum":
-            self._defined[_full_name(schema)] = schema
-            if schema.get("default") != OTHER or schema["symbols"][-1:] != [OTHER]:
-                yield Finding("enum-without-other", where, f"end the symbols with `{OTHER}` and make it the default")
-        elif kind == "record":
-            self._defined[_full_name(schema)] = schema
-            for field in schema["fields"]:
-                yield from self._field(field, f"{where}.{field['name']}", (*inside, _full_name(schema)), level)
-        elif isinstance(kind, dict | list):
-            yield from self.walk(kind, where, inside, level)
-
-    def _field(self, field: Schema, where: str, inside: tuple[str, ...], level: int) -> Iterator[Finding]:
-        if field.get("aliases"):
-            yield Finding("alias", where, "aliases move values between names: make a new version instead")
-        if "default" in field and (self._consent or _names_scope(field["type"])):
-            yield Finding("default-on-consent", where, "nobody may be made to have consented: leave the default out")
-        if field.get("default") is not None:
-            yield Finding("default-value", where, "only null may be a default: a reader must not invent a value")
-        yield from self.walk(field["type"], where, inside, level + 1)
-
-    def _is_zero_width(self, schema: Any) -> bool:
-        if isinstance(schema, str):
-            return schema == "null" or (schema in self._defined and self._is_zero_width(self._defined[schema]))
-        if not isinstance(schema, dict):
-            return False
-        if schema["type"] == "record":
-            return all(self._is_zero_width(field["type"]) for field in schema["fields"])
-        return bool(schema["type"] == "null" or (schema["type"] == "fixed" and schema["size"] == 0))
-
-
-def _full_name(schema: Mapping[str, Any]) -> str:
-    namespace = schema.get("namespace")
-    return f"{namespace}.{schema['name']}" if namespace else str(schema["name"])
-
-
-def _names_scope(schema: Any) -> bool:
-    if isinstance(schema, list):
-        return any(_names_scope(part) for part in schema)
-    if isinstance(schema, dict):
-        return _names_scope(schema["items"]) if schema["type"] == "array" else _names_scope(_full_name_or_type(schema))
-    return isinstance(schema, str) and schema.removeprefix(f"{NAMESPACE}.codes.") in SCOPE_CODE_LISTS
-
-
-def _full_name_or_type(schema: Mapping[str, Any]) -> str:
-    return _full_name(schema) if "name" in schema else str(schema["type"])

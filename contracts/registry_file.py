@@ -11,23 +11,20 @@ From here: every program of the hub that must know who takes part.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Final
 
 from contracts.catalogue import catalogue
 from contracts.failures import BadRegistry
 from contracts.parties import Party, PartyRegistry
+from contracts.toml_file import read_toml
 
 _KEYS: Final = frozenset({"id", "healthcare_provider", "reads", "silent_after_seconds"})
 
 
 def read_registry(path: Path) -> PartyRegistry:
     """Return the registry in the file at `path`; raise `BadRegistry` where it is missing or malformed."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadRegistry(f"registry `{path}` cannot be read ({type(error).__name__}): expected a TOML file") from error
+    document = read_toml(path, BadRegistry)
     rows = document.pop("party", None)
     if document or not isinstance(rows, list) or not rows:
         raise BadRegistry(f"registry `{path}`: expected one `[[party]]` table or more, and nothing else")

@@ -5,15 +5,15 @@ Rules:
 - A published schema never changes under its version. What changes is a new version, with new ids.
 - Every id that was ever given out stays readable: its version stands in the catalogue, with a successor or without.
 - The fingerprint of every entry is compared with what the catalogue derives, at start: a difference is refused.
-- `hub contracts generate` writes the `.avsc` files and adds the ids that are missing; it changes none.
+- `hub contracts generate` writes the `.avsc` files and adds the ids that are missing; it changes none. What has a
+  finding of the lint gets no file and no id.
 
 From here: `contracts.codec`, and the `.avsc` files that agencies' developers use.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,6 +23,8 @@ from contracts.avro_schemas import Form, fingerprint, forms_of, schema_of, schem
 from contracts.catalogue import Catalogue, catalogue
 from contracts.event_types import EventType
 from contracts.failures import BadContract
+from contracts.lint import lint
+from contracts.toml_file import read_toml
 
 DIRECTORY: Final = Path(__file__).with_name("schemas")
 IDS_FILE: Final = "ids.toml"
@@ -92,7 +94,7 @@ def read_schema_ids(path: Path, contracts: Catalogue) -> SchemaIds:
             found = recorded.pop((event_type.name, event_type.version, str(form)), None)
             if found is None:
                 what = f"version {event_type.version} of `{event_type.name}`"
-                raise BadContract(f"{what} has no {form} schema id: run `hub contracts generate`")
+                raise BadContract(f"no-id: {what} has no {form} schema id: run `hub contracts generate`")
             _refuse_changed(event_type, form, found[1], expected)
             entries[found[0]] = SchemaEntry(found[0], event_type, form, expected)
             by_key[event_type.name, form] = found[0]  # the newest version comes last
@@ -100,16 +102,20 @@ def read_schema_ids(path: Path, contracts: Catalogue) -> SchemaIds:
         (name, version, written), (schema_id, _) = min(recorded.items(), key=lambda item: item[1])
         what = f"id `{schema_id}` was given to the {written} form of `{name}`, version {version}"
         fix = "keep that version, as `[[earlier]]` if it has a successor"
-        raise BadContract(f"{what}, and facts of it are stored: {fix}")
+        raise BadContract(f"version-removed: {what}, and facts of it are stored: {fix}")
     return SchemaIds(entries, by_key)
 
 
 def write_schemas(directory: Path, contracts: Catalogue | None = None) -> list[int]:
     """Write every `.avsc` file under `directory` and add missing ids to its `ids.toml`; return the added ids.
 
-    Raises `BadContract`, and writes nothing, where a schema changed without a new version.
+    Raises `BadContract`, and writes nothing, where a schema changed without a new version, or the lint finds anything.
     """
     contracts = contracts or catalogue()
+    if findings := lint(contracts):
+        first = findings[0]
+        more = f" (and {len(findings) - 1} more: `hub contracts lint`)" if len(findings) > 1 else ""
+        raise BadContract(f"{first.rule}: `{first.where}` {first.message}{more}")
     recorded = _recorded(directory / IDS_FILE) if (directory / IDS_FILE).exists() else {}
     next_id = max((schema_id for schema_id, _ in recorded.values()), default=0) + 1
     added: list[int] = []
@@ -141,16 +147,15 @@ def schema_file(event_type: EventType, form: Form) -> str:
 def _refuse_changed(event_type: EventType, form: Form, recorded: str, derived: str) -> None:
     if recorded != derived:
         raise BadContract(
-            f"the {form} schema of `{event_type.name}` differs from the one under which version "
-            f"{event_type.version} has its id: raise the family's `version`, or take the change back"
+            f"changed-under-its-version: the {form} schema of `{event_type.name}` differs from the one under which its "
+            f"version {event_type.version} has its id: raise the family's `version`, or take the change back"
         )
 
 
 def _recorded(path: Path) -> dict[_Key, tuple[int, str]]:
-    try:
-        rows: Iterable[dict[str, object]] = tomllib.loads(path.read_text(encoding="utf-8"))["schema"]
-    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
-        raise BadContract(f"`{path.name}` cannot be read ({type(error).__name__}): restore it from history") from error
+    rows = read_toml(path, BadContract).get("schema")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadContract(f"`{path.name}`: ids-form: expected `schema`, a list of tables: restore it from history")
     recorded: dict[_Key, tuple[int, str]] = {}
     ids: set[int] = set()
     for row in rows:
@@ -158,9 +163,14 @@ def _recorded(path: Path) -> dict[_Key, tuple[int, str]]:
             schema_id, key = row["id"], (str(row["type"]), int(str(row["version"])), str(row["form"]))
             sha256 = str(row["sha256"])
         except (KeyError, ValueError) as error:
-            raise BadContract(f"`{path.name}`: an entry lacks id, type, version, form or sha256") from error
-        if not isinstance(schema_id, int) or not 0 < schema_id < 2**31 or schema_id in ids or key in recorded:
-            raise BadContract(f"`{path.name}`: id `{schema_id}` or its type stands twice or is no id")
+            what = "an entry lacks id, type, version, form or sha256: restore it from history"
+            raise BadContract(f"`{path.name}`: ids-form: {what}") from error
+        if type(schema_id) is not int or not 0 < schema_id < 2**31:
+            raise BadContract(f"`{path.name}`: ids-form: an id is a whole number from 1 that fits into 31 bits")
+        if schema_id in ids or key in recorded:
+            raise BadContract(
+                f"`{path.name}`: id-reused: id `{schema_id}` or its type stands twice: give out a new one"
+            )
         ids.add(schema_id)
         recorded[key] = (schema_id, sha256)
     return recorded

@@ -245,4 +245,4 @@ class _Reading:
         return self._consent or each.base_type in SCOPE_CODE_LISTS
 
     def _refuse(self, name: str, problem: str) -> NoReturn:
-        raise BadContract(f"`{self._where}`, field `{name}`: {problem}")
+        raise BadContract(f"upcast: `{self._where}`, field `{name}`: {problem}")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from contracts.civil_time import ZONE_OF_JURISDICTION, day_date, moment_of, pars
 from contracts.codec import codec
 from contracts.event_types import Kind
 from contracts.failures import CallerFailure, NotFound
+from contracts.toml_file import read_toml
 from deploy.hub_statements import hub_publisher, state
 from deploy.options import world_option
 from deploy.stores import governance_records, opened_stores, policies_of
@@ -119,17 +119,20 @@ def list_agreements(known_at: str | None, as_json: bool, jurisdiction: str, dire
 
 def read_agreement(file: Path) -> dict[str, Any]:
     """Return what `file` says, in the contract's own names; raise `CallerFailure` naming what it does not know."""
-    try:
-        text = file.read_text(encoding="utf-8")
-        document: dict[str, Any] = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise CallerFailure(f"`{file.name}` cannot be read ({type(error).__name__}): give TOML or JSON") from error
+    document = _json(file) if file.suffix == ".json" else read_toml(file, CallerFailure)
     fields = catalogue().event_types[REGISTERED].field
     if not isinstance(document, dict) or (unknown := document.keys() - (fields.keys() - _LEFT_TO_THE_HUB)):
         known = ", ".join(sorted(fields.keys() - _LEFT_TO_THE_HUB))
         what = min(unknown) if isinstance(document, dict) else "a list"
         raise CallerFailure(f"`{file.name}`: `{what}` is no field of an agreement; give {known}")
     return {name: _read(file, name, fields[name].kind, value) for name, value in document.items()}
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CallerFailure(f"`{file.name}` cannot be read ({type(error).__name__}): give TOML or JSON") from error
 
 
 def _read(file: Path, name: str, kind: Kind, value: Any) -> Any:

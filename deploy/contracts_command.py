@@ -1,7 +1,8 @@
 """`hub contracts lint|list|generate|check|record|diff`: the contracts as agencies and reviewers meet them.
 
 Rules:
-- `lint` judges today's contracts by themselves, `check` against all that was ever recorded of them.
+- `lint` judges today's contracts by themselves, `check` against all that was ever recorded of them; both also judge a
+  directory of contracts that somebody offers.
 - `generate` gives ids to what is new, `record` puts it into the history; neither changes what is there.
 - `diff` ends like the command of that name: 0 where nothing differs, 1 where something does.
 """
@@ -17,7 +18,7 @@ from typing import Final
 import click
 
 from contracts.avro_schemas import Form, Schema
-from contracts.catalogue import catalogue
+from contracts.catalogue import Catalogue, catalogue, read_catalogue
 from contracts.compatibility import check
 from contracts.event_types import EventType
 from contracts.history.changes import differences
@@ -74,13 +75,24 @@ def list_contracts(event_type: str | None, role: str | None, as_json: bool) -> N
         click.echo(f"{len(chosen)} event types")
 
 
+candidate_argument = click.argument(
+    "directory", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+"""A catalogue that is not the program's own yet: what somebody offers is judged before it is taken over."""
+
+
 @contracts.command("lint")
-def lint_contracts() -> None:
-    """Check every contract against the rules that keep data safe; exit 1 where one is broken."""
-    findings = lint(catalogue())
+@candidate_argument
+def lint_contracts(directory: Path | None) -> None:
+    """Check every contract against the rules that keep data safe; exit 1 where one is broken.
+
+    DIRECTORY holds the catalogue to judge, as TOML files; by default it is the program's own.
+    """
+    judged = _judged(directory)
+    findings = lint(judged)
     for finding in findings:
         click.echo(f"{finding.rule}  {finding.where}: {finding.message}", err=True)
-    types, versions = len(catalogue().event_types), len(catalogue().every_version)
+    types, versions = len(judged.event_types), len(judged.every_version)
     counted = f"{types} event types" + (f" in {versions} versions" if versions > types else "")
     click.echo(f"{counted}, {len(findings)} findings")
     if findings:
@@ -96,10 +108,14 @@ def generate(directory: Path) -> None:
 
 
 @contracts.command("check")
-def check_contracts() -> None:
-    """Compare every version with all that were ever recorded of it, FULL_TRANSITIVE; exit 1 where one breaks."""
+@candidate_argument
+def check_contracts(directory: Path | None) -> None:
+    """Compare every version with all that were ever recorded of it, FULL_TRANSITIVE; exit 1 where one breaks.
+
+    DIRECTORY holds the catalogue to judge, as TOML files; by default it is the program's own.
+    """
     recorded = recorded_schemas()
-    findings = check(todays_schemas(catalogue()), recorded, given_ids(), accepted_breaks())
+    findings = check(todays_schemas(_judged(directory)), recorded, given_ids(), accepted_breaks())
     for finding in findings:
         click.echo(f"{finding.rule}  {finding.where}: {finding.message}", err=True)
     click.echo(f"{len(recorded)} recorded schemas, {len(findings)} findings")
@@ -125,6 +141,10 @@ def diff_contracts(old: str, new: str) -> None:
     click.echo("\n".join(found) or "nothing differs")
     if found:
         sys.exit(1)
+
+
+def _judged(directory: Path | None) -> Catalogue:
+    return catalogue() if directory is None else read_catalogue(directory)
 
 
 def _earlier_words(name: str) -> str:

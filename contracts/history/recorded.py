@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from contracts.avro_schemas import Form, Schema, forms_of, schema_of
 from contracts.catalogue import Catalogue
 from contracts.failures import BadContract
 from contracts.schema_ids import DIRECTORY, IDS_FILE
+from contracts.schema_lint import lint_schema
+from contracts.toml_file import read_toml
 
 HISTORY_FILE: Final = Path(__file__).with_name("schemas.jsonl")
 ACCEPTED_FILE: Final = Path(__file__).with_name("accepted.toml")
@@ -70,29 +70,40 @@ def schemas_in(directory: Path) -> dict[SchemaKey, Schema]:
         if named := _SCHEMA_FILE.fullmatch(path.name):
             form = Form.DISCLOSED if named["disclosed"] else Form.PUBLISHED
             key = SchemaKey(named["type"], int(named["version"]), str(form))
-            found[key] = json.loads(path.read_text(encoding="utf-8"))
+            found[key] = _schema_in(path)
     if not found:
         raise BadContract(f"`{directory}` holds no schemas: expected what `hub contracts generate` writes")
     return found
 
 
+def _schema_in(path: Path) -> Schema:
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        what = f"cannot be read ({type(error).__name__}): expected a schema that `hub contracts generate` wrote"
+        raise BadContract(f"`{path.name}`: schema-form: {what}") from None
+    if findings := [each for each in lint_schema(schema) if each.rule == "schema-form"]:
+        raise BadContract(f"`{path.name}`: schema-form: {findings[0].message}")
+    return schema  # type: ignore[no-any-return]  # the lint has seen that it is one
+
+
 def given_ids(path: Path = DIRECTORY / IDS_FILE) -> dict[SchemaKey, tuple[int, str]]:
     """The id and fingerprint of every schema that has one, as `ids.toml` says."""
+    rows = read_toml(path, BadContract).get("schema", [])
     try:
-        rows: Iterable[Mapping[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))["schema"]
         return {SchemaKey(row["type"], row["version"], row["form"]): (row["id"], row["sha256"]) for row in rows}
-    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
-        raise BadContract(f"`{path.name}` cannot be read ({type(error).__name__}): restore it from history") from error
+    except (KeyError, TypeError) as error:
+        raise BadContract(f"`{path.name}`: ids-form: an entry lacks a key: restore it from history") from error
 
 
 def accepted_breaks(path: Path = ACCEPTED_FILE) -> frozenset[Accepted]:
     """The breaks that were accepted; raise `BadContract` where one does not say why."""
     try:
-        rows = tomllib.loads(path.read_text(encoding="utf-8"))["accepted"]
+        rows = read_toml(path, BadContract)["accepted"]
         if not all(row["why"].strip() for row in rows):
             raise BadContract(f"`{path.name}`: an accepted break does not say why")
         return frozenset(Accepted(row["type"], row["version"], row["rule"], row["where"]) for row in rows)
-    except (OSError, tomllib.TOMLDecodeError, KeyError, AttributeError) as error:
+    except (KeyError, AttributeError, TypeError) as error:
         what = f"`{path.name}` cannot be read ({type(error).__name__})"
         raise BadContract(f"{what}: expected type, version, rule, where and why of each break") from error
 
@@ -121,6 +132,6 @@ def _lines(path: Path) -> dict[SchemaKey, tuple[int, Schema]]:
                 raise BadContract(f"`{path.name}`: id `{line['id']}` is out of order, or its schema stands twice")
             last = line["id"]
             found[key] = (last, line["schema"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadContract(f"`{path.name}` cannot be read ({type(error).__name__}): restore it from history") from error
     return found

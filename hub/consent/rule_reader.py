@@ -14,7 +14,6 @@ Source of a rule set: domain specification, 4. Goes to `hub.consent.policy.load_
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any, Final
 
 from contracts.categories import ALL_CATEGORIES
 from contracts.failures import BadRuleSet
+from contracts.toml_file import parse_toml
 from hub.consent.rule_set import (
     BreakGlassTerms,
     ConsentTerms,
@@ -66,10 +66,7 @@ def read_rule_set(jurisdiction: str, folder: Path = RULES_FOLDER) -> RuleSet:
 
 def parse_rule_set(content: bytes, name: str) -> RuleSet:
     """Return the rule set that `content` (a TOML file called `name`) says; raise `BadRuleSet`."""
-    try:
-        top = Table(tomllib.loads(content.decode()), name)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
-        raise BadRuleSet(f"rule set `{name}` is not TOML: {failure}") from failure
+    top = Table(parse_toml(content, name, BadRuleSet), name)
     periods, ages, responsibility = top.table("periods"), top.table("ages"), top.table("responsibility")
     restrictions = top.take("restrictions", list)
     roles = {role: _role(table, role) for role, table in top.table("roles").rest().items()}

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from contracts.catalogue import catalogue
 from contracts.failures import Failure, NotFound
-from contracts.lint import Finding
 from contracts.schema_ids import schema_ids
+from contracts.schema_lint import Finding
 from deploy import command_line
 from deploy.command_line import hub, main
 from deploy.scenario import command as scenario_command

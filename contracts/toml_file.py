@@ -1,0 +1,52 @@
+"""Reads TOML that comes from outside: bounded before it is parsed, and whatever is wrong told as one failure.
+
+Rules:
+- The parser of the standard library is quadratic in the parts of a dotted key and recursive in nested values: size and
+  length of a line are limited first.
+- The failure names the file, the rule that it breaks and what to do; never its content.
+
+From here: contracts, rules, registries and agreements.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.failures import CallerFailure
+
+FILE_BYTES_MAX: Final = 1024 * 1024
+LINE_BYTES_MAX: Final = 4_000
+
+
+def read_toml(path: Path, failure: type[CallerFailure]) -> dict[str, Any]:
+    """Return what the file at `path` says; raise `failure` where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+    except (OSError, ValueError) as error:
+        problem = f"cannot be read ({type(error).__name__}): give a file that this user may read"
+        raise failure(f"`{path.name}`: toml-file: {problem}") from error
+    return parse_toml(content, path.name, failure)
+
+
+def parse_toml(content: bytes, name: str, failure: type[CallerFailure]) -> dict[str, Any]:
+    """Return what `content`, of the file `name`, says; raise `failure` where it is no TOML, or more than is read."""
+    if len(content) > FILE_BYTES_MAX:
+        raise failure(f"`{name}`: toml-size: has more than {FILE_BYTES_MAX} bytes: split it")
+    if any(len(line) > LINE_BYTES_MAX for line in content.splitlines()):
+        raise failure(f"`{name}`: toml-line: a line has more than {LINE_BYTES_MAX} bytes: break it")
+    try:
+        return tomllib.loads(content.decode())
+    except RecursionError:
+        raise failure(f"`{name}`: toml-nesting: values lie too deep in each other: flatten them") from None
+    except ValueError as error:  # that it is no text, no TOML, or a number that nobody can count to
+        raise failure(f"`{name}`: toml-form: is not TOML{_place(error)}: mend it") from None
+
+
+def _place(error: ValueError) -> str:
+    """Where the parser stopped, as far as it says so; its own words may quote the file."""
+    words = str(error)
+    at = words.rfind("(at line ")
+    return f" {words[at:]}" if isinstance(error, tomllib.TOMLDecodeError) and at >= 0 else ""
