@@ -7,12 +7,11 @@ Rules:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.connection import KafkaConnection
+from contracts.connection import KafkaConnection, SecurityProtocol
 from contracts.failures import BadSetting
 from contracts.topics import Names
 
@@ -30,14 +29,18 @@ class ConsumerSettings(BaseSettings):
     """The party's store, made once by `python -m consumers make-store`."""
     bootstrap: str
     """The brokers, `host:port[,host:port]`."""
-    password: SecretStr
-    """The password of the party's Kafka user."""
+    password: SecretStr = SecretStr("")
+    """The password of the party's Kafka user; not with `SSL`."""
     world: str = ""
     """The name of a played world; empty in production."""
-    security_protocol: Literal["SASL_PLAINTEXT", "SASL_SSL"] = "SASL_SSL"
-    """`SASL_PLAINTEXT` only on one machine."""
+    security_protocol: SecurityProtocol = "SASL_SSL"
+    """`SASL_SSL`, or `SSL` with a client certificate; `SASL_PLAINTEXT` only on one machine."""
     ca_file: str | None = None
     """The certificate authority of the brokers, where the machine does not know it."""
+    certificate_file: str | None = None
+    """The party's client certificate, PEM, for `SSL`."""
+    key_file: str | None = None
+    """The private key of that certificate."""
 
     @property
     def names(self) -> Names:
@@ -53,6 +56,8 @@ class ConsumerSettings(BaseSettings):
             self.password.get_secret_value(),
             security_protocol=self.security_protocol,
             ca_file=self.ca_file,
+            certificate_file=self.certificate_file,
+            key_file=self.key_file,
         )
 
 

@@ -11,12 +11,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.connection import KafkaConnection
+from contracts.connection import KafkaConnection, SecurityProtocol
 from contracts.failures import BadSetting
 from deploy.local_kafka import DEPLOYER_USER, LocalKafka
 
@@ -29,12 +28,14 @@ class ClusterSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HUB_", extra="ignore")
 
     kafka: str = Field("", description="bootstrap servers, `host:port[,host:port]`; empty starts a local broker")
-    kafka_security: Literal["SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "SASL_PLAINTEXT", description="`SASL_PLAINTEXT` or `SASL_SSL`"
+    kafka_security: SecurityProtocol = Field(
+        "SASL_PLAINTEXT", description="`SASL_PLAINTEXT`, `SASL_SSL` or `SSL` (client certificates)"
     )
-    kafka_ca_file: Path | None = Field(None, description="certificate authority of the brokers, for `SASL_SSL`")
+    kafka_ca_file: Path | None = Field(None, description="certificate authority of the brokers, PEM; for TLS")
     deployer_user: str = Field(DEPLOYER_USER, description="the user that makes topics, users and rights")
     deployer_password_file: Path | None = Field(None, description="the deployer's password")
+    deployer_certificate_file: Path | None = Field(None, description="its certificate, PEM, for `SSL`")
+    deployer_key_file: Path | None = Field(None, description="the private key of that certificate")
 
 
 @contextmanager
@@ -72,17 +73,25 @@ def cluster_settings() -> ClusterSettings:
 
 
 def _connection(settings: ClusterSettings) -> KafkaConnection:
-    file = settings.deployer_password_file
-    if file is None:
-        raise BadSetting("`HUB_KAFKA` is set without `HUB_DEPLOYER_PASSWORD_FILE`: expected a file with the password")
-    try:
-        password = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise BadSetting(f"file `{file}` cannot be read ({type(unreadable).__name__}): expected a password") from None
     return KafkaConnection(
         settings.kafka,
         settings.deployer_user,
-        password,
+        _password(settings.deployer_password_file) if settings.kafka_security != "SSL" else "",
         settings.kafka_security,
-        ca_file=str(settings.kafka_ca_file) if settings.kafka_ca_file else None,
+        ca_file=_text(settings.kafka_ca_file),
+        certificate_file=_text(settings.deployer_certificate_file),
+        key_file=_text(settings.deployer_key_file),
     )
+
+
+def _password(file: Path | None) -> str:
+    if file is None:
+        raise BadSetting("`HUB_KAFKA` is set without `HUB_DEPLOYER_PASSWORD_FILE`: expected a file with the password")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise BadSetting(f"file `{file}` cannot be read ({type(unreadable).__name__}): expected a password") from None
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None

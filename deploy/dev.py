@@ -6,21 +6,26 @@ Rule: nothing here weakens anything: the broker of `hub dev kafka` authenticates
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, get_args
 
 import click
 
 from contracts.connection import KafkaConnection
+from contracts.failures import BadSetting, NotFound
+from deploy.kafka.certificates import Authority, certificate_files
 from deploy.kafka.configuration import TunedFor
-from deploy.kafka.node_state import write_private
+from deploy.kafka.node_state import private_directory, write_private
 from deploy.local_kafka import LocalKafka
 
 CLIENT_FILE: Final = "client.json"
 PASSWORD_FILE: Final = "deployer-password"
 SETTINGS_FILE: Final = "cluster.env"
+USER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,100}")
 
 
 @click.group()
@@ -28,14 +33,17 @@ def dev() -> None:
     """Run a part of the project on its own."""
 
 
-@dev.command()
-@click.option(
+_state_option = click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".state/dev-kafka"),
     show_default=True,
     help="Where data, ports and passwords stay between runs.",
 )
+
+
+@dev.command()
+@_state_option
 @click.option(
     "--tuned-for",
     type=click.Choice(get_args(TunedFor)),
@@ -53,11 +61,30 @@ def kafka(state: Path, tuned_for: TunedFor) -> None:
         client, settings = _write_client_files(state, broker.admin)
         click.echo(f"credentials of the deployer (makes topics, users, rights): {client}")
         click.echo(f"the same as settings, for the shell: {settings}")
+        click.echo(f"over TLS by password: {broker.bootstrap_for('SASL_SSL')}")
+        click.echo(f"over TLS by certificate: {broker.bootstrap_for('SSL')}")
+        click.echo(f"the authority of both: {broker.authority.file}")
         click.echo(f"log: {broker.log_file}")
         click.echo("Ctrl-C stops it")
         while not stop.wait(0.5):
             if not broker.is_running:
                 raise click.ClickException(f"the broker ended by itself: see `{broker.log_file}`")
+
+
+@dev.command()
+@click.argument("user")
+@_state_option
+def certificate(user: str, state: Path) -> None:
+    """Issue a client certificate to Kafka user USER, by the authority of the local Kafka."""
+    if not USER_NAME.fullmatch(user):
+        raise BadSetting(f"user `{user}`: expected a Kafka user, lower-case letters, digits, `-` and `.`")
+    directory = state.resolve()
+    if not (directory / "ca.key").exists():
+        raise NotFound(f"no authority in `{directory}`: `hub dev kafka` makes it at its first start")
+    files = certificate_files(private_directory(directory / "certificates"), user)
+    Authority.read(directory).issue_to_client(files, user, datetime.now(UTC))
+    click.echo(f"certificate: {files.certificate}")
+    click.echo(f"key: {files.key}")
 
 
 def _write_client_files(state: Path, connection: KafkaConnection) -> tuple[Path, Path]:

@@ -49,12 +49,17 @@ def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
     }
     for name, content in files.items():
         write_private(secrets / name, content)
+    reader, sender = (world.certificate(world.names.service(service)) for service in ("reader", "sender"))
     return WorkerSettings(
         kafka=world.bootstrap,
         kafka_security=world.security_protocol,
         kafka_ca_file=Path(world.ca_file) if world.ca_file else None,
         reader_password_file=secrets / "reader-password",
+        reader_certificate_file=reader.certificate if reader else None,
+        reader_key_file=reader.key if reader else None,
         sender_password_file=secrets / "sender-password",
+        sender_certificate_file=sender.certificate if sender else None,
+        sender_key_file=sender.key if sender else None,
         world=world.name,
         registry_file=world.directory / "registry.toml",
         rules_directory=world.rules_directory,

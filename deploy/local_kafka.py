@@ -4,6 +4,8 @@ Rules:
 - The same rights hold here as anywhere: each listener authenticates, everything is denied that no ACL allows.
 - A state directory is a cluster: data, ports and passwords stay, so a killed broker comes back as itself.
 - The broker never outlives the process that started it, not even when that process is killed outright.
+- Three listeners serve clients, each on a port of its own: passwords in the open, passwords over TLS, certificates. The
+  authority behind the last two is the directory's own; the broker's certificate is made anew at each start.
 - `format` prints salted keys, so its output is kept nowhere; its passwords are handed over in a private file,
   never on a command line.
 
@@ -16,6 +18,7 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -23,10 +26,19 @@ from typing import Final, Self
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from contracts.connection import KafkaConnection
+from contracts.connection import KafkaConnection, SecurityProtocol
 from contracts.failures import SetupFailure
 from contracts.topics import Names
-from deploy.kafka.configuration import BROKER_USER, JAVA_OPTIONS, LOG4J, BrokerConfiguration, TunedFor
+from deploy.kafka.certificates import Authority, certificate_files
+from deploy.kafka.configuration import (
+    BROKER_USER,
+    JAVA_OPTIONS,
+    KEYSTORE,
+    LOG4J,
+    REAUTHENTICATION_MS,
+    BrokerConfiguration,
+    TunedFor,
+)
 from deploy.kafka.jars import fetch_jars
 from deploy.kafka.jre import find_java
 from deploy.kafka.node_state import NodeState, is_free, private_directory, write_private
@@ -47,8 +59,11 @@ class _Running:
 class LocalKafka:
     """One local broker; `with LocalKafka(directory) as kafka:` starts and stops it."""
 
-    def __init__(self, state_dir: Path, *, tuned_for: TunedFor = "tests") -> None:
+    def __init__(
+        self, state_dir: Path, *, tuned_for: TunedFor = "tests", reauthentication_ms: int = REAUTHENTICATION_MS
+    ) -> None:
         self._directory = state_dir.resolve()
+        self._reauthentication_ms = reauthentication_ms
         self._tuned_for: TunedFor = tuned_for
         self._running: _Running | None = None
         self._state: NodeState | None = None
@@ -67,10 +82,21 @@ class LocalKafka:
         """`host:port` of the client listener; it stays for the life of the state directory."""
         return f"127.0.0.1:{self._known_state.client_port}"
 
+    def bootstrap_for(self, security_protocol: SecurityProtocol) -> str:
+        """`host:port` of the listener that speaks `security_protocol`."""
+        state = self._known_state
+        ports = {"SASL_PLAINTEXT": state.client_port, "SASL_SSL": state.scram_tls_port, "SSL": state.mutual_tls_port}
+        return f"127.0.0.1:{ports[security_protocol]}"
+
     @property
-    def ports(self) -> tuple[int, int]:
-        """The ports of the client listener and of the controller listener."""
-        return self._known_state.client_port, self._known_state.controller_port
+    def authority(self) -> Authority:
+        """The authority that issued the broker's certificate and whose clients it knows."""
+        return Authority.read(self._directory)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Every port of the broker: that of the controller, then those for clients."""
+        return self._known_state.ports
 
     @property
     def admin(self) -> KafkaConnection:
@@ -101,6 +127,7 @@ class LocalKafka:
         fresh = not self._state_file.exists()
         self._state = self._prepare(java, classpath) if fresh else NodeState.read(self._state_file)
         self._require_free_ports()
+        self._issue_certificate()
         self._running = self._launch(java, classpath)
         try:
             self._wait_until_it_answers()
@@ -147,14 +174,18 @@ class LocalKafka:
     def _prepare(self, java: Path, classpath: str) -> NodeState:
         private_directory(self._directory)
         state = NodeState.draw()
-        configuration = BrokerConfiguration(
-            self._directory / "data", state.client_port, state.controller_port, state.broker_password
-        )
+        configuration = BrokerConfiguration(self._directory, state, self._reauthentication_ms)
         write_private(self._directory / "server.properties", configuration.server_properties())
         write_private(self._directory / "log4j2.properties", LOG4J)
+        Authority.create(self._directory, "authority of a local hub", datetime.now(UTC))
         self._format(java, classpath, state)
         state.write(self._state_file)
         return state
+
+    def _issue_certificate(self) -> None:
+        files = certificate_files(self._directory, "broker")
+        self.authority.issue_to_server(files, ["localhost", "127.0.0.1"], datetime.now(UTC))
+        write_private(self._directory / KEYSTORE, files.key.read_text("ascii") + files.certificate.read_text("ascii"))
 
     def _format(self, java: Path, classpath: str, state: NodeState) -> None:
         users = {BROKER_USER: state.broker_password, DEPLOYER_USER: state.deployer_password}

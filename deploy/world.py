@@ -4,6 +4,8 @@
     <directory>/world.json      where the cluster is, the world's name, partitions, whether it is played
     <directory>/secrets.json    the password of each user, the hub's secret, the master key (owner only)
     <directory>/rules/          the hub's own rule sets, where it has any; else those of the program hold
+    <directory>/certificates/   `<user>.pem` and `<user>.key`, where users connect by certificate (`SSL`): put there by
+                                whoever runs the authority
 
 Rules:
 - A world is made by command, never by opening; making one where one is, is refused.
@@ -39,6 +41,7 @@ from contracts.failures import BadRegistry, BadSetting, NotFound, TransportFailu
 from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry, write_registry
 from contracts.topics import Names
+from deploy.kafka.certificates import CertificateFiles, certificate_files
 from deploy.kafka.node_state import private_directory, write_private
 from deploy.rights import RESERVED, check_names, grant, rights_of, users_of
 from deploy.topics import create_topics, delete_topics, topic_settings
@@ -98,13 +101,22 @@ class World:
         """How `user` (`names.user(party)`, `names.service("reader")`) connects; raise `NotFound` for a stranger."""
         if user not in self.passwords:
             raise NotFound(f"user `{user}` is not of world `{self.name}`: expected a party or a service of it")
+        proof = self.certificate(user)
         return KafkaConnection(
             self.bootstrap,
             user,
             self.passwords[user],
             security_protocol=self.security_protocol,
             ca_file=self.ca_file,
+            certificate_file=str(proof.certificate) if proof else None,
+            key_file=str(proof.key) if proof else None,
         )
+
+    def certificate(self, user: str) -> CertificateFiles | None:
+        """Where the certificate of `user` is or will be put; `None` where users have passwords alone."""
+        if self.security_protocol != "SSL":
+            return None
+        return certificate_files(self.directory / "certificates", user)
 
     def write(self) -> None:
         """Write the directory; `world.json` comes last, so half a world is no world."""

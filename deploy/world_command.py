@@ -124,11 +124,14 @@ def _write_consumer_file(world: World, party: str) -> Path:
         "PASSWORD": connection.password,
         "WORLD": world.name,
         "SECURITY_PROTOCOL": connection.security_protocol,
+        "CA_FILE": connection.ca_file,
+        "CERTIFICATE_FILE": connection.certificate_file,
+        "KEY_FILE": connection.key_file,
     }
-    if connection.ca_file:
-        settings["CA_FILE"] = connection.ca_file
     file = store.with_suffix(".env")
-    write_private(file, _lines({f"HUB_CONSUMER_{name}": value for name, value in settings.items()}))
+    write_private(
+        file, _lines({f"HUB_CONSUMER_{name}": value for name, value in settings.items() if value is not None})
+    )
     return file
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.connection import KafkaConnection
+from contracts.connection import KafkaConnection, SecurityProtocol
 from contracts.failures import BadSetting
 from contracts.topics import Names
 
@@ -25,10 +25,16 @@ class WorkerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HUB_", extra="ignore")
 
     kafka: str = Field(description="bootstrap servers, `host:port[,host:port]`")
-    kafka_security: str = Field("SASL_PLAINTEXT", description="`SASL_PLAINTEXT` or `SASL_SSL`")
-    kafka_ca_file: Path | None = Field(None, description="certificate authority of the brokers, for `SASL_SSL`")
-    reader_password_file: Path = Field(description="password of the user that reads inputs and ticks")
-    sender_password_file: Path = Field(description="password of the user that writes outputs")
+    kafka_security: SecurityProtocol = Field(
+        "SASL_PLAINTEXT", description="`SASL_PLAINTEXT`, `SASL_SSL` or `SSL` (client certificates)"
+    )
+    kafka_ca_file: Path | None = Field(None, description="certificate authority of the brokers, PEM; for TLS")
+    reader_password_file: Path | None = Field(None, description="password of the user that reads inputs and ticks")
+    reader_certificate_file: Path | None = Field(None, description="its certificate, PEM, in place of a password")
+    reader_key_file: Path | None = Field(None, description="the private key of that certificate")
+    sender_password_file: Path | None = Field(None, description="password of the user that writes outputs")
+    sender_certificate_file: Path | None = Field(None, description="its certificate, PEM, in place of a password")
+    sender_key_file: Path | None = Field(None, description="the private key of that certificate")
     world: str = Field("", description="name of a played world; empty in production")
     registry_file: Path = Field(description="the party registry, TOML")
     rules_directory: Path | None = Field(None, description="the rule sets, TOML; those of the program if not set")
@@ -50,13 +56,18 @@ class WorkerSettings(BaseSettings):
 
     def connection(self, service: str) -> KafkaConnection:
         """The connection of the hub's `reader` or `sender`."""
-        file = self.reader_password_file if service == "reader" else self.sender_password_file
+        if service == "reader":
+            password, certificate, key = self.reader_password_file, self.reader_certificate_file, self.reader_key_file
+        else:
+            password, certificate, key = self.sender_password_file, self.sender_certificate_file, self.sender_key_file
         return KafkaConnection(
             self.kafka,
             self.names.service(service),
-            _read(file).strip(),
+            _read(password).strip() if password else "",
             self.kafka_security,
-            ca_file=str(self.kafka_ca_file) if self.kafka_ca_file else None,
+            ca_file=_text(self.kafka_ca_file),
+            certificate_file=_text(certificate),
+            key_file=_text(key),
         )
 
 
@@ -90,6 +101,10 @@ def read_secret(file: Path) -> bytes:
     if len(secret) != SECRET_BYTES:
         raise BadSetting(f"file `{file}`: expected {SECRET_BYTES} bytes in hex")
     return secret
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None
 
 
 def _read(file: Path) -> str:

@@ -15,7 +15,8 @@ import secrets
 import socket
 import uuid
 from base64 import urlsafe_b64encode
-from dataclasses import asdict, dataclass, field
+from collections.abc import Container
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
@@ -33,20 +34,31 @@ class NodeState:
     cluster_id: str
     client_port: int
     controller_port: int
+    scram_tls_port: int
+    mutual_tls_port: int
     broker_password: str = field(repr=False)
     deployer_password: str = field(repr=False)
 
     @classmethod
     def draw(cls) -> NodeState:
-        """Draw a new cluster: its id, two free ports, two passwords."""
-        client_port = free_port()
-        controller_port = free_port(besides=client_port)
-        return cls(_cluster_id(), client_port, controller_port, secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+        """Draw a new cluster: its id, four free ports, two passwords."""
+        ports: list[int] = []
+        while len(ports) < 4:
+            ports.append(free_port(besides=ports))
+        return cls(_cluster_id(), *ports, secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+
+    @property
+    def ports(self) -> tuple[int, int, int, int]:
+        """Every port of the broker: that of the controller, then those for clients."""
+        return self.controller_port, self.client_port, self.scram_tls_port, self.mutual_tls_port
 
     @classmethod
     def read(cls, file: Path) -> NodeState:
-        """Read what `write` wrote."""
-        return cls(**json.loads(file.read_text(encoding="utf-8")))
+        """Read what `write` wrote; raise `SetupFailure` for the file of an older or newer version."""
+        held = json.loads(file.read_text(encoding="utf-8"))
+        if set(held) != {one.name for one in fields(cls)}:
+            raise SetupFailure(f"`{file}` is of another version of this program: remove `{file.parent}` to begin anew")
+        return cls(**held)
 
     def write(self, file: Path) -> None:
         """Write the state, readable by its owner alone."""
@@ -69,11 +81,11 @@ def private_directory(directory: Path) -> Path:
     return directory
 
 
-def free_port(besides: int = 0) -> int:
-    """Return a port of 127.0.0.1 that is free now."""
+def free_port(besides: Container[int] = ()) -> int:
+    """Return a port of 127.0.0.1 that is free now and not one of `besides`."""
     for _ in range(PORTS_TRIED):
         port = random.SystemRandom().randrange(LOWEST_PORT, HIGHEST_PORT)
-        if port != besides and is_free(port):
+        if port not in besides and is_free(port):
             return port
     raise SetupFailure(f"no free port between `{LOWEST_PORT}` and `{HIGHEST_PORT}`: end programs that hold them")
 

@@ -57,12 +57,10 @@ class Attempts:
     """The attempts of one user. Each method returns those of the names for which it was allowed."""
 
     def __init__(self, connection: KafkaConnection) -> None:
-        options = connection.native_producer_options()
+        options = connection.native_client_options()
         self._connection = connection
         self._producer_options = options | {"acks": "1", "enable.idempotence": False}
-        self._admin = AdminClient(
-            {name: value for name, value in options.items() if name not in ("acks", "enable.idempotence")}
-        )
+        self._admin = AdminClient(options)
 
     def writing(self, topics: Iterable[str]) -> set[str]:
         """Write a record."""

@@ -58,3 +58,14 @@ def test_a_hub_is_made_on_a_named_cluster_only(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("HUB_KAFKA", "a:1")
     monkeypatch.setenv("HUB_DEPLOYER_PASSWORD_FILE", str(tmp_path / "password"))
     assert (deployer_connection().bootstrap, deployer_connection().password) == ("a:1", "secret")
+
+
+def test_a_deployer_with_a_certificate_needs_no_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HUB_KAFKA", "a:1")
+    monkeypatch.setenv("HUB_KAFKA_SECURITY", "SSL")
+    with pytest.raises(BadSetting, match="expected a certificate file and a key file"):
+        deployer_connection()
+    monkeypatch.setenv("HUB_DEPLOYER_CERTIFICATE_FILE", "deployer.pem")
+    monkeypatch.setenv("HUB_DEPLOYER_KEY_FILE", "deployer.key")
+    connection = deployer_connection()
+    assert (connection.certificate_file, connection.key_file) == ("deployer.pem", "deployer.key")

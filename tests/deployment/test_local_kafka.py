@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -93,7 +94,7 @@ def test_secrets_are_private_and_never_in_the_log(local_kafka: LocalKafka) -> No
     directory = local_kafka.log_file.parent
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     state = NodeState.read(directory / "node.json")
-    for file in ("node.json", "server.properties"):
+    for file in ("node.json", "server.properties", "ca.key", "broker.key", "broker-keystore.pem"):
         assert stat.S_IMODE((directory / file).stat().st_mode) == 0o600
     assert not (directory / "format.arguments").exists()
     log = local_kafka.log_file.read_text(encoding="utf-8", errors="replace")
@@ -180,8 +181,18 @@ def test_an_unfit_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 
 def test_drawn_ports_are_free_and_apart() -> None:
     state = NodeState.draw()
-    assert state.client_port != state.controller_port
-    assert is_free(state.client_port)
+    assert len(set(state.ports)) == 4
+    assert all(is_free(port) for port in state.ports)
+
+
+def test_a_directory_of_another_version_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "node.json"
+    NodeState.draw().write(file)
+    held = json.loads(file.read_text(encoding="utf-8"))
+    del held["mutual_tls_port"]
+    file.write_text(json.dumps(held), encoding="utf-8")
+    with pytest.raises(SetupFailure, match="of another version of this program: remove"):
+        LocalKafka(tmp_path).start()
 
 
 def is_alive(process_id: int) -> bool:

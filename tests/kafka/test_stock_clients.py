@@ -101,9 +101,7 @@ def _publish(live: LiveWorld, headers: dict[str, bytes], value: bytes) -> None:
 def _received(live: LiveWorld, party: str, ce_id: str) -> Message:
     """The record about an event on a party's topic, read with a stock consumer; fails where none comes."""
     names = live.world.names
-    options = live.world.connection(names.user(party)).native_producer_options()
-    for name in ("acks", "enable.idempotence"):
-        options.pop(name)
+    options = live.world.connection(names.user(party)).native_client_options()
     consumer = Consumer(
         {**options, "group.id": f"{names.user(party)}.stock", "enable.auto.commit": False, "check.crcs": True}
     )
