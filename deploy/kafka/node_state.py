@@ -45,7 +45,8 @@ class NodeState:
         ports: list[int] = []
         while len(ports) < 4:
             ports.append(free_port(besides=ports))
-        return cls(_cluster_id(), *ports, secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+        passwords = (secrets.token_urlsafe(24) for _ in range(2))
+        return cls(_cluster_id(), ports[0], ports[1], ports[2], ports[3], *passwords)
 
     @property
     def ports(self) -> tuple[int, int, int, int]:
