@@ -29,7 +29,7 @@ class ConsumerSettings(BaseSettings):
     """The party's store, made once by `python -m consumers make-store`."""
     bootstrap: str
     """The brokers, `host:port[,host:port]`."""
-    password: SecretStr = SecretStr("")
+    password: SecretStr | None = None
     """The password of the party's Kafka user; not with `SSL`."""
     world: str = ""
     """The name of a played world; empty in production."""
@@ -53,7 +53,7 @@ class ConsumerSettings(BaseSettings):
         return KafkaConnection(
             self.bootstrap,
             self.names.user(self.party),
-            self.password.get_secret_value(),
+            self.password.get_secret_value() if self.password else "",
             security_protocol=self.security_protocol,
             ca_file=self.ca_file,
             certificate_file=self.certificate_file,
