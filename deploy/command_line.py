@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "demo": "deploy.demonstration:demo",
     "deploy": "deploy.deploy_command:deploy",
     "dev": "deploy.dev:dev",
+    "doctor": "deploy.doctor.command:doctor",
     "explain": "deploy.case_command:explain",
     "governance": "deploy.governance_command:governance",
     "identity": "deploy.identity_wiring:identity",

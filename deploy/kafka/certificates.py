@@ -81,10 +81,12 @@ class Authority:
         """The authority's own certificate, which its clients trust."""
         return self.directory / "ca.pem"
 
-    def issue_to_server(self, files: CertificateFiles, hosts: Sequence[str], now: datetime) -> CertificateFiles:
-        """Write a broker's certificate for `hosts` (names or addresses) and its key."""
+    def issue_to_server(
+        self, files: CertificateFiles, hosts: Sequence[str], now: datetime, days: int = CERTIFICATE_DAYS
+    ) -> CertificateFiles:
+        """Write a broker's certificate for `hosts` (names or addresses), valid for `days` from `now`, and its key."""
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
-        return self._issue(files, "broker", ExtendedKeyUsageOID.SERVER_AUTH, now, CERTIFICATE_DAYS, names)
+        return self._issue(files, "broker", ExtendedKeyUsageOID.SERVER_AUTH, now, days, names)
 
     def issue_to_client(
         self, files: CertificateFiles, user: str, now: datetime, days: int = CERTIFICATE_DAYS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -23,26 +23,10 @@ from deploy.local_kafka import LocalKafka
 from deploy.world import World
 from tests.conftest import MakeWorld
 from tests.deployment.attempts import Attempts
+from tests.encrypted_world import NOW, encrypted
 from tests.kafka.live_world import PARTITIONS, REGISTRY, LiveWorld
 
-NOW: Final = datetime.now(UTC)
 WAIT_SECONDS_MAX: Final = 15.0
-
-
-def encrypted(world: World, kafka: LocalKafka, security_protocol: SecurityProtocol) -> World:
-    """The same world by another listener; each user is given a certificate where it needs one."""
-    over_tls = replace(
-        world,
-        bootstrap=kafka.bootstrap_for(security_protocol),
-        security_protocol=security_protocol,
-        ca_file=str(kafka.authority.file),
-    )
-    for user in world.passwords:
-        if files := over_tls.certificate(user):
-            private_directory(files.certificate.parent)
-            kafka.authority.issue_to_client(files, user, NOW)
-    over_tls.write()
-    return World.open(world.directory)
 
 
 @pytest.mark.kafka

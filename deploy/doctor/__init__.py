@@ -1,0 +1,1 @@
+"""`hub doctor`: one connection looked at step by step."""
