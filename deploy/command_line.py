@@ -2,6 +2,7 @@
 
 Rules:
 - A failure of ours is one line on standard error, with what to do, and exit code 1. A wrong call is exit code 2.
+- No traceback, and no national id: who gives one where a key belongs does not find it in a log afterwards.
 - Commands that change a shard publish to its input and wait for the outcome; none writes a store.
 - A command is imported when it is called: `hub contracts list` need not wait for a Kafka client to load.
 """
@@ -9,7 +10,12 @@ Rules:
 from __future__ import annotations
 
 import importlib
+import io
+import os
+import re
 import sys
+import traceback
+from pathlib import Path
 from typing import Final
 
 import click
@@ -39,6 +45,9 @@ COMMANDS: Final = {
     "world": "deploy.world_command:world_group",
 }
 """Command -> `module:name`."""
+FAILED: Final = 1
+CHARACTERS_MAX: Final = 4_000
+NATIONAL_ID: Final = re.compile(r"(?<![0-9A-Za-z])(?<![0-9a-f]{4}-)(?:\d{2})?\d{6}[-+ ]?\d{4}(?![\w-])")
 
 
 class Commands(click.Group):
@@ -68,9 +77,44 @@ def hub() -> None:
 
 def main() -> None:
     """Run the command line."""
+    sys.exit(run())
+
+
+def run() -> int:
+    """Run the command that the program's arguments name; return its exit code."""
+    if sys.stdout is None:
+        return FAILED  # what would be said, nobody could read
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the program runs
     try:
-        hub(prog_name="hub")
+        # A command says how it went by ending the program or by raising; what it returns is nothing.
+        code = hub.main(prog_name="hub", standalone_mode=False)
+        sys.stdout.flush()
+    except click.Abort:
+        complain("aborted")
+    except click.ClickException as wrong:
+        words = io.StringIO()
+        wrong.show(words)
+        complain(words.getvalue().rstrip("\n"))
+        return wrong.exit_code
     except Failure as failure:
         # A library's words inside a message may have lines of their own.
-        click.echo(f"error: {' '.join(str(failure).split())}", err=True)
-        sys.exit(1)
+        complain(f"error: {' '.join(str(failure).split())}")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone: say no more at the end
+    except Exception as error:  # a fault of ours: its words may quote what they were about, so they are not repeated
+        complain(f"error: unexpected `{type(error).__name__}` in `{_place(error)}`: please report this line")
+    else:
+        return code if isinstance(code, int) else 0
+    return FAILED
+
+
+def complain(text: str) -> None:
+    """Say what went wrong on standard error: nothing in it steers a terminal, or is a national id."""
+    plain = "".join(each if each.isprintable() or each == "\n" else "?" for each in text[:CHARACTERS_MAX])
+    click.echo(NATIONAL_ID.sub("(number hidden)", plain), err=True)
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"

@@ -21,6 +21,7 @@ from contracts.avro_schemas import Form, Schema
 from contracts.catalogue import Catalogue, catalogue, read_catalogue
 from contracts.compatibility import check
 from contracts.event_types import EventType
+from contracts.failures import CallerFailure
 from contracts.history.changes import differences
 from contracts.history.recorded import (
     SchemaKey,
@@ -103,8 +104,13 @@ def lint_contracts(directory: Path | None) -> None:
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 def generate(directory: Path) -> None:
     """Write the `.avsc` files and their ids, derived from the catalogue, into DIRECTORY."""
-    write_schemas(directory)
-    click.echo(f"schemas written to {directory}")
+    try:
+        write_schemas(directory)
+    except OSError as error:
+        raise CallerFailure(
+            f"nothing or not all was written ({error.strerror}): give a directory of one's own"
+        ) from None
+    click.echo(f"schemas written to {click.format_filename(directory)}")
 
 
 @contracts.command("check")
@@ -178,7 +184,7 @@ def _values(contract: EventType) -> dict[str, object]:
             for earlier in catalogue().versions(contract.name)[:-1]
         ],
         "schema_id": schema_ids().published(contract.name),
-        "disclosed_schema_id": schema_ids().disclosed(contract.name),
+        "disclosed_schema_id": schema_ids().by_key.get((contract.name, Form.DISCLOSED)),
         "stated_by": list(contract.stated_by),
         "anchor": contract.anchor,
         "about_no_citizen": contract.without_subject,

@@ -33,6 +33,7 @@ from hub.identity.vault import Citizen, Vault
 from producers.publisher import now_ms
 
 VAULT_FILE: Final = "vault.db"
+_LINE_CHARACTERS_MAX: Final = 1_000
 WaitFor = Callable[[World, Citizen, Citizen, str], None]
 """Waits until a step of a merge (`merged`, `reopened`) of a losing and a winning case is done."""
 
@@ -153,4 +154,7 @@ def _asked_citizen() -> tuple[str, date | None]:
 def _asked(label: str) -> str:
     if sys.stdin.isatty():
         return str(click.prompt(label, hide_input=True, default="", show_default=False)).strip()
-    return sys.stdin.readline().strip()
+    try:
+        return sys.stdin.readline(_LINE_CHARACTERS_MAX).strip()
+    except UnicodeDecodeError:
+        raise BadNationalId(f"{label}: standard input is no text: expected lines in UTF-8") from None

@@ -17,6 +17,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -72,19 +73,30 @@ class World:
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """Read a world that `create_world` made; raise `NotFound` where there is none."""
-        if not (directory / "world.json").exists():
+        """Read a world that `create_world` made; raise `NotFound` for none, `BadSetting` for a damaged one."""
+        if not os.path.exists(directory / "world.json"):  # noqa: PTH110 - no name is so odd that this raises
             raise NotFound(f"no world in `{directory}`: expected a directory made by `create_world`")
-        described = json.loads((directory / "world.json").read_text(encoding="utf-8"))
-        hidden = json.loads((directory / "secrets.json").read_text(encoding="utf-8"))
-        return cls(
-            directory,
-            read_registry(directory / "registry.toml"),
-            **described,
-            passwords=hidden["passwords"],
-            hub_secret=bytes.fromhex(hidden["hub_secret"]),
-            master_key=bytes.fromhex(hidden["master_key"]),
-        )
+        registry = read_registry(directory / "registry.toml")
+        try:
+            described = json.loads((directory / "world.json").read_text(encoding="utf-8"))
+            hidden = json.loads((directory / "secrets.json").read_text(encoding="utf-8"))
+            world = cls(
+                directory,
+                registry,
+                **described,
+                passwords=dict(hidden["passwords"]),
+                hub_secret=bytes.fromhex(hidden["hub_secret"]),
+                master_key=bytes.fromhex(hidden["master_key"]),
+            )
+            Names(world.name).input("A")
+            if type(world.partitions) is not int or not 1 <= world.partitions <= PARTITIONS_MAX:
+                raise ValueError("partitions")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise BadSetting(
+                f"the world in `{directory}` cannot be read (`{type(error).__name__}`): expected `world.json` and "
+                "`secrets.json` as this version of `hub world make` writes them"
+            ) from None
+        return world
 
     @property
     def names(self) -> Names:

@@ -62,7 +62,7 @@ def make(
 ) -> None:
     """Make topics, users, rights, stores and settings for a new hub."""
     parties = read_registry(registry)
-    world_directory = directory.resolve()
+    world_directory = directory.absolute()
     owner = _owner(world_directory, store_url, keys_url, store_owner_url, keys_owner_url)
     world = create_world(
         world_directory,
@@ -91,7 +91,7 @@ def make(
 @world_option
 def join(registry: Path, directory: Path) -> None:
     """Take new parties into a hub: users, rights, topics, settings. Start the hub again to have them served."""
-    before = World.open(directory.resolve())
+    before = World.open(directory.absolute())
     world = extend_world(before, deployer_connection(), read_registry(registry))
     joined = [party for party in world.registry if party.id not in before.registry]
     for party in joined:

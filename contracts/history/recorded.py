@@ -66,7 +66,11 @@ def recorded_schemas(path: Path = HISTORY_FILE) -> dict[SchemaKey, Schema]:
 def schemas_in(directory: Path) -> dict[SchemaKey, Schema]:
     """Every schema of a directory that `hub contracts generate` wrote; raise `BadContract` where there is none."""
     found: dict[SchemaKey, Schema] = {}
-    for path in sorted(directory.rglob("*.avsc")):
+    try:
+        paths = sorted(directory.rglob("*.avsc"))
+    except OSError:
+        paths = []
+    for path in paths:
         if named := _SCHEMA_FILE.fullmatch(path.name):
             form = Form.DISCLOSED if named["disclosed"] else Form.PUBLISHED
             key = SchemaKey(named["type"], int(named["version"]), str(form))

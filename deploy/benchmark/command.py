@@ -43,12 +43,36 @@ MEASURED = (*RAW_RECEIVERS, RAW_WITH_THE_HUBS_SENDER, "hub")
 
 
 @click.command("bench")
-@click.option("--events", default=EVENTS, show_default=True, help="How many events each measurement handles.")
-@click.option("--rounds", default=ROUNDS, show_default=True, help="How often each is measured; the median counts.")
+@click.option(
+    "--events",
+    type=click.IntRange(min=1),
+    default=EVENTS,
+    show_default=True,
+    help="How many events each measurement handles.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=ROUNDS,
+    show_default=True,
+    help="How often each is measured; the median counts.",
+)
 @click.option("--rules", "of_rules", is_flag=True, help="Measure decisions and a change of rules instead.")
 @click.option("--year", is_flag=True, help="Replay a year of releases instead, and work out the indicators over it.")
-@click.option("--municipalities", default=Size().municipalities, show_default=True, help="Of the year: how many.")
-@click.option("--releases", default=Size().releases, show_default=True, help="Of the year: how many in each.")
+@click.option(
+    "--municipalities",
+    type=click.IntRange(min=1),
+    default=Size().municipalities,
+    show_default=True,
+    help="Of the year: how many.",
+)
+@click.option(
+    "--releases",
+    type=click.IntRange(min=1),
+    default=Size().releases,
+    show_default=True,
+    help="Of the year: how many in each.",
+)
 @click.option("--seed", default=Size().seed, show_default=True, help="Of the year: from which its lives are drawn.")
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
 def bench(

@@ -16,7 +16,7 @@ from typing import Final, cast
 import psycopg
 from eventsourcing.persistence import Notification, PersistenceError
 
-from contracts.failures import NotFound, StoreUnavailable
+from contracts.failures import DamagedStore, NotFound, StoreUnavailable
 from hub.store.identity import read_identity
 from hub.store.mapper import RecordMapper
 from hub.store.ports import Forwarding, Head, OpenReview, StoreIdentity
@@ -48,6 +48,10 @@ def storage_errors_named() -> Iterator[None]:
     """Turn what the library and the databases raise into failures of this project."""
     try:
         yield
+    except UnicodeEncodeError:
+        raise NotFound("what is asked for is no text, and no store has it: give it in UTF-8") from None
+    except UnicodeDecodeError:
+        raise DamagedStore("a text of the store is none: do not go on with it, restore it from a copy") from None
     except STORAGE_ERRORS as error:
         raise StoreUnavailable(f"the store could not be read or written: {error}; free the lock or the disk") from error
 

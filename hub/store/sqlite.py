@@ -66,7 +66,7 @@ def _opened_read_only(path: Path) -> tuple[SQLiteRecorder, StoreIdentity]:
     recorder = SQLiteRecorder(ShardDatastore(path, "ro"))
     try:
         return recorder, read_identity(recorder)
-    except STORAGE_ERRORS as error:
+    except (*STORAGE_ERRORS, UnicodeDecodeError) as error:
         recorder.close()
         raise ForeignStore(f"`{path}` is not a store of a shard ({error}): give the right path") from error
     except BaseException:
