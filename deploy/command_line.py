@@ -88,7 +88,7 @@ def run() -> int:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the program runs
     try:
         # A command says how it went by ending the program or by raising; what it returns is nothing.
-        code = hub.main(prog_name="hub", standalone_mode=False)
+        code = hub(prog_name="hub", standalone_mode=False)
         sys.stdout.flush()
     except click.Abort:
         complain("aborted")
