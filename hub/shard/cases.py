@@ -171,7 +171,8 @@ class Cases:
             del self._held[case_id]
             self._weight -= held.weight
             # A case that waits to be settled gets no row: it is loaded from all its records and decided as a whole.
-            row = None if held.touched else row_of(held.timeline, self.reader)
+            # Without rights it was not settled since it was loaded: what it waits with may be among its records.
+            row = None if held.touched or held.rights is None else row_of(held.timeline, self.reader)
             if row is not None:
                 rows[case_id] = row
         return rows

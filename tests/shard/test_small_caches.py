@@ -9,8 +9,9 @@ import pytest
 
 from contracts.parties import Party, PartyRegistry
 from hub.case_timeline.cache_row import case_from_row
+from hub.shard import worker
 from hub.shard.reminders import MINUTE_MS
-from tests.shard.harness import CASE, HOUR_MS, OTHER_CASE, ShardUnderTest, imprisonment
+from tests.shard.harness import CASE, DAY_MS, HOUR_MS, OTHER_CASE, ShardUnderTest, imprisonment
 from tests.shard.test_disclosing import given, release_date
 from tests.shard.test_restarting import some_history
 
@@ -118,3 +119,26 @@ def test_a_correction_of_a_case_that_came_from_its_row_finds_what_it_corrects(hu
     hub.settle()
     assert hub.parked() == []
     assert set(hub.view("A.SOC")) == {start, new}
+
+
+def test_a_case_that_waits_to_be_settled_and_was_only_looked_at_meanwhile_is_decided_as_a_whole(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = some_history(hub)
+    hub.settle()
+    hub.shard.cases.facts_max = 1
+    monkeypatch.setattr(worker, "BATCH_RECORDS_MAX", 1)
+    # In an outage: a fact is postponed, its case leaves the memory, comes back for a repeat, and leaves it again.
+    waits = hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_400), "other date")
+    opened = {"caseNo": "9", "at": hub.now}
+    hub.now += 1
+    hub.state("A.JOB", "CaseOpened", opened, "one", case_id=OTHER_CASE)
+    hub.now += 1
+    repeated = hub.broker.log(hub.names.input("PRI"), 0)[0]
+    hub.append("PRI", repeated)
+    hub.now += 1
+    hub.state("A.JOB", "CaseOpened", opened, "two", case_id=OTHER_CASE)
+    hub.tick(DAY_MS)
+    hub.settle()
+    assert {start, waits} <= set(hub.view("PRI"))
+    assert {start, waits} <= set(hub.view("A.SOC"))
