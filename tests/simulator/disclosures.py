@@ -1,0 +1,217 @@
+"""What one shard may send: its numbers and decisions as stored, and every record that is handed over beside them.
+
+Rules:
+- Each number belongs to one decision, and each decision that is sent to one number; it names rules and parties, and
+  for each consent that it rests on there is a version in force on the timeline.
+- A record is handed over only when its number is stored, for the party, event and key of its decision.
+- Content goes only under the newest number of its event, or where that very number lies on the topic already.
+- No new content rests on a consent whose withdrawal is stored and has come, or has long lain unread.
+- A send position is no higher than what lies on the topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from contracts.codec import codec
+from hub.broker.ports import OutputRecord
+from hub.store.records import (
+    CitizenEnrolled,
+    Decision,
+    DecisionsRecorded,
+    FactRecorded,
+    GovernanceOpened,
+    NumbersAssigned,
+    Shown,
+    StoredRecord,
+)
+from tests.simulator.invariants import CITED, CONFIRMED, DENSE, STORED_FIRST, WITHDRAWN
+from tests.simulator.machine import require, violate
+
+CONSENT: Final = "C:"
+SCOPES: Final = frozenset({"ConsentGiven", "ConsentAmended"})
+ENDS: Final = frozenset({"ConsentWithdrawn", "ConsentExpired", "ConsentInvalidated"})
+LONG_UNREAD_MS: Final = 180_000
+"""A withdrawal that was this much older than the newest tick lay there while the shard was behind."""
+
+
+class Numbered(NamedTuple):
+    """One decision that was given a number."""
+
+    case_id: str
+    event_id: str
+    decision: Decision
+
+
+class Unread(NamedTuple):
+    """A withdrawal on a party's topic: of which consent of which case, where it lies and when it was stored there."""
+
+    consent_id: str
+    case_id: str
+    topic: str
+    offset: int
+    timestamp: int
+
+
+@dataclass(slots=True)
+class Line:
+    """The stored records on consents of one case, and what of the case was corrected or retracted."""
+
+    jurisdiction: str = ""
+    events: dict[int, str] = field(default_factory=dict)
+    """Version -> event id."""
+    consents: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    """Event id -> (event type, consent id, when it occurred) of each record on a consent."""
+    dead: set[str] = field(default_factory=set)
+
+    def copy(self) -> Line:
+        """The same line, to go on from separately."""
+        return Line(self.jurisdiction, dict(self.events), dict(self.consents), set(self.dead))
+
+    def note(self, fact: FactRecorded) -> None:
+        """Take in one fact."""
+        self.events[fact.originator_version] = fact.event_id
+        if fact.corrects:
+            self.dead.add(fact.corrects)
+        if fact.event_type == "EventRetracted":
+            self.dead.add(f"{fact.party}/{_payload(fact)['targetEventId']}")
+        if fact.event_type in SCOPES | ENDS:
+            self.consents[fact.event_id] = (fact.event_type, _payload(fact)["consentId"], fact.occurred_at)
+
+    def has_scope(self, consent_id: str) -> bool:
+        """Whether a version of the consent stands on the timeline."""
+        return any(kind in SCOPES for kind, _ in self._of(consent_id))
+
+    def is_withdrawn(self, consent_id: str, at: int) -> bool:
+        """Whether an end of the consent stands, and has come by `at`."""
+        return any(kind in ENDS and occurred <= at for kind, occurred in self._of(consent_id))
+
+    def _of(self, consent_id: str) -> Iterable[tuple[str, int]]:
+        live = (said for event_id, said in self.consents.items() if event_id not in self.dead)
+        return ((kind, occurred) for kind, of, occurred in live if of == consent_id)
+
+
+def _payload(fact: FactRecorded) -> dict[str, Any]:
+    return dict(codec().decode_body(fact.schema_id, fact.value))
+
+
+@dataclass(slots=True)
+class Disclosures:
+    """The disclosures of one shard. `rule_sets`: jurisdiction -> digests of its rule sets; `registry` a digest."""
+
+    rule_sets: Mapping[str, frozenset[str]]
+    registry: str
+    lines: dict[str, Line] = field(default_factory=dict)
+    numbered: dict[tuple[str, int], Numbered] = field(default_factory=dict)
+    """(Party, number) -> its decision."""
+    newest: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(Party, event id) -> the newest number."""
+    shown: dict[tuple[str, str], Shown] = field(default_factory=dict)
+    """(Party, event id) -> what the newest decision shows, and on what: a change of basis alone has no number."""
+    topics: dict[str, dict[int, set[bytes | None]]] = field(default_factory=dict)
+    """Party -> number -> the values that lie on its topic under that number."""
+    clock: int = 0
+
+    def copy(self) -> Disclosures:
+        """The same disclosures, to go on from separately."""
+        topics = {party: {n: set(values) for n, values in numbers.items()} for party, numbers in self.topics.items()}
+        lines = {case_id: line.copy() for case_id, line in self.lines.items()}
+        return Disclosures(
+            self.rule_sets, self.registry, lines, dict(self.numbered), dict(self.newest), dict(self.shown), topics,
+            self.clock,
+        )  # fmt: skip
+
+    def stored(self, records: Iterable[StoredRecord], clock: int) -> None:
+        """Take in a batch that has just been stored."""
+        decided: dict[tuple[str, int, int], Decision] = {}
+        runs: list[NumbersAssigned] = []
+        self.clock = clock
+        for record in records:
+            case_id = record.originator_id.removeprefix("case:")
+            if isinstance(record, CitizenEnrolled | GovernanceOpened):
+                self.lines[case_id] = Line(record.jurisdiction)
+            elif isinstance(record, FactRecorded):
+                self.lines[case_id].note(record)
+            elif isinstance(record, DecisionsRecorded):
+                self._cites(self.lines[case_id], record)
+                version = record.originator_version
+                decided |= {(case_id, version, n): one for n, one in enumerate(record.decisions) if one.number}
+            elif isinstance(record, NumbersAssigned):
+                runs.append(record)
+        for run in runs:
+            self._number(run, decided)
+        require(not decided, DENSE, f"{len(decided)} decisions name a number that was not given out")
+
+    def _cites(self, line: Line, record: DecisionsRecorded) -> None:
+        where = f"{record.originator_id} {record.originator_version}"
+        require(record.rule_set in self.rule_sets[line.jurisdiction], CITED, f"{where} names no rule set")
+        require(record.registry == self.registry, CITED, f"{where} names another registry")
+        for decision in record.decisions:
+            require(decision.fact_version in line.events, CITED, f"{where} decides on no fact")
+            self.shown[decision.party, line.events[decision.fact_version]] = decision.shown
+            for basis, mask in decision.shown:
+                require(basis and (mask or not decision.number), CITED, f"{where} shows nothing on `{basis}`")
+                if basis.startswith(CONSENT):
+                    consent_id = basis.removeprefix(CONSENT)
+                    require(line.has_scope(consent_id), CITED, f"{where} rests on a consent of no version")
+                    ended = line.is_withdrawn(consent_id, record.clock)
+                    require(not ended, WITHDRAWN, f"{where} rests on a consent that had ended")
+
+    def _number(self, run: NumbersAssigned, decided: dict[tuple[str, int, int], Decision]) -> None:
+        party = run.originator_id.removeprefix("sent:")
+        for one in run.numbers:
+            number = one.originator_version
+            decision = decided.pop((one.case_id, one.decided_version, one.decision_index), None)
+            if decision is None or (decision.party, decision.number) != (party, number):
+                violate(DENSE, f"number {number} of {party} is not that of its decision")
+            event_id = self.lines[one.case_id].events[decision.fact_version]
+            self.numbered[party, number] = Numbered(one.case_id, event_id, decision)
+            self.newest[party, event_id] = number
+
+    def handed_over(self, record: OutputRecord, key: bytes, unread: Iterable[Unread], newest_tick: int) -> None:
+        """Judge a record that is handed over now. `key`: the party's own for the case; `unread`: of this shard."""
+        party, number = record.party, record.number
+        told = self.numbered.get((party, number))
+        where = f"number {number} of {party}"
+        if told is None:
+            violate(STORED_FIRST, f"{where} is handed over and not stored")
+        headers = {name: value.decode() for name, value in record.headers}
+        named = f"{headers['ce_source'].removeprefix('urn:party:')}/{headers['ce_id']}"
+        said = (named, headers["hub_seq"], record.key)
+        require(said == (told.event_id, str(number), key), STORED_FIRST, f"{where} is about another event")
+        if record.value is None or record.value in self.topics.get(party, {}).get(number, ()):
+            return
+        require(any(mask for _, mask in told.decision.shown), STORED_FIRST, f"{where} shows what was not decided")
+        overtaken = self.newest[party, told.event_id] != number
+        require(not overtaken, WITHDRAWN, f"{where} has content, and a later number of its event is stored")
+        self._rests_on(told, where, unread, newest_tick)
+
+    def _rests_on(self, told: Numbered, where: str, unread: Iterable[Unread], newest_tick: int) -> None:
+        line = self.lines[told.case_id]
+        shown = self.shown[told.decision.party, told.event_id]
+        bases = {basis.removeprefix(CONSENT) for basis, _ in shown if basis.startswith(CONSENT)}
+        for consent_id in sorted(bases):
+            ended = line.is_withdrawn(consent_id, self.clock)
+            require(not ended, WITHDRAWN, f"{where} rests on a consent whose end is stored")
+        for one in unread:
+            if one.case_id == told.case_id and one.consent_id in bases:
+                lay_long = newest_tick - one.timestamp > LONG_UNREAD_MS
+                require(not lay_long, WITHDRAWN, f"{where} rests on a consent whose withdrawal had long lain there")
+
+    def arrived(self, record: OutputRecord) -> None:
+        """A record lies on its topic now: the next number of its party, or one that lies there."""
+        numbers = self.topics.setdefault(record.party, {})
+        last = max(numbers, default=0)
+        require(record.number <= last + 1, DENSE, f"number {record.number} of {record.party} came after {last}")
+        values = numbers.setdefault(record.number, set())
+        values.add(record.value)
+        contents = values - {None}
+        require(len(contents) <= 1, STORED_FIRST, f"number {record.number} of {record.party} says two things")
+
+    def confirmed(self, positions: Mapping[str, int]) -> None:
+        """Send positions are stored now."""
+        for party, number in positions.items():
+            last = max(self.topics.get(party, ()), default=0)
+            require(number <= last, CONFIRMED, f"{party}: {number} is confirmed, {last} lies on the topic")

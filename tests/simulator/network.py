@@ -1,0 +1,233 @@
+"""The network between programs and the broker, with its faults, and the hub's ports on it.
+
+Rules:
+- The logs are those of `SimulatedBroker`; each topic has a leader, whose clock may be off.
+- What a program has handed over is under way until it is served: it arrives and is confirmed, arrives unconfirmed,
+  or is lost; then nothing that follows it is confirmed, as the real sender stops at its first failure.
+- What a killed program had under way may still arrive later, in order, or in part.
+- Inputs are merged by the hub's own `Merge`; ends of logs may be seen late, and a topic may give nothing for a while.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Any, Final
+
+from consumers.source import ReceivedRecord
+from contracts.failures import ForeignStore, TransportFailure
+from contracts.parties import PartyRegistry
+from contracts.topics import Names
+from deploy.scenario.simulated_broker import SimulatedBroker, SimulatedSource
+from hub.broker.merge import Merge
+from hub.broker.ports import Headers, InputRecord, OutputRecord, Positions
+from tests.simulator.machine import Program, SimulatedTime
+
+POLLED_MAX: Final = 12
+"""How many records a receiver's poll gives at most."""
+
+Delivery = Callable[[], object]
+
+
+@dataclass(slots=True)
+class Network:
+    """The broker, and what is wrong on the way to it. Topics are named without partition: a leader has all of them."""
+
+    broker: SimulatedBroker
+    names: Names
+    time: SimulatedTime
+    chance: Random
+    skew: dict[str, int] = field(default_factory=dict)
+    """How far a topic's leader has its clock ahead, in milliseconds."""
+    seen_to: dict[tuple[str, int], int] = field(default_factory=dict)
+    """The end of a log as readers see it, where they see it late."""
+    unread: set[str] = field(default_factory=set)
+    """Input topics that give nothing to readers."""
+    slow: set[str] = field(default_factory=set)
+    """Output topics to which everything stays under way."""
+    unreachable: set[str] = field(default_factory=set)
+    """Output topics that refuse."""
+    forgetful: set[str] = field(default_factory=set)
+    """Output topics that take the next record and lose the confirmation."""
+    late: list[Delivery] = field(default_factory=list)
+    """What will arrive later, in this order for each of its senders."""
+
+    def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> int:
+        """Store one record at the leader's clock, which never goes back within a log; return its offset."""
+        return self.broker.append(topic, partition, key, value, headers, self.time.now + self.skew.get(topic, 0))
+
+    def end(self, topic: str, partition: int) -> int:
+        """The end of a log as readers see it."""
+        end = len(self.broker.log(topic, partition))
+        return min(end, self.seen_to.get((topic, partition), end))
+
+    def arrive(self, number: int) -> None:
+        """Let so many of the late ones arrive."""
+        for delivery in self.late[:number]:
+            delivery()
+        del self.late[:number]
+
+    def heal(self) -> None:
+        """End every fault; what is late stays late until it arrives."""
+        for faults in (self.skew, self.seen_to, self.unread, self.slow, self.unreachable, self.forgetful):
+            faults.clear()
+
+
+class SimulatedInputs:
+    """All inputs of one shard (`hub.broker.ports.Inputs`)."""
+
+    def __init__(self, program: Program, network: Network, registry: PartyRegistry, partition: int) -> None:
+        self._program, self._network, self._partition = program, network, partition
+        self._hub_input = network.names.hub_input
+        self._topics = [self._hub_input, *(network.names.input(party.id) for party in registry)]
+        self._merge = Merge({})
+        self._fetched: dict[str, int] = {}
+        self._newest_tick = 0
+
+    def start(self, positions: Positions) -> None:
+        """See the port."""
+        starts = {topic: positions.get(topic, 0) for topic in self._topics}
+        for topic, offset in starts.items():
+            if offset > len(self._network.broker.log(topic, self._partition)):
+                raise ForeignStore(f"position `{offset}` of topic `{topic}` lies outside its log")
+        self._merge, self._fetched = Merge(starts, self._hub_input), starts
+        ticks = self._network.broker.log(self._hub_input, self._partition)
+        end = self._network.end(self._hub_input, self._partition)
+        self._newest_tick = ticks[end - 1].timestamp if end else 0
+
+    def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
+        """See the port; never waits."""
+        self._program.reach("before taking")
+        for topic in self._topics:
+            if topic not in self._network.unread:
+                self._fetch(topic)
+        if not self._merge.open and self._merge.beyond_cut:
+            self._merge.cut({topic: self._network.end(topic, self._partition) for topic in self._topics})
+        taken = self._merge.take(limit)
+        self._program.reach("after taking")
+        return taken
+
+    def _fetch(self, topic: str) -> None:
+        start, end = self._fetched[topic], self._network.end(topic, self._partition)
+        if start < end:
+            records = self._network.broker.log(topic, self._partition)[start:end]
+            self._merge.add(topic, records)
+            self._fetched[topic] = end
+            if topic == self._hub_input:
+                self._newest_tick = max(self._newest_tick, records[-1].timestamp)
+
+    def newest_tick(self) -> int:
+        """See the port."""
+        return self._newest_tick
+
+    def lag_records(self) -> int:
+        """See the port; what is in hand beyond the cut counts too."""
+        return sum(self._merge.in_hand(topic)[0] for topic in self._topics)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Witness:
+    """Hears what is handed over, and what reaches a topic."""
+
+    def handed_over(self, partition: int, record: OutputRecord) -> None:
+        """A worker hands a record to its client."""
+
+    def arrived(self, partition: int, record: OutputRecord) -> None:
+        """A record lies on its topic."""
+
+
+class SimulatedOutputs:
+    """The sender of one shard (`hub.broker.ports.Outputs`), with the contract of the one on Kafka."""
+
+    def __init__(self, program: Program, network: Network, partition: int, witness: Witness) -> None:
+        self._program, self._network, self._partition, self._witness = program, network, partition, witness
+        self._under_way: dict[str, deque[OutputRecord]] = {}
+        self._failed: dict[str, int] = {}
+        self._confirmed: dict[str, int] = {}
+
+    def send(self, records: Sequence[OutputRecord]) -> None:
+        """See the port."""
+        self._program.reach("before handing over")
+        for record in records:
+            failed = self._failed.get(record.party)
+            if failed is not None:
+                if record.number > failed:
+                    continue
+                del self._failed[record.party]
+            self._witness.handed_over(self._partition, record)
+            self._under_way.setdefault(record.party, deque()).append(record)
+            self._program.reach("while handing over")
+
+    def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
+        """See the port; never waits."""
+        self._program.reach("before looking at confirmations")
+        for party, under_way in self._under_way.items():
+            if under_way:
+                self._serve(party, under_way)
+        confirmed, self._confirmed = self._confirmed, {}
+        return confirmed
+
+    def _serve(self, party: str, under_way: deque[OutputRecord]) -> None:
+        topic, network = self._network.names.output(party), self._network
+        while under_way and topic not in network.slow:
+            if topic not in network.unreachable:
+                self._arrive(topic, under_way[0])
+                self._program.reach("between arrival and confirmation")
+            if topic in network.unreachable or topic in network.forgetful:
+                network.forgetful.discard(topic)
+                self._failed[party] = under_way[0].number
+                under_way.clear()
+            else:
+                self._confirmed[party] = under_way.popleft().number
+
+    def _arrive(self, topic: str, record: OutputRecord) -> None:
+        self._network.append(topic, self._partition, record.key, record.value, record.headers)
+        self._witness.arrived(self._partition, record)
+
+    def stalled(self) -> Sequence[str]:
+        """See the port."""
+        return sorted(self._failed)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def abandon(self) -> None:
+        """The program is dead: of what it had under way the first few to each party still arrive, later."""
+        for party, under_way in self._under_way.items():
+            topic = self._network.names.output(party)
+            for record in list(under_way)[: self._network.chance.randrange(len(under_way) + 1)]:
+                self._network.late.append(partial(self._arrive, topic, record))
+            under_way.clear()
+
+
+class SimulatedChannel:
+    """A shard's way to another one (`hub.broker.ports.HubInput`); no history merges cases, so nothing goes here."""
+
+    def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
+        """See the port."""
+        raise TransportFailure("no case of the simulator is merged")
+
+    def publish_record(self, partition: int, value: bytes, headers: Headers) -> None:
+        """See the port."""
+        raise TransportFailure("no case of the simulator is merged")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class UnsteadySource(SimulatedSource):
+    """One party's output topic, as its receiver reads it: a few records at a time, between which it may be killed."""
+
+    def __init__(self, program: Program, network: Network, party_id: str) -> None:
+        super().__init__(network.broker, network.names, party_id)
+        self._program, self._chance = program, network.chance
+
+    def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:
+        """See the port."""
+        self._program.reach("before polling")
+        return super().poll(min(limit, self._chance.randrange(1, POLLED_MAX + 1)), wait_seconds)

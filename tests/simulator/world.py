@@ -1,0 +1,322 @@
+"""The world of one history: broker, stores, workers, receivers, and the checkers that watch all of it.
+
+Rules:
+- Every history begins either where the hub has just been made, or where its first citizens are enrolled and all are
+  told so: a beginning that is played once and copied.
+- Whatever is stored, handed over or arrives is judged in that instant; the end is judged by `settle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from random import Random
+from typing import Any, Final
+
+from contracts.catalogue import catalogue
+from contracts.civil_time import day_number
+from contracts.cloudevents import Attributes, published_headers
+from contracts.codec import codec
+from contracts.schema_ids import schema_ids
+from contracts.topics import HUB_PARTY
+from deploy.scenario.simulated_broker import SimulatedBroker
+from hub.broker.ports import InputRecord, OutputRecord
+from hub.metrics import BatchCounts
+from hub.store.records import BatchCommitted, StoredRecord
+from tests.safety.stories import new_id
+from tests.simulator.accounts import Accounts
+from tests.simulator.citizens import (
+    NAMES,
+    PARTIES,
+    PARTITIONS,
+    REGISTRY,
+    SECRET,
+    Citizen,
+    key_of,
+    pseudonym_once,
+)
+from tests.simulator.disclosures import Disclosures, Unread
+from tests.simulator.invariants import COUNTED, DELIVERED, SOUND
+from tests.simulator.machine import SimulatedTime, require, violate
+from tests.simulator.network import Network, Witness
+from tests.simulator.outcomes import Seen, decided_afresh, fold, topic_equals_filter, view_equals_fold
+from tests.simulator.receivers import Receiver, empty_store
+from tests.simulator.statements import BEGINNING, Statement
+from tests.simulator.workers import IDENTITIES, POLICIES, Disk, Limits, UnsteadyStore, Watch, Worker
+from tests.store.memory import Content, MemoryStores
+
+WORKERS: Final = ("one", "two", "three")
+INPUTS: Final = {NAMES.input(party): party for party in (HUB_PARTY, *PARTIES)}
+RULE_SETS: Final = {
+    name: frozenset(policy.digest for policy in POLICIES if policy.rules.jurisdiction == name)
+    for name in POLICIES.jurisdictions
+}
+QUIET_SECONDS_MAX: Final = 30
+STEPS_MAX: Final = 500
+
+
+@dataclass(slots=True)
+class Beginning:
+    """From where a history goes on; nobody changes it."""
+
+    now: int
+    logs: dict[tuple[str, int], list[InputRecord]]
+    contents: list[Content]
+    accounts: list[Accounts]
+    disclosures: list[Disclosures]
+    received: dict[str, bytes]
+
+
+class World(Watch):
+    """One world, judged in every instant."""
+
+    def __init__(self, chance: Random, limits: Limits, beginning: Beginning) -> None:
+        self.chance, self.limits = chance, limits
+        self.time = SimulatedTime(beginning.now)
+        self.network = Network(_broker(beginning.logs), NAMES, self.time, chance)
+        self.accounts = [one.copy() for one in beginning.accounts]
+        self.disclosures = [one.copy() for one in beginning.disclosures]
+        self.disks = [Disk(content.copy()) for content in beginning.contents]
+        self.receivers = {party: Receiver(self.network, party, beginning.received[party]) for party in PARTIES}
+        self.workers = [Worker(name, self.network, self.disks, limits, self, self._witness) for name in WORKERS]
+        self.owner = [0] * PARTITIONS
+        self.unread: list[list[Unread]] = [[] for _ in range(PARTITIONS)]
+        for worker in self.workers[1:]:
+            worker.program.kill()
+
+    def close(self) -> None:
+        """Release the receivers' databases."""
+        for receiver in self.receivers.values():
+            receiver.close()
+
+    # --- what is sent into the hub
+
+    def say(self, statement: Statement) -> int:
+        """Store a party's record on its topic; return its offset."""
+        shard, topic = statement.partition, statement.topic
+        offset = self.network.append(topic, shard, statement.key, statement.value, statement.headers)
+        if statement.ends_consent:
+            timestamp = self.network.broker.log(topic, shard)[offset].timestamp
+            case_id = statement.citizen.case_id
+            self.unread[shard].append(Unread(statement.ends_consent, case_id, topic, offset, timestamp))
+        return offset
+
+    def control(self, shard: int, name: str, payload: dict[str, Any], party: str = HUB_PARTY) -> None:
+        """Store a control record on the hub's own topic, or a sign of life on a party's."""
+        now, event_type = self.time.now, catalogue().event_types[name]
+        value = codec().encode(schema_ids().published(name), {"occurredAt": now, **payload})
+        attributes = Attributes(new_id(self.chance), f"urn:party:{party}:main", event_type.ce_type, now)
+        self.network.append(NAMES.input(party), shard, None, value, tuple(published_headers(attributes)))
+
+    def tick(self, forward_ms: int = 0) -> None:
+        """Let time pass, and tick every shard."""
+        self.time.now += forward_ms
+        for shard in range(PARTITIONS):
+            self.control(shard, "ShardTicked", {})
+
+    def enrol(self, citizen: Citizen) -> None:
+        """Enrol a citizen and issue every party's key."""
+        born = day_number(citizen.born)
+        enrolment = {"caseId": citizen.case_id, "birthDate": born, "jurisdiction": citizen.jurisdiction}
+        self.control(citizen.shard, "CitizenEnrolled", enrolment)
+        for party in PARTIES:
+            issued = {"caseId": citizen.case_id, "party": party, "key": key_of(citizen, party).decode()}
+            self.control(citizen.shard, "KeyIssued", issued)
+
+    # --- what the checkers hear
+
+    def committed(self, shard: int, writer: UnsteadyStore) -> None:
+        """See `Watch`."""
+        content, accounts = self.disks[shard].content, self.accounts[shard]
+        records = self._fresh(content, accounts)
+        if not records:
+            return  # our own batch, stored before
+        committed = next(record for record in records if isinstance(record, BatchCommitted))
+        writer.found = accounts.stored(records, committed, self._logs(shard))
+        self.disclosures[shard].stored(records, committed.clock)
+
+    def _fresh(self, content: Content, accounts: Accounts) -> list[StoredRecord]:
+        grown = [
+            (stream, rows) for stream, rows in content.streams.items() if rows[-1].version > accounts.heads[stream]
+        ]
+        return [row.record() for stream, rows in grown for row in rows if row.version > accounts.heads[stream]]
+
+    def counted(self, shard: int, writer: UnsteadyStore, counts: BatchCounts) -> None:
+        """See `Watch`."""
+        require(not counts.undecided, SOUND, "a case could not be decided")
+        found, writer.found = writer.found, None
+        if found is None:
+            violate(COUNTED, "a batch is counted that was not stored")
+        self.accounts[shard].counted(found, counts)
+
+    def confirmed(self, shard: int, positions: Mapping[str, int]) -> None:
+        """See `Watch`."""
+        self.disclosures[shard].confirmed(positions)
+
+    def _witness(self, shard: int) -> Witness:
+        return _ShardWitness(self, shard)
+
+    def handed_over(self, shard: int, record: OutputRecord) -> None:
+        """A worker hands a record to its client."""
+        accounts, disclosures = self.accounts[shard], self.disclosures[shard]
+        unread = self.unread[shard]
+        unread[:] = [one for one in unread if one.offset >= accounts.positions.get(one.topic, 0)]
+        told = disclosures.numbered.get((record.party, record.number))
+        key = pseudonym_once(SECRET, told.case_id, record.party, shard, PARTITIONS) if told else ""
+        ticks = self._logs(shard)[NAMES.hub_input]
+        disclosures.handed_over(record, key.encode(), unread, ticks[-1].timestamp if ticks else 0)
+
+    def _logs(self, shard: int) -> dict[str, list[InputRecord]]:
+        return {topic: self.network.broker.log(topic, shard) for topic in INPUTS}
+
+    # --- the quiet phase, and the end
+
+    def settle(self) -> str:
+        """Undo every fault, let time pass until everything is delivered, and judge the end; return when that was."""
+        self._heal()
+        for seconds in range(0, QUIET_SECONDS_MAX, 5):
+            self.tick(5_000)
+            self._work()
+            if seconds and self.is_delivered():
+                self._judge()
+                return f"delivered after {seconds + 5} s"
+        require(False, DELIVERED, self._missing())
+        return ""
+
+    def _heal(self) -> None:
+        self.network.heal()
+        self.network.arrive(len(self.network.late))
+        for disk in self.disks:
+            disk.is_full, disk.next_commit = False, ""
+        for worker in self.workers:
+            worker.program.points_left = None
+        for receiver in self.receivers.values():
+            receiver.program.points_left = None
+
+    def _work(self) -> None:
+        """Let everybody work until there is nothing to do; then the group tells every worker what is not its own."""
+        for shard, owner in enumerate(self.owner):
+            worker = self.workers[owner]
+            if worker.is_dead:
+                worker.start()
+            if shard not in worker.shards:
+                worker.take(shard)
+        for worker in self.workers:
+            for shard in list(worker.shards):
+                for _ in range(STEPS_MAX):
+                    if shard not in worker.shards or not self._goes_on(worker, shard):
+                        break
+            for shard in [each for each in worker.shards if self.workers[self.owner[each]] is not worker]:
+                worker.give_up(shard)
+        for receiver in self.receivers.values():
+            while receiver.advance():
+                pass
+
+    def _goes_on(self, worker: Worker, shard: int) -> bool:
+        """Step a shard, and say whether there is more to do: a batch of ticks is no work, what follows it may be."""
+        has_worked = worker.step(shard) == "worked"
+        return has_worked or (shard in worker.shards and worker.shards[shard].inputs.lag_records() > 0)
+
+    def is_delivered(self) -> bool:
+        """Whether nothing is left to be read, settled, sent or received."""
+        return not self._missing()
+
+    def _missing(self) -> str:
+        for shard, disk in enumerate(self.disks):
+            store = MemoryStores(disk.content).read()
+            if left := self.accounts[shard].left_unread(self._logs(shard)):
+                return f"{left} of shard {shard} is not read"
+            if store.due(self._latest(shard), 1):
+                return f"a case of shard {shard} is due and not settled"
+            for party, number in store.head().numbers.items():
+                position = self.receivers[party].store.positions().get(shard)
+                reached = position.last_number if position else 0
+                if store.send_positions().get(party, 0) != number or reached != number:
+                    return f"{party} of shard {shard}: {number} numbers, {reached} received"
+        return ""
+
+    def _latest(self, shard: int) -> int:
+        """The newest time that anything on the shard's inputs has."""
+        return max(record.timestamp for record in chain(*self._logs(shard).values()))
+
+    def _judge(self) -> None:
+        for shard in range(PARTITIONS):
+            self.accounts[shard].close(self._logs(shard))
+        self.compare_views()
+        for shard in range(PARTITIONS):
+            self._compare_topics(shard)
+
+    def compare_views(self) -> None:
+        """Compare every view with the fold of what its receiver has read."""
+        for party, receiver in self.receivers.items():
+            folded: Seen = {}
+            for shard, position in receiver.store.positions().items():
+                log = self.network.broker.log(NAMES.output(party), shard)
+                folded |= fold(log[: position.next_offset])[0]
+            view_equals_fold(party, receiver.store.visible(), folded)
+
+    def _compare_topics(self, shard: int) -> None:
+        store, at = MemoryStores(self.disks[shard].content).read(), self._latest(shard)
+        expected: dict[str, Seen] = {party: {} for party in PARTIES}
+        for case_id in store.cases():
+            key_in = partial(_key, case_id, shard)
+            seen = decided_afresh(store.case_records(case_id), lambda name: POLICIES.in_force(name, at), at, key_in)
+            for party, of_case in seen.items():
+                expected[party] |= of_case
+        for party in PARTIES:
+            topic_equals_filter(party, fold(self.network.broker.log(NAMES.output(party), shard))[0], expected[party])
+
+    def snapshot(self) -> Beginning:
+        """This world as a beginning."""
+        topics = [*INPUTS, *map(NAMES.output, PARTIES)]
+        logs = {
+            (topic, shard): self.network.broker.log(topic, shard) for topic in topics for shard in range(PARTITIONS)
+        }
+        return Beginning(
+            self.time.now,
+            logs,
+            [disk.content for disk in self.disks],
+            self.accounts,
+            self.disclosures,
+            {party: receiver.content() for party, receiver in self.receivers.items()},
+        )
+
+
+def _key(case_id: str, shard: int, party: str) -> str:
+    return pseudonym_once(SECRET, case_id, party, shard, PARTITIONS)
+
+
+class _ShardWitness(Witness):
+    """Tells the world of which shard it hears."""
+
+    def __init__(self, world: World, shard: int) -> None:
+        self._world, self._shard = world, shard
+
+    def handed_over(self, partition: int, record: OutputRecord) -> None:
+        self._world.handed_over(self._shard, record)
+
+    def arrived(self, partition: int, record: OutputRecord) -> None:
+        self._world.disclosures[self._shard].arrived(record)
+
+
+def _broker(logs: Mapping[tuple[str, int], Iterable[InputRecord]]) -> SimulatedBroker:
+    broker = SimulatedBroker(PARTITIONS)
+    broker.create_topics(NAMES, REGISTRY)
+    for (topic, shard), records in logs.items():
+        broker.log(topic, shard).extend(records)
+    return broker
+
+
+def nothing_yet() -> Beginning:
+    """A hub that has just been made."""
+    contents = []
+    for identity in IDENTITIES:
+        places = MemoryStores()
+        places.create(identity).close()
+        assert places.content is not None
+        contents.append(places.content)
+    accounts = [Accounts(INPUTS) for _ in range(PARTITIONS)]
+    disclosures = [Disclosures(RULE_SETS, REGISTRY.digest) for _ in range(PARTITIONS)]
+    return Beginning(BEGINNING, {}, contents, accounts, disclosures, {party: empty_store(party) for party in PARTIES})

@@ -1,0 +1,376 @@
+"""Stores in memory, for the simulator: the port of a shard store with nothing behind it but dicts.
+
+Rules:
+- What is stored is bytes, or frozen: a record is encoded when it is committed, by the formats of the real stores, and
+  what is read is decoded from there. So nothing that the shard still holds and changes can reach into the store.
+- A commit is checked as a whole before anything of it is stored; the stored fence says what an attempt meant.
+- What is stored outlives the handle. Many handles may be open on one place, as many workers on one database.
+- `copy` of a place is cheap: streams are shared up to where one of both grows.
+
+Nothing is encrypted: the mapper's tests hold that. The bytes of a resolved parked record end nevertheless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, cast
+
+from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound, StoreUnavailable
+from hub.store.number_runs import packed
+from hub.store.ports import BatchWrites, Forwarding, Head, OpenReview, StoreIdentity
+from hub.store.record_schemas import WRITTEN_AS, StoredSchema, decode_raw, encode_raw
+from hub.store.records import (
+    BATCHES,
+    RULES,
+    BatchCommitted,
+    CaseRecord,
+    NumberAssigned,
+    NumbersAssigned,
+    ParkedResolved,
+    RecordParked,
+    RulesAdopted,
+    StoredRecord,
+    case_stream,
+    parked_stream,
+    sent_stream,
+)
+from tests.store.builders import IDENTITY
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One stored record: its format, its place and its bytes. What was decoded once is handed out again, frozen."""
+
+    schema: StoredSchema
+    stream: str
+    version: int
+    body: bytes
+    first: int
+    """The first number of a run; else the version."""
+    _decoded: StoredRecord | None = None
+
+    def record(self) -> StoredRecord:
+        """The record that the bytes hold."""
+        if self._decoded is None:
+            decoded = self.schema.decode(self.stream, self.version, self.body)
+            if isinstance(decoded, BatchCommitted):
+                decoded = replace(decoded, positions=MappingProxyType(dict(decoded.positions)))
+            self._decoded = decoded
+        return self._decoded
+
+
+@dataclass(slots=True)
+class Content:
+    """All that lies in one store."""
+
+    identity: StoreIdentity
+    topic_ids: dict[str, str]
+    streams: dict[str, tuple[Row, ...]] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+    digests: dict[str, bytes] = field(default_factory=dict)
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
+    due: dict[str, int] = field(default_factory=dict)
+    cache_rows: dict[str, bytes] = field(default_factory=dict)
+    heard: dict[str, int] = field(default_factory=dict)
+    open_reviews: dict[str, tuple[OpenReview, ...]] = field(default_factory=dict)
+    forwarding: dict[tuple[str, str], Forwarding] = field(default_factory=dict)
+    send_positions: dict[str, int] = field(default_factory=dict)
+    raw_parked: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    """(Stream, version) -> the bytes of a parked record that is not resolved."""
+
+    def copy(self) -> Content:
+        """The same content, to go on from separately."""
+        copied: dict[str, Any] = {
+            each.name: dict(getattr(self, each.name)) for each in fields(self) if each.name != "identity"
+        }
+        return replace(self, **copied)
+
+    def head_of(self, stream: str) -> int:
+        """The last version of a stream, 0 where it is empty."""
+        rows = self.streams.get(stream)
+        return rows[-1].version if rows else 0
+
+    def batch(self, version: int) -> BatchCommitted | None:
+        """One stored batch."""
+        rows = self.streams.get(BATCHES, ())
+        return cast(BatchCommitted, rows[version - 1].record()) if 0 < version <= len(rows) else None
+
+
+class _Encoded(NamedTuple):
+    """The rows of a batch, by stream, and the bytes of the records that it parks."""
+
+    rows: Mapping[str, Sequence[Row]]
+    raw_parked: Mapping[tuple[str, int], bytes]
+
+
+class MemoryShardReader:
+    """Reads one store."""
+
+    def __init__(self, content: Content) -> None:
+        self._open: Content | None = content
+
+    @property
+    def _content(self) -> Content:
+        if self._open is None:
+            raise StoreUnavailable("the handle is closed: open the store again")
+        return self._open
+
+    def identity(self) -> StoreIdentity:
+        """Return what the store was made for."""
+        return self._content.identity
+
+    def head(self) -> Head:
+        """See the port."""
+        content = self._content
+        batch, adoption = content.head_of(BATCHES), content.head_of(RULES)
+        last = content.batch(batch)
+        return Head(
+            batch,
+            last.clock if last else 0,
+            dict(content.positions),
+            self._heads(sent_stream("")),
+            self._heads(parked_stream("")),
+            adoption,
+            cast(RulesAdopted, content.streams[RULES][-1].record()).digest if adoption else "",
+            dict(content.heard),
+        )
+
+    def _heads(self, prefix: str) -> dict[str, int]:
+        streams = self._content.streams
+        return {
+            stream.removeprefix(prefix): rows[-1].version
+            for stream, rows in streams.items()
+            if stream.startswith(prefix)
+        }
+
+    def batch(self, version: int) -> BatchCommitted:
+        """Return one stored batch; raise `NotFound`."""
+        found = self._content.batch(version)
+        if found is None:
+            raise NotFound(f"there is no batch `{version}`: ask for one that is stored")
+        return found
+
+    def case_records(self, case_id: str, after_version: int = 0) -> Iterator[CaseRecord]:
+        """See the port."""
+        rows = self._content.streams.get(case_stream(case_id), ())
+        return (cast(CaseRecord, row.record()) for row in rows[after_version:])
+
+    def case_record(self, case_id: str, version: int) -> CaseRecord:
+        """See the port."""
+        rows = self._content.streams.get(case_stream(case_id), ())
+        if not 0 < version <= len(rows):
+            raise NotFound(f"there is no version `{version}` of `{case_id}`: ask for one that is stored")
+        return cast(CaseRecord, rows[version - 1].record())
+
+    def case_records_at(self, places: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], CaseRecord]:
+        """See the port."""
+        return {place: self.case_record(*place) for place in places}
+
+    def cases(self) -> Iterator[str]:
+        """See the port; in order."""
+        prefix = case_stream("")
+        return iter(sorted(s.removeprefix(prefix) for s in self._content.streams if s.startswith(prefix)))
+
+    def cases_of(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        """See the port."""
+        known = self._content.keys
+        return {key: known[key] for key in keys if key in known}
+
+    def digests(self, event_ids: Iterable[str]) -> Mapping[str, bytes]:
+        """See the port."""
+        known = self._content.digests
+        return {event_id: known[event_id] for event_id in event_ids if event_id in known}
+
+    def due(self, up_to: int, limit: int) -> Sequence[tuple[int, str]]:
+        """See the port."""
+        return sorted((at, case_id) for case_id, at in self._content.due.items() if at <= up_to)[:limit]
+
+    def due_of(self, case_ids: Iterable[str]) -> Mapping[str, int]:
+        """See the port."""
+        known = self._content.due
+        return {case_id: known[case_id] for case_id in case_ids if case_id in known}
+
+    def next_due(self) -> int | None:
+        """See the port."""
+        return min(self._content.due.values(), default=None)
+
+    def cache_rows(self, case_ids: Iterable[str]) -> Mapping[str, bytes]:
+        """See the port."""
+        known = self._content.cache_rows
+        return {case_id: known[case_id] for case_id in case_ids if case_id in known}
+
+    def open_reviews(self) -> Mapping[str, tuple[OpenReview, ...]]:
+        """See the port."""
+        return dict(self._content.open_reviews)
+
+    def forwardings(self) -> Sequence[Forwarding]:
+        """See the port."""
+        return [one for _, one in sorted(self._content.forwarding.items()) if one.up_to > one.done]
+
+    def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
+        """See the port."""
+        rows = self._content.streams.get(sent_stream(party), ())
+        later = [cast(NumbersAssigned, row.record()) for row in rows if row.version > after]
+        return [number for run in later for number in run.numbers if number.originator_version > after][:limit]
+
+    def send_positions(self) -> Mapping[str, int]:
+        """See the port."""
+        return dict(self._content.send_positions)
+
+    def parked(self, party: str | None = None) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
+        """See the port."""
+        streams = self._content.streams
+        named = [parked_stream(party or "")]
+        if party is None:
+            named = sorted(stream for stream in streams if stream.startswith(parked_stream("")))
+        found: list[tuple[RecordParked, ParkedResolved | None]] = []
+        for stream in named:
+            records = [row.record() for row in streams.get(stream, ())]
+            outcomes = {each.parked_version: each for each in records if isinstance(each, ParkedResolved)}
+            parked = (each for each in records if isinstance(each, RecordParked))
+            found += [(self._with_bytes(each), outcomes.get(each.originator_version)) for each in parked]
+        return found
+
+    def parked_record(self, party: str, version: int) -> RecordParked:
+        """See the port."""
+        rows = self._content.streams.get(parked_stream(party), ())
+        record = rows[version - 1].record() if 0 < version <= len(rows) else None
+        if not isinstance(record, RecordParked) or (record.originator_id, version) not in self._content.raw_parked:
+            raise NotFound(f"`{party}` has no open parked record `{version}`: list the open ones")
+        return self._with_bytes(record)
+
+    def _with_bytes(self, parked: RecordParked) -> RecordParked:
+        raw = self._content.raw_parked.get((parked.originator_id, parked.originator_version))
+        if raw is None:
+            return parked
+        key, value, headers = decode_raw(raw)
+        return replace(parked, key=key, value=value, headers=headers)
+
+    def close(self) -> None:
+        """Release the handle."""
+        self._open = None
+
+
+class MemoryShardStore(MemoryShardReader):
+    """The store of one shard, as its worker writes it."""
+
+    def commit(self, writes: BatchWrites) -> None:
+        """See the port; the failures are those of the store on SQLite."""
+        content, committed = self._content, writes.committed
+        encoded = _encoded(writes)
+        if fault := _fault(content, writes, encoded):
+            stored = content.batch(committed.originator_version)
+            if stored is None:
+                raise DamagedStore(f"batch `{committed.originator_version}` contradicts the store: {fault}")
+            if stored.owner != committed.owner:
+                raise FencedOff(f"batch `{committed.originator_version}` was stored by another owner: drop the cache")
+            if stored != committed:
+                raise DamagedStore(f"batch `{committed.originator_version}` is stored with other positions")
+            return
+        _store(content, writes, encoded)
+
+    def record_send_positions(self, positions: Mapping[str, int]) -> None:
+        """See the port."""
+        known = self._content.send_positions
+        known.update({party: max(number, known.get(party, 0)) for party, number in positions.items()})
+
+    def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
+        """See the port."""
+        known = self._content.forwarding
+        if (case_id, other) in known:
+            known[case_id, other] = known[case_id, other]._replace(sent=sent, done=done)
+
+
+def _encoded(writes: BatchWrites) -> _Encoded:
+    rows: dict[str, list[Row]] = {}
+    raw_parked: dict[tuple[str, int], bytes] = {}
+    for record in (*packed(writes.records), writes.committed):
+        schema = WRITTEN_AS[type(record)]
+        stream, version = record.originator_id, record.originator_version
+        first = record.first if isinstance(record, NumbersAssigned) else version
+        rows.setdefault(stream, []).append(Row(schema, stream, version, schema.encode(record), first))
+        if isinstance(record, RecordParked):
+            raw_parked[stream, version] = encode_raw(record)
+    return _Encoded(rows, raw_parked)
+
+
+def _fault(content: Content, writes: BatchWrites, encoded: _Encoded) -> str:
+    """Why a batch cannot be stored as the next one; empty where it can."""
+    for stream, rows in encoded.rows.items():
+        head = content.head_of(stream)
+        for row in rows:
+            if row.first != head + 1:
+                return f"version `{row.first}` of `{stream}` does not follow `{head}`"
+            head = row.version
+    for topic, position in writes.committed.positions.items():
+        if position < content.positions.get(topic, position):
+            return f"the position of `{topic}` would go back"
+    if known := content.digests.keys() & writes.digests.keys():
+        return f"event `{min(known)}` has a digest already"
+    return ""
+
+
+def _store(content: Content, writes: BatchWrites, encoded: _Encoded) -> None:
+    """Store a batch that was found to follow; nothing in here can fail."""
+    for stream, rows in encoded.rows.items():
+        content.streams[stream] = (*content.streams.get(stream, ()), *rows)
+    content.raw_parked.update(encoded.raw_parked)
+    content.positions.update(writes.committed.positions)
+    content.digests.update(writes.digests)
+    content.keys.update(writes.keys)
+    content.cache_rows.update(writes.cache_rows)
+    content.heard.update(writes.heard)
+    for case_id, instant in writes.due.items():
+        if instant is None:
+            content.due.pop(case_id, None)
+        else:
+            content.due[case_id] = instant
+    for case_id, reviews in writes.open_reviews.items():
+        content.open_reviews.pop(case_id, None)
+        if reviews:
+            content.open_reviews[case_id] = tuple(reviews)
+    for (case_id, other), (shard, up_to) in writes.forwarding.items():
+        known = content.forwarding.get((case_id, other), Forwarding(case_id, other, shard, up_to))
+        content.forwarding[case_id, other] = known._replace(up_to=up_to)
+    for record in writes.records:
+        if isinstance(record, ParkedResolved):
+            content.raw_parked.pop((record.originator_id, record.parked_version), None)
+
+
+_NAMED: Final = ("cluster_id", "world", "shard", "partitions")
+
+
+class MemoryStores:
+    """Stores in one place in memory, with the same ways in as `SQLiteStores`."""
+
+    def __init__(self, content: Content | None = None) -> None:
+        self.content = content
+
+    def create(self, identity: StoreIdentity = IDENTITY) -> MemoryShardStore:
+        """Make the store."""
+        if self.content is not None:
+            raise ForeignStore("a store is made once: open it, or give another place")
+        self.content = Content(replace(identity, topic_ids={}), dict(identity.topic_ids))
+        return MemoryShardStore(self.content)
+
+    def open(self, identity: StoreIdentity = IDENTITY) -> MemoryShardStore:
+        """Open it to write, beside whoever has it open."""
+        content = self._made()
+        for name in _NAMED:
+            if getattr(content.identity, name) != getattr(identity, name):
+                raise ForeignStore(f"the store is for another {name}: open the right one")
+        for topic, topic_id in identity.topic_ids.items():
+            if content.topic_ids.setdefault(topic, topic_id) != topic_id:
+                raise ForeignStore(f"topic `{topic}` is not the one that the store has read: it was made anew")
+        return MemoryShardStore(content)
+
+    def read(self) -> MemoryShardReader:
+        """Open it to read."""
+        return MemoryShardReader(self._made())
+
+    def _made(self) -> Content:
+        if self.content is None:
+            raise ForeignStore("no store here: create it by command")
+        return self.content
