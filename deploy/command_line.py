@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "agreement": "deploy.agreement_command:agreement",
     "bench": "deploy.benchmark.command:bench",
     "case": "deploy.case_command:case",
+    "conformance": "deploy.conformance.command:conformance",
     "continuity": "deploy.continuity_command:continuity",
     "contracts": "deploy.contracts_command:contracts",
     "demo": "deploy.demonstration:demo",

@@ -1,0 +1,1 @@
+"""`hub conformance`: an agency in any language holds its publisher and its receiver against the wire page."""

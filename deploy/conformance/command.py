@@ -1,0 +1,185 @@
+"""`hub conformance`: does an agency's own client keep to the wire page? For agencies in any language.
+
+Rules:
+- A publisher's records come as lines of JSON, or from its input topic on a cluster for tests.
+- A receiver is given a sequence (lines of JSON, or sent to its output topic) and reports what it made of it.
+- Exit code 1 where something does not conform. Nothing is sent to a topic that holds anything: whoever reads there
+  would find a second number 1.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+import click
+from confluent_kafka import Producer
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from contracts.connection import KafkaConnection
+from contracts.failures import BadSetting, NotFound, TransportFailure
+from contracts.parties import Party
+from contracts.topics import Names
+from deploy.conformance.lines import GivenRecord, line_of, read_lines
+from deploy.conformance.publishing import PublisherCheck
+from deploy.conformance.receiving import Sequence, differences, read_report
+from deploy.options import world_option
+from deploy.world import World
+from hub.broker.header_names import repair_header_names
+from hub.broker.ports import InputRecord
+
+FAILED = 1
+WAIT_SECONDS_MAX = 30.0
+
+partitions_option = click.option(
+    "--partitions", type=click.IntRange(1, 1024), default=8, show_default=True, help="How many each topic has."
+)
+
+
+@click.group("conformance")
+def conformance() -> None:
+    """Hold an agency's own client against the wire page (contracts/WIRE.md)."""
+
+
+@conformance.command("publisher")
+@click.argument("party")
+@click.option("--records", type=click.File("r", encoding="utf-8"), help="Lines of JSON; `-` is standard input.")
+@click.option("--secret-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="32 bytes, hex.")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@partitions_option
+@world_option
+def publisher(
+    party: str, records: TextIO | None, secret_file: Path | None, as_json: bool, partitions: int, directory: Path
+) -> None:
+    """Say what the hub would do with each record of PARTY: those of --records, or all on its topic in the world."""
+    names, given = Names(), read_lines(records, _now_ms()) if records else None
+    if given is None:
+        world = _world_of(party, directory)
+        names, partitions = world.names, world.partitions
+        reader = world.connection(names.service("reader"))
+        given = map(GivenRecord, _whole_topic(reader, names.input(party)))
+    verdicts = PublisherCheck(Party(party), names, partitions, _secret(secret_file)).judge(given)
+    if as_json:
+        click.echo(json.dumps([verdict.values() for verdict in verdicts], indent=2))
+    else:
+        for verdict in verdicts:
+            click.echo(verdict.text())
+    parked = sum(verdict.outcome == "parked" for verdict in verdicts)
+    if not as_json:
+        click.echo(f"{len(verdicts)} records, {parked} would be parked")
+    if parked or not verdicts:
+        sys.exit(FAILED)
+
+
+@conformance.command("sequence")
+@click.argument("party")
+@click.option("--send", is_flag=True, help="Send it to PARTY's output topic in the world, which must be empty.")
+@partitions_option
+@world_option
+def sequence(party: str, send: bool, partitions: int, directory: Path) -> None:
+    """Give the sequence for a receiver of PARTY, as lines of JSON or on its topic."""
+    if not send:
+        for record in Sequence(party, Names(), partitions).records():
+            click.echo(line_of(record))
+        return
+    world = _world_of(party, directory)
+    wanted = Sequence(party, world.names, world.partitions).records()
+    receiver = world.connection(world.names.user(party))
+    if next(iter(_whole_topic(receiver, world.names.output(party))), None) is not None:
+        raise BadSetting(f"topic `{world.names.output(party)}` holds records: expected a world made for this test")
+    _send(world.connection(world.names.service("sender")), wanted)
+    click.echo(f"{len(wanted)} records sent to {world.names.output(party)}")
+
+
+@conformance.command("receiver")
+@click.argument("party")
+@click.argument("report", type=click.File("r", encoding="utf-8"), default="-")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@partitions_option
+def receiver(party: str, report: TextIO, as_json: bool, partitions: int) -> None:
+    """Compare what a receiver of PARTY reports (file, or standard input) with what the sequence must leave."""
+    wanted = Sequence(party, Names(), partitions)
+    found = differences(wanted.expected(), read_report(report.read()), wanted.why())
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo("\n".join([*found, f"{len(found)} differences"]))
+    if found:
+        sys.exit(FAILED)
+
+
+def _world_of(party: str, directory: Path) -> World:
+    world = World.open(directory)
+    if party not in world.registry:
+        raise NotFound(f"party `{party}` is not in the registry of this world")
+    return world
+
+
+def _secret(file: Path | None) -> bytes | None:
+    if file is None:
+        return None
+    try:
+        return bytes.fromhex(file.read_text(encoding="ascii").strip())
+    except ValueError:
+        raise BadSetting(f"file `{file}`: expected the secret in hex") from None
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _whole_topic(connection: KafkaConnection, topic: str) -> Iterator[InputRecord]:
+    """Every record that a topic holds now, partition by partition."""
+    repair_header_names()
+    try:
+        consumer = KafkaConsumer(**connection.consumer_options())
+        try:
+            places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+            ends = consumer.end_offsets(places)
+            for place, first in consumer.beginning_offsets(places).items():
+                consumer.assign([place])
+                consumer.seek(place, first)
+                yield from _up_to(consumer, place, ends[place])
+        finally:
+            consumer.close(autocommit=False)
+    except KafkaError as error:
+        raise TransportFailure(f"topic `{topic}` cannot be read ({type(error).__name__}): see `hub doctor`") from error
+
+
+def _up_to(consumer: KafkaConsumer, place: TopicPartition, end: int) -> Iterator[InputRecord]:
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while consumer.position(place) < end:
+        if time.monotonic() > deadline:
+            raise TransportFailure(f"partition {place.partition} of `{place.topic}` does not come: see `hub doctor`")
+        for record in consumer.poll(timeout_ms=500).get(place, ()):
+            yield InputRecord(
+                record.topic,
+                record.partition,
+                record.offset,
+                record.timestamp,
+                record.key,
+                record.value,
+                record.headers,
+            )
+
+
+def _send(connection: KafkaConnection, records: Iterable[InputRecord]) -> None:
+    failures: list[object] = []
+    producer = Producer(connection.native_producer_options())
+    for record in records:
+        headers: list[tuple[str, str | bytes | None]] = [*record.headers]
+        producer.produce(
+            record.topic,
+            record.value,
+            record.key,
+            record.partition,
+            headers=headers,
+            on_delivery=lambda error, _: failures.append(error) if error else None,
+        )
+    if producer.flush(WAIT_SECONDS_MAX) or failures:
+        raise TransportFailure("the sequence was not stored as a whole: make a new world, then see `hub doctor`")

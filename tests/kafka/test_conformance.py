@@ -1,0 +1,170 @@
+"""`hub conformance` on the real broker: stock clients (librdkafka, Confluent's serialisers) and our own receiver."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+from click.testing import CliRunner, Result
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka.schema_registry import SchemaRegistryClient, record_subject_name_strategy
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+from consumers.kafka_source import KafkaSource
+from consumers.store import PartyStore
+from consumers.subscription import Subscription
+from contracts.catalogue import catalogue
+from contracts.failures import MissingNumber
+from contracts.parties import Party, PartyRegistry
+from contracts.partitioning import partition_of
+from contracts.schema_ids import schema_ids
+from deploy.conformance.command import conformance
+from deploy.conformance.receiving import Sequence
+from deploy.world import World
+from tests.conftest import MakeWorld
+from tests.kafka.schema_registry import schema_registry, schema_text
+
+pytestmark = pytest.mark.kafka
+
+PARTY: Final = "A.SOC"
+PARTITIONS: Final = 4
+TYPE: Final = "HousingSecured"
+RECORDS: Final = 20
+WAIT_SECONDS_MAX: Final = 20.0
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[SchemaRegistryClient]:
+    with schema_registry() as address:
+        client = SchemaRegistryClient({"url": address})
+        yield client
+        client.close()
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    return make_world(PartyRegistry.of([Party(PARTY)]), partitions=PARTITIONS, played=False)
+
+
+def run(world: World, command: str, *words: str, given: str | None = None) -> Result:
+    place = ("--world", str(world.directory)) if command != "receiver" else ()
+    return CliRunner().invoke(conformance, [command, PARTY, *words, *place], input=given)
+
+
+@pytest.mark.parametrize("partitioner", ["murmur2_random", "consistent_random"])
+def test_a_stock_publisher_is_judged_on_what_it_wrote(
+    world: World, registry: SchemaRegistryClient, partitioner: str
+) -> None:
+    options = {"auto.register.schemas": False, "subject.name.strategy": record_subject_name_strategy}
+    serialize = AvroSerializer(registry, schema_text(schema_ids().published(TYPE)), conf=options)
+    names, moment = world.names, datetime.now(UTC) - timedelta(minutes=5)
+    connection = world.connection(names.user(PARTY))
+    producer = Producer({**connection.native_producer_options(), "partitioner": partitioner})
+    for _ in range(RECORDS):
+        fact = {"occurredAt": moment, "housingId": uuid.uuid4(), "kind": "OWN_TENANCY", "at": moment, "address": "x"}
+        value = serialize(fact, SerializationContext(names.input(PARTY), MessageField.VALUE))
+        headers = {
+            "ce_specversion": "1.0",
+            "ce_id": str(uuid.uuid4()),
+            "ce_source": f"urn:party:{PARTY}:stock",
+            "ce_type": catalogue().event_types[TYPE].ce_type,
+            "ce_time": datetime.now(UTC).isoformat(),
+        }
+        producer.produce(names.input(PARTY), cast(bytes, value), str(uuid.uuid4()), headers=[*headers.items()])
+    assert producer.flush(10) == 0
+    done = run(world, "publisher", "--json")
+    rows = json.loads(done.output)
+    assert len(rows) == RECORDS
+    parked = [row["reason"] for row in rows if row["outcome"] == "parked"]
+    if partitioner == "murmur2_random":
+        assert (done.exit_code, parked) == (0, [])
+        assert all("no UUID of version 8" in row["remarks"][0] for row in rows)
+    else:
+        assert done.exit_code == 1
+        assert set(parked) == {"wrong_partition"}
+
+
+def test_a_stock_receiver_reports_what_must_come_out(world: World, registry: SchemaRegistryClient) -> None:
+    assert run(world, "sequence", "--send").exit_code == 0
+    report = stock_report(world, registry)
+    done = run(world, "receiver", "--partitions", str(PARTITIONS), given=json.dumps(report))
+    assert (done.exit_code, done.output.strip()) == (0, "0 differences")
+    report["events"].pop()
+    assert run(world, "receiver", "--partitions", str(PARTITIONS), given=json.dumps(report)).exit_code == 1
+    again = run(world, "sequence", "--send")
+    assert "holds records" in str(again.exception)
+
+
+def stock_report(world: World, registry: SchemaRegistryClient) -> dict[str, Any]:
+    """Read the topic to its ends with stock clients and fold it by the wire page."""
+    deserialize, names = AvroDeserializer(registry), world.names
+    options = world.connection(names.user(PARTY)).native_client_options()
+    consumer = Consumer({**options, "group.id": f"{names.user(PARTY)}.stock", "enable.auto.commit": False})
+    topic, count = names.output(PARTY), len(Sequence(PARTY, names, PARTITIONS).records())
+    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
+    messages: list[Message] = []
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while len(messages) < count:
+        assert time.monotonic() < deadline
+        message = consumer.poll(0.2)
+        if message is not None and message.error() is None:
+            messages.append(message)
+    consumer.close()
+    events: dict[tuple[str, str], dict[str, Any]] = {}
+    numbers: dict[int, int] = {}
+    gaps: dict[int, dict[str, int]] = {}
+    for message in messages:
+        headers = {name: (value or b"").decode() for name, value in cast(list[tuple[str, bytes]], message.headers())}
+        partition, number = cast(int, message.partition()), int(headers["hub_seq"])
+        last = numbers.get(partition, 0)
+        if number <= last or partition in gaps:
+            continue
+        if number > last + 1:
+            gaps[partition] = {"partition": partition, "last_number": last, "came": number}
+            continue
+        numbers[partition] = number
+        identity = (headers["ce_source"].removeprefix("urn:party:"), headers["ce_id"])
+        events.pop(identity, None)
+        if headers["hub_effect"] == "disclosed":
+            fields = deserialize(cast(bytes, message.value()), SerializationContext(topic, MessageField.VALUE))
+            key = cast(bytes, message.key()).decode()
+            row = {"party": identity[0], "id": identity[1], "type": headers["ce_type"], "key": key, "fields": fields}
+            events[identity] = json.loads(json.dumps(row, default=lambda moment: moment.isoformat()))
+    return {"events": list(events.values()), "gaps": list(gaps.values())}
+
+
+def test_our_own_subscription_reports_what_must_come_out(world: World, tmp_path: Path) -> None:
+    assert run(world, "sequence", "--send").exit_code == 0
+    names = world.names
+    store = PartyStore.create(tmp_path / "store.db", PARTY)
+    subscription = Subscription(PARTY, KafkaSource(world.connection(names.user(PARTY)), names, PARTY), store)
+    try:
+        with pytest.raises(MissingNumber):
+            deadline = time.monotonic() + WAIT_SECONDS_MAX
+            while time.monotonic() < deadline:
+                subscription.advance(0.2)
+        events = [
+            {
+                "party": event.party,
+                "id": event.event_id,
+                "type": catalogue().event_types[event.event_type].ce_type,
+                "key": event.key,
+                "fields": dict(event.payload),
+            }
+            for event in store.visible()
+        ]
+        partition = partition_of(Sequence(PARTY, names, PARTITIONS).second_key.encode(), PARTITIONS)
+        last = subscription.numbers()[partition]
+    finally:
+        subscription.close()
+        store.close()
+    gap = {"partition": partition, "last_number": last, "came": last + 2}
+    done = run(world, "receiver", "--partitions", str(PARTITIONS), given=json.dumps({"events": events, "gaps": [gap]}))
+    assert done.output.strip() == "0 differences"
