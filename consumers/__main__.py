@@ -22,6 +22,7 @@ from consumers.settings import ConsumerSettings, consumer_settings
 from consumers.store import PartyStore
 from consumers.subscription import Subscription
 from contracts.failures import Failure
+from contracts.faults import tell_faults_without_words, told
 
 WAIT_SECONDS: Final = 1.0
 RETRY_SECONDS_MAX: Final = 30.0
@@ -32,6 +33,7 @@ _log = logging.getLogger("consumers")
 
 def main(arguments: list[str]) -> int:
     """Run, or make the store; return the exit code."""
+    tell_faults_without_words()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("kafka").setLevel(logging.WARNING)  # it tells every connection at INFO
     logging.getLogger("kafka.net.sasl").setLevel(logging.ERROR)  # and every authentication without TLS at WARNING
@@ -53,6 +55,9 @@ def main(arguments: list[str]) -> int:
         return FAILED
     except sqlite3.Error as error:
         _log.error("the store could not be read or written: %s; check disk and rights, then start again", error)
+        return FAILED
+    except Exception as error:
+        _log.error("unexpected %s: please report this line", told(error))
         return FAILED
     return 0
 

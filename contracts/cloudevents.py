@@ -4,8 +4,8 @@ Rules:
 - CloudEvents 1.0, Kafka binding, binary mode: one header per attribute, named `ce_` and the attribute.
 - Nothing is filled in: an attribute that is not there is missing, `ce_time` included.
 - Each `ce_` header stands once, is short ASCII, and is one that this module knows. A header that is unknown is
-  refused, not skipped: a misspelt `ce_corrects` would make a second fact of a correction. Headers without `ce_`
-  are ignored.
+  refused, not skipped: a misspelt `ce_corrects` would make a second fact of a correction. Its name is not repeated, as
+  no text of a sender's is. Headers without `ce_` are ignored.
 - Times are RFC 3339, written in UTC with `Z`, read with any offset (stock libraries write `+00:00`); ids are UUIDs in
   lower case; no personal data in any of them.
 - What the hub sends carries the publishing party, never its system, and a number, an effect and a decision id.
@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
@@ -284,7 +285,7 @@ def _ce_headers(headers: Headers, known: frozenset[str]) -> dict[str, str]:
                 raise _bad(name, f"expected at most {HEADER_VALUE_BYTES_MAX} bytes of ASCII")
             found[name] = value.decode("ascii")
         elif name.lower().startswith("ce_"):
-            raise _bad(name if _HEADER_NAME.fullmatch(name) else "ce_", "it is none of the hub's: leave it out")
+            raise _bad("ce_", _perhaps(name))
     return found
 
 
@@ -307,7 +308,13 @@ _USUAL: Final = re.compile(
         )
     )
 )
-_HEADER_NAME: Final = re.compile(r"ce_[A-Za-z0-9_]{1,40}")
+
+
+def _perhaps(name: str) -> str:
+    """What to do about an unknown header. Its name is its sender's own text, and is not repeated."""
+    meant = get_close_matches(name.lower()[:80], sorted(_PUBLISHED), n=1, cutoff=0.8)
+    hint = f": is `{meant[0]}` meant?" if meant else ""
+    return f"a header that begins so is none of the hub's{hint or ': leave it out'}"
 
 
 def _check_common(found: Mapping[str, str], *, has_content: bool = True) -> None:

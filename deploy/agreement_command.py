@@ -123,8 +123,8 @@ def read_agreement(file: Path) -> dict[str, Any]:
     fields = catalogue().event_types[REGISTERED].field
     if not isinstance(document, dict) or (unknown := document.keys() - (fields.keys() - _LEFT_TO_THE_HUB)):
         known = ", ".join(sorted(fields.keys() - _LEFT_TO_THE_HUB))
-        what = min(unknown) if isinstance(document, dict) else "a list"
-        raise CallerFailure(f"`{file.name}`: `{what}` is no field of an agreement; give {known}")
+        what = f"its key number {[*document].index(min(unknown)) + 1}" if isinstance(document, dict) else "a list"
+        raise CallerFailure(f"`{file.name}`: {what} is no field of an agreement; give {known}")
     return {name: _read(file, name, fields[name].kind, value) for name, value in document.items()}
 
 

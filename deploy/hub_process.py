@@ -90,10 +90,11 @@ def create_hub(world: World, owner: DatabaseOwner | None = None) -> None:
 class HubProcess:
     """One worker of a world as a process. Its log goes to `hub/worker.log` in the world's directory."""
 
-    def __init__(self, world: World, *, tick_seconds: float = 0.0) -> None:
+    def __init__(self, world: World, *, tick_seconds: float = 0.0, module: str = "hub") -> None:
         self._settings = worker_settings(world, tick_seconds=tick_seconds)
         self._log_file = hub_directory(world) / "worker.log"
         self._address_file = hub_directory(world) / "metrics-address"
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -117,7 +118,7 @@ class HubProcess:
         self._address_file.unlink(missing_ok=True)
         self._log = self._log_file.open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.with_parent", "hub"],
+            [sys.executable, "-m", "deploy.with_parent", self._module],
             env=os.environ | environment_of(self._settings) | {"PYTHONUNBUFFERED": "1"},
             stdout=self._log,
             stderr=subprocess.STDOUT,

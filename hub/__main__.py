@@ -5,6 +5,7 @@ Rules:
 - On SIGTERM or SIGINT it finishes its batch, confirms what was sent, and ends with 0.
 - A failure that a new beginning can get over (Kafka or the disk away) is retried here, from what is stored; any
   other ends the worker with 1 and one line on standard error. A stale owner ends so, too: another worker has the shard.
+- Of a failure that nobody foresaw that line has type and place, never its words: they may quote what was in hand.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import threading
 
 from contracts.failures import Failure
+from contracts.faults import tell_faults_without_words, told
 from hub.settings import load_settings
 from hub.wiring import spare_the_collector
 from hub.worker import Worker, open_worker
@@ -26,6 +28,7 @@ log = logging.getLogger("hub")
 
 def main() -> int:
     """Run until told to stop; return the exit code."""
+    tell_faults_without_words()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("kafka").setLevel(logging.WARNING)  # it tells every connection at INFO
     logging.getLogger("kafka.net.sasl").setLevel(logging.ERROR)  # and every authentication without TLS at WARNING
@@ -38,6 +41,9 @@ def main() -> int:
         run(worker, stop)
     except Failure as failure:
         log.error("the worker stops: %s", failure)
+        return 1
+    except Exception as error:
+        log.error("the worker stops: unexpected %s: please report this line", told(error))
         return 1
     return 0
 

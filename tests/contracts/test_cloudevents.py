@@ -159,6 +159,17 @@ def test_an_unknown_ce_header_is_refused(name: str) -> None:
     _refusal([*GOOD.items(), (name, ID.encode())])
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("ce_corects", "ce_corrects"), ("CE_ID", "ce_id"), ("ce_0704881239", None), ("ce_" + "x" * 9_000, None)],
+)
+def test_of_an_unknown_header_the_known_one_is_named_and_never_its_own_name(name: str, meant: str | None) -> None:
+    refused = _refusal([*GOOD.items(), (name, ID.encode())])
+    assert refused.field == "ce_"
+    assert name not in str(refused)
+    assert (f"is `{meant}` meant?" in refused.fix) == (meant is not None)
+
+
 def test_other_headers_are_ignored_but_not_without_end() -> None:
     assert parse_attributes([*GOOD.items(), ("traceparent", b"\xff")]) == SENT
     assert _refusal([*GOOD.items(), *[("x", b"")] * 40]).field == "headers"

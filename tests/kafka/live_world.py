@@ -59,7 +59,7 @@ class RawRecord:
 class LiveWorld:
     """The running hub of `world`, with the agencies' clients; `owner` makes its stores where they lie in databases."""
 
-    def __init__(self, world: World, owner: DatabaseOwner | None = None) -> None:
+    def __init__(self, world: World, owner: DatabaseOwner | None = None, module: str = "hub") -> None:
         self.world = world
         self._closing = ExitStack()
         self._publishers: dict[str, Publisher] = {}
@@ -68,7 +68,7 @@ class LiveWorld:
         try:
             create_hub(world, owner)
             create_vault(world)
-            self.hub = HubProcess(world, tick_seconds=TICK_SECONDS)
+            self.hub = HubProcess(world, tick_seconds=TICK_SECONDS, module=module)
             self._closing.callback(self.hub.stop)
             self.hub.start()
             self._listen("PRI")
@@ -128,8 +128,12 @@ class LiveWorld:
 
     def housing(self, key: str | None = None) -> OutgoingRecord:
         """A good record of A.SOC that was never stated before: housing, which the prison may see."""
+        return self.housing_at("Nygade 1", key)
+
+    def housing_at(self, address: str, key: str | None = None) -> OutgoingRecord:
+        """The same, at an address."""
         self.stated += 1
-        values = {"housingId": uuid.uuid4(), "kind": "OWN_TENANCY", "at": self.moment(), "address": "Nygade 1"}
+        values = {"housingId": uuid.uuid4(), "kind": "OWN_TENANCY", "at": self.moment(), "address": address}
         return self.publisher("A.SOC").prepare(
             Statement("HousingSecured", values, self.moment()),
             key=key or self.keys["A.SOC"],
@@ -153,16 +157,21 @@ class LiveWorld:
 
     def write(self, record: RawRecord) -> None:
         """Write a record on A.SOC's topic with a plain client, whatever it is."""
+        self.write_all([record])
+
+    def write_all(self, records: Sequence[RawRecord]) -> None:
+        """Write records on A.SOC's topic with one plain client, in order."""
         names = self.world.names
         producer = KafkaProducer(**self.world.connection(names.user("A.SOC")).producer_options())
         try:
-            producer.send(
-                names.input("A.SOC"),
-                key=record.key,
-                value=record.value,
-                headers=list(record.headers),
-                partition=record.partition,
-            ).get(timeout=10.0)
+            for record in records:
+                producer.send(
+                    names.input("A.SOC"),
+                    key=record.key,
+                    value=record.value,
+                    headers=list(record.headers),
+                    partition=record.partition,
+                ).get(timeout=10.0)
         finally:
             producer.close(timeout=2.0)
 

@@ -1,0 +1,53 @@
+"""One whole run: plant, call, crash, sweep."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from unittest.mock import patch
+
+from deploy.hub_process import HubProcess
+from tests.kafka.live_world import TICK_SECONDS, LiveWorld, raw
+from tests.leaks.canaries import Canaries
+from tests.leaks.loud_hub import CRASH
+from tests.leaks.planted_world import FACT, calls, hub, plant
+from tests.leaks.sweep import Sweep, sweep
+
+LOUD: Final = "tests.leaks.loud_hub"
+CRASHES: Final = ("decoding", "deciding", "committing")
+CRASH_SECONDS_MAX: Final = 30.0
+
+
+def swept(live: LiveWorld, kafka_directory: Path, place: Path, crashes: Sequence[str]) -> tuple[Sweep, Canaries]:
+    """Do all of it on a loud hub; `place` is for files that commands are handed."""
+    canaries = Canaries()
+    plant(live, canaries)
+    said = []
+    for arguments, given in calls(live, canaries, place):
+        words, _ = hub(*arguments, given=given, live=live)
+        said.append(words)
+    for point in crashes:
+        _crash(live, canaries, point)
+    found = sweep(live, kafka_directory, canaries, "\n".join(said))
+    return found, canaries
+
+
+def _crash(live: LiveWorld, canaries: Canaries, point: str) -> None:
+    """Let the hub crash with a canary in its hands, and start it again."""
+    live.hub.stop()
+    with patch.dict(os.environ, {CRASH: point}):
+        doomed = HubProcess(live.world, tick_seconds=TICK_SECONDS, module=LOUD)
+        doomed.start()
+    address = canaries.address(f"{FACT}: in hand at {point}")
+    live.write(raw(live.housing_at(address)))
+    deadline = time.monotonic() + CRASH_SECONDS_MAX
+    while doomed.is_running:
+        assert time.monotonic() < deadline, f"the hub did not crash while {point}"
+        time.sleep(0.05)
+    doomed.stop()
+    live.hub.start()
+    good = live.publish(live.housing())
+    live.wait_until(lambda: good in live.seen_by_prison(), f"the hub goes on after the crash while {point}")

@@ -1,0 +1,71 @@
+"""The sweep: every place where a canary could turn up, searched for all of them.
+
+Rules:
+- What an agency wrote may stand on its own input, and what is a fact of it on the outputs and in the stores of those
+  who may be told of it. Nothing may stand anywhere else, nor anything else there.
+- A place that is empty proves nothing: each channel says how much of it was searched.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from consumers.store import store_path
+from tests.kafka.live_world import LiveWorld
+from tests.leaks.canaries import Canaries, Leak
+from tests.leaks.channels import Named, contents, descendants, names, processes, segments
+from tests.leaks.planted_world import FACT, MAY_SEE, PUBLISHER, REFUSED, SECRET
+
+OF_ALL_WORLDS: Final = ("__consumer_offsets", "__cluster_metadata")
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What was searched, in bytes by channel, and what was found."""
+
+    searched: Counter[str] = field(default_factory=Counter)
+    leaks: list[Leak] = field(default_factory=list)
+
+    def search(self, channel: str, parts: Iterable[Named], canaries: Canaries, kinds: Iterable[str] = ()) -> None:
+        """Search the parts of one channel; canaries of these kinds may stand there."""
+        allowed = [path for path in canaries.planted if path.partition(":")[0] in set(kinds)]
+        for name, content in parts:
+            self.searched[channel] += len(content)
+            self.leaks += canaries.leaks(f"{channel}, {name}", content, allowed)
+
+
+def sweep(live: LiveWorld, kafka_directory: Path, canaries: Canaries, said: str) -> Sweep:
+    """Search everything that a hub at work, its broker and its commands leave; `said` is what the commands said."""
+    found, world = Sweep(), live.world
+    own_stores = {store_path(world.directory, party).name for party in MAY_SEE}
+    stored = list(contents(world.directory))
+    theirs = [each for each in stored if Path(each[0]).name.split("-wal")[0].split("-shm")[0] in own_stores]
+    found.search("files of the hub", (each for each in stored if each not in theirs), canaries)
+    found.search("stores of receivers", theirs, canaries, (FACT,))
+    found.search("names of files", names(world.directory), canaries)
+    found.search("logs of the hub", [("worker.log", live.hub.log_file.read_bytes())], canaries)
+    found.search("metrics", [("page", live.metrics_page().encode())], canaries)
+    found.search("processes", processes(descendants(os.getpid())[1:]), canaries)
+    found.search("what commands said", [("all", said.encode("utf-8", "surrogateescape"))], canaries)
+    found.search("logs of the broker", _broker_logs(kafka_directory), canaries)
+    for topic, content in segments(kafka_directory):
+        if topic.startswith(world.names.prefix) or topic in OF_ALL_WORLDS:
+            found.search(
+                "segments", [(topic.removeprefix(world.names.prefix), content)], canaries, _kinds_on(topic, live)
+            )
+    return found
+
+
+def _kinds_on(topic: str, live: LiveWorld) -> tuple[str, ...]:
+    if topic == live.world.names.input(PUBLISHER):
+        return FACT, REFUSED, SECRET
+    return (FACT,) if topic in {live.world.names.output(party) for party in MAY_SEE} else ()
+
+
+def _broker_logs(kafka_directory: Path) -> Iterator[Named]:
+    return ((path.name, path.read_bytes()) for path in sorted(kafka_directory.glob("*.log")))
