@@ -23,7 +23,7 @@ from kafka.errors import KafkaError
 
 from contracts.connection import KafkaConnection
 from contracts.failures import BadSetting, NotFound, TransportFailure
-from contracts.parties import Party
+from contracts.parties import Party, PartyRegistry
 from contracts.topics import Names
 from deploy.conformance.lines import GivenRecord, line_of, read_lines
 from deploy.conformance.publishing import PublisherCheck
@@ -36,6 +36,13 @@ from hub.broker.ports import InputRecord
 FAILED = 1
 WAIT_SECONDS_MAX = 30.0
 
+
+def _party_id(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    PartyRegistry.of([Party(value)])  # refuses what is no party's id
+    return value
+
+
+party_argument = click.argument("party", callback=_party_id)
 partitions_option = click.option(
     "--partitions", type=click.IntRange(1, 1024), default=8, show_default=True, help="How many each topic has."
 )
@@ -47,7 +54,7 @@ def conformance() -> None:
 
 
 @conformance.command("publisher")
-@click.argument("party")
+@party_argument
 @click.option("--records", type=click.File("r", encoding="utf-8"), help="Lines of JSON; `-` is standard input.")
 @click.option("--secret-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="32 bytes, hex.")
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
@@ -77,7 +84,7 @@ def publisher(
 
 
 @conformance.command("sequence")
-@click.argument("party")
+@party_argument
 @click.option("--send", is_flag=True, help="Send it to PARTY's output topic in the world, which must be empty.")
 @partitions_option
 @world_option
@@ -97,7 +104,7 @@ def sequence(party: str, send: bool, partitions: int, directory: Path) -> None:
 
 
 @conformance.command("receiver")
-@click.argument("party")
+@party_argument
 @click.argument("report", type=click.File("r", encoding="utf-8"), default="-")
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
 @partitions_option
