@@ -78,8 +78,8 @@ def certificate(user: str, state: Path) -> None:
     """Issue a client certificate to Kafka user USER, by the authority of the local Kafka."""
     if not USER_NAME.fullmatch(user):
         raise BadSetting(f"user `{user}`: expected a Kafka user, lower-case letters, digits, `-` and `.`")
-    directory = state.resolve()
-    if not (directory / "ca.key").exists():
+    directory = state.absolute()
+    if not (directory / "ca.key").is_file():
         raise NotFound(f"no authority in `{directory}`: `hub dev kafka` makes it at its first start")
     files = certificate_files(private_directory(directory / "certificates"), user)
     Authority.read(directory).issue_to_client(files, user, datetime.now(UTC))

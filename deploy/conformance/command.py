@@ -1,8 +1,9 @@
 """`hub conformance`: does an agency's own client keep to the wire page? For agencies in any language.
 
 Rules:
-- A publisher's records come as lines of JSON, or from its input topic on a cluster for tests.
-- A receiver is given a sequence (lines of JSON, or sent to its output topic) and reports what it made of it.
+- A publisher's records come as lines of JSON (`publisher`), or from its input topic in a world for tests (`published`).
+- A receiver is given a sequence, as lines of JSON (`sequence`) or on its output topic (`send`), and reports what it
+  made of it (`receiver`).
 - Exit code 1 where something does not conform. Nothing is sent to a topic that holds anything: whoever reads there
   would find a second number 1.
 """
@@ -42,6 +43,7 @@ def _party_id(_context: click.Context, _parameter: click.Parameter, value: str) 
     return value
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
 party_argument = click.argument("party", callback=_party_id)
 partitions_option = click.option(
     "--partitions", type=click.IntRange(1, 1024), default=8, show_default=True, help="How many each topic has."
@@ -55,45 +57,53 @@ def conformance() -> None:
 
 @conformance.command("publisher")
 @party_argument
-@click.option("--records", type=click.File("r", encoding="utf-8"), help="Lines of JSON; `-` is standard input.")
+@click.option("--records", required=True, type=click.File("r", encoding="utf-8"), help="Lines of JSON; `-` is stdin.")
 @click.option("--secret-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="32 bytes, hex.")
-@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@json_option
 @partitions_option
+def publisher(party: str, records: TextIO, secret_file: Path | None, as_json: bool, partitions: int) -> None:
+    """Say what the hub would do with each record of PARTY."""
+    given = read_lines(_lines(records), _now_ms())
+    _judge(PublisherCheck(Party(party), Names(), partitions, _secret(secret_file)), given, as_json=as_json)
+
+
+@conformance.command("published")
+@party_argument
+@json_option
 @world_option
-def publisher(
-    party: str, records: TextIO | None, secret_file: Path | None, as_json: bool, partitions: int, directory: Path
-) -> None:
-    """Say what the hub would do with each record of PARTY: those of --records, or all on its topic in the world."""
-    names, given = Names(), read_lines(records, _now_ms()) if records else None
-    if given is None:
-        world = _world_of(party, directory)
-        names, partitions = world.names, world.partitions
-        reader = world.connection(names.service("reader"))
-        given = map(GivenRecord, _whole_topic(reader, names.input(party)))
-    verdicts = PublisherCheck(Party(party), names, partitions, _secret(secret_file)).judge(given)
+def published(party: str, as_json: bool, directory: Path) -> None:
+    """Say what the hub would do with each record that lies on PARTY's input topic in a world."""
+    world = _world_of(party, directory)
+    reader = world.connection(world.names.service("reader"))
+    given = map(GivenRecord, _whole_topic(reader, world.names.input(party)))
+    _judge(PublisherCheck(Party(party), world.names, world.partitions), given, as_json=as_json)
+
+
+def _judge(check: PublisherCheck, given: Iterable[GivenRecord], *, as_json: bool) -> None:
+    verdicts = check.judge(given)
+    parked = sum(verdict.outcome == "parked" for verdict in verdicts)
     if as_json:
         click.echo(json.dumps([verdict.values() for verdict in verdicts], indent=2))
     else:
-        for verdict in verdicts:
-            click.echo(verdict.text())
-    parked = sum(verdict.outcome == "parked" for verdict in verdicts)
-    if not as_json:
-        click.echo(f"{len(verdicts)} records, {parked} would be parked")
+        click.echo("\n".join([*(one.text() for one in verdicts), f"{len(verdicts)} records, {parked} would be parked"]))
     if parked or not verdicts:
         sys.exit(FAILED)
 
 
 @conformance.command("sequence")
 @party_argument
-@click.option("--send", is_flag=True, help="Send it to PARTY's output topic in the world, which must be empty.")
 @partitions_option
+def sequence(party: str, partitions: int) -> None:
+    """Give the sequence for a receiver of PARTY as lines of JSON."""
+    for record in Sequence(party, Names(), partitions).records():
+        click.echo(line_of(record))
+
+
+@conformance.command("send")
+@party_argument
 @world_option
-def sequence(party: str, send: bool, partitions: int, directory: Path) -> None:
-    """Give the sequence for a receiver of PARTY, as lines of JSON or on its topic."""
-    if not send:
-        for record in Sequence(party, Names(), partitions).records():
-            click.echo(line_of(record))
-        return
+def send(party: str, directory: Path) -> None:
+    """Send the sequence to PARTY's output topic in a world, which must be empty."""
     world = _world_of(party, directory)
     wanted = Sequence(party, world.names, world.partitions).records()
     receiver = world.connection(world.names.user(party))
@@ -106,12 +116,12 @@ def sequence(party: str, send: bool, partitions: int, directory: Path) -> None:
 @conformance.command("receiver")
 @party_argument
 @click.argument("report", type=click.File("r", encoding="utf-8"), default="-")
-@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@json_option
 @partitions_option
 def receiver(party: str, report: TextIO, as_json: bool, partitions: int) -> None:
     """Compare what a receiver of PARTY reports (file, or standard input) with what the sequence must leave."""
     wanted = Sequence(party, Names(), partitions)
-    found = differences(wanted.expected(), read_report(report.read()), wanted.why())
+    found = differences(wanted.expected(), read_report("".join(_lines(report))), wanted.why())
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
@@ -125,6 +135,13 @@ def _world_of(party: str, directory: Path) -> World:
     if party not in world.registry:
         raise NotFound(f"party `{party}` is not in the registry of this world")
     return world
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    try:
+        yield from file
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise BadSetting(f"file `{file.name}` cannot be read ({type(unreadable).__name__}): expected text") from None
 
 
 def _secret(file: Path | None) -> bytes | None:

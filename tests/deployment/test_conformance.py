@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from contracts.cloudevents import parse_disclosed
 from contracts.codec import codec
-from contracts.failures import InvalidFact
+from contracts.failures import Failure, InvalidFact
 from contracts.parties import Party
 from contracts.partitioning import partition_of
 from contracts.reasons import Reason
@@ -305,3 +305,12 @@ def test_the_files_of_the_readme_conform() -> None:
     assert (done.exit_code, done.output.strip()) == (0, "0 differences")
     done = run("publisher", PARTY, "--records", str(here / "conforming-records.jsonl"))
     assert (done.exit_code, done.output.splitlines()[-1]) == (0, "3 records, 0 would be parked")
+
+
+def test_what_cannot_be_read_or_is_no_party_is_one_line() -> None:
+    for words in (
+        ("receiver", PARTY, "/proc/self/mem"),
+        ("publisher", PARTY, "--records", "/proc/self/mem"),
+        ("sequence", "no party"),
+    ):
+        assert isinstance(run(*words).exception, Failure)

@@ -79,7 +79,7 @@ def test_a_stock_publisher_is_judged_on_what_it_wrote(
         }
         producer.produce(names.input(PARTY), cast(bytes, value), str(uuid.uuid4()), headers=[*headers.items()])
     assert producer.flush(10) == 0
-    done = run(world, "publisher", "--json")
+    done = run(world, "published", "--json")
     rows = json.loads(done.output)
     assert len(rows) == RECORDS
     parked = [row["reason"] for row in rows if row["outcome"] == "parked"]
@@ -92,13 +92,13 @@ def test_a_stock_publisher_is_judged_on_what_it_wrote(
 
 
 def test_a_stock_receiver_reports_what_must_come_out(world: World, registry: SchemaRegistryClient) -> None:
-    assert run(world, "sequence", "--send").exit_code == 0
+    assert run(world, "send").exit_code == 0
     report = stock_report(world, registry)
     done = run(world, "receiver", "--partitions", str(PARTITIONS), given=json.dumps(report))
     assert (done.exit_code, done.output.strip()) == (0, "0 differences")
     report["events"].pop()
     assert run(world, "receiver", "--partitions", str(PARTITIONS), given=json.dumps(report)).exit_code == 1
-    again = run(world, "sequence", "--send")
+    again = run(world, "send")
     assert "holds records" in str(again.exception)
 
 
@@ -141,7 +141,7 @@ def stock_report(world: World, registry: SchemaRegistryClient) -> dict[str, Any]
 
 
 def test_our_own_subscription_reports_what_must_come_out(world: World, tmp_path: Path) -> None:
-    assert run(world, "sequence", "--send").exit_code == 0
+    assert run(world, "send").exit_code == 0
     names = world.names
     store = PartyStore.create(tmp_path / "store.db", PARTY)
     subscription = Subscription(PARTY, KafkaSource(world.connection(names.user(PARTY)), names, PARTY), store)
