@@ -3,7 +3,7 @@
 Rules:
 - The words of an exception may quote whatever was in hand: a name, a national id, a payload. They are not repeated, on
   standard error or in a log; nor are those of the exceptions from which it came.
-- A program of ours calls `tell_faults_without_words` first, so that this holds for every thread of it too.
+- A service of ours calls `tell_faults_without_words` first, so that this holds for every thread of it too.
 
 From here: the worker, a subscription, the command line.
 """

@@ -14,13 +14,13 @@ import io
 import os
 import re
 import sys
-import traceback
 from pathlib import Path
 from typing import Final
 
 import click
 
 from contracts.failures import Failure
+from contracts.faults import told
 
 COMMANDS: Final = {
     "agreement": "deploy.agreement_command:agreement",
@@ -104,7 +104,7 @@ def run() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone: say no more at the end
     except Exception as error:  # a fault of ours: its words may quote what they were about, so they are not repeated
-        complain(f"error: unexpected `{type(error).__name__}` in `{_place(error)}`: please report this line")
+        complain(f"error: unexpected {told(error)}: please report this line")
     else:
         return code if isinstance(code, int) else 0
     return FAILED
@@ -114,8 +114,3 @@ def complain(text: str) -> None:
     """Say what went wrong on standard error: nothing in it steers a terminal, or is a national id."""
     plain = "".join(each if each.isprintable() or each == "\n" else "?" for each in text[:CHARACTERS_MAX])
     click.echo(NATIONAL_ID.sub("(number hidden)", plain), err=True)
-
-
-def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
