@@ -26,7 +26,8 @@ from contracts.registry_file import read_registry
 from contracts.topics import Names
 from deploy.cluster import cluster_settings, deployer_connection
 from deploy.options import world_option
-from deploy.rights import Right
+from deploy.quotas import quota_differences, quotas_of, read_quotas
+from deploy.rights import Right, users_of
 from deploy.rights_check import RightsDifference, difference, granted, text_of, whole_table
 from deploy.world import World, administering
 
@@ -67,6 +68,25 @@ def rights(registry_file: Path | None, name: str, form: str, check: bool, direct
     with administering(deployer_connection()) as client:
         found = difference(table, granted(client), names, registry)
     click.echo(json.dumps(_values_of_difference(found), indent=2) if form == "json" else _difference_text(found))
+    if found:
+        sys.exit(DIFFERENT)
+
+
+@deploy.command("quotas")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@click.option("--check", is_flag=True, help="Compare with what the cluster has now; exit code 1 on a difference.")
+@world_option
+def quotas(as_json: bool, check: bool, directory: Path) -> None:
+    """What each user may take of a broker: bytes a second, written and read, and share of a request thread."""
+    world = World.open(directory)
+    wanted = quotas_of(world.names, world.registry)
+    if not check:
+        lines = [f"{user}  {key}  {value:.0f}" for user, values in wanted.items() for key, value in values.items()]
+        click.echo(json.dumps(wanted, indent=2) if as_json else "\n".join(lines))
+        return
+    with administering(deployer_connection()) as client:
+        found = quota_differences(wanted, read_quotas(client), frozenset(users_of(world.names, world.registry)))
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join([*found, f"{len(found)} differences"]))
     if found:
         sys.exit(DIFFERENT)
 

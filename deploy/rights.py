@@ -107,7 +107,14 @@ def users_of(names: Names, registry: PartyRegistry) -> Iterator[str]:
 
 def deployer_rights(user: str) -> list[Right]:
     """What the deployer may do on the whole cluster: make, change and delete; no READ, no WRITE."""
-    of_cluster = (ACLOperation.CREATE, ACLOperation.ALTER, ACLOperation.DESCRIBE)
+    of_cluster = (
+        ACLOperation.CREATE,
+        ACLOperation.ALTER,
+        ACLOperation.DESCRIBE,
+        # Kafka counts quotas of users among the settings of the cluster.
+        ACLOperation.ALTER_CONFIGS,
+        ACLOperation.DESCRIBE_CONFIGS,
+    )
     of_topics = (
         ACLOperation.ALTER,
         ACLOperation.ALTER_CONFIGS,

@@ -25,7 +25,8 @@ from deploy.hub_process import create_hub, environment_of, hub_directory, worker
 from deploy.identity_command import create_vault
 from deploy.kafka.node_state import private_directory, write_private
 from deploy.options import world_option
-from deploy.world import PARTITIONS_MAX, World, create_world, extend_world
+from deploy.quotas import quotas_of, set_quotas
+from deploy.world import PARTITIONS_MAX, World, administering, create_world, extend_world
 from hub.store.places import DatabaseOwner, DatabasePlace, place_of
 
 TICK_SECONDS = 5.0
@@ -60,7 +61,7 @@ def make(
     keys_owner_url: str,
     directory: Path,
 ) -> None:
-    """Make topics, users, rights, stores and settings for a new hub."""
+    """Make topics, users, rights, quotas, stores and settings for a new hub."""
     parties = read_registry(registry)
     world_directory = directory.absolute()
     owner = _owner(world_directory, store_url, keys_url, store_owner_url, keys_owner_url)
@@ -74,6 +75,7 @@ def make(
         store_url=store_url,
         keys_url=keys_url,
     )
+    _limit(world)
     create_hub(world, owner)
     create_vault(world)
     click.echo(f"settings of the hub: {_write_worker_file(world)}")
@@ -90,13 +92,19 @@ def make(
 )
 @world_option
 def join(registry: Path, directory: Path) -> None:
-    """Take new parties into a hub: users, rights, topics, settings. Start the hub again to have them served."""
+    """Take new parties into a hub: users, rights, quotas, topics, settings. Start the hub again to have them served."""
     before = World.open(directory.absolute())
     world = extend_world(before, deployer_connection(), read_registry(registry))
+    _limit(world)
     joined = [party for party in world.registry if party.id not in before.registry]
     for party in joined:
         click.echo(f"settings of the subscription of {party.id}: {_write_consumer_file(world, party.id)}")
     click.echo(f"{len(joined)} parties joined; started again, the hub settles every case for them")
+
+
+def _limit(world: World) -> None:
+    with administering(deployer_connection()) as client:
+        set_quotas(client, quotas_of(world.names, world.registry))
 
 
 def _owner(directory: Path, store_url: str, keys_url: str, *owner_urls: str) -> DatabaseOwner | None:
