@@ -5,7 +5,7 @@ Rules:
 - Nothing is filled in: an attribute that is not there is missing, `ce_time` included.
 - Each `ce_` header stands once, is short ASCII, and is one that this module knows. A header that is unknown is
   refused, not skipped: a misspelt `ce_corrects` would make a second fact of a correction. Its name is not repeated, as
-  no text of a sender's is. Headers without `ce_` are ignored.
+  no text of a sender's is. Headers without `ce_` are ignored, but for the two of a signature (`contracts.signatures`).
 - Times are RFC 3339, written in UTC with `Z`, read with any offset (stock libraries write `+00:00`); ids are UUIDs in
   lower case; no personal data in any of them.
 - What the hub sends carries the publishing party, never its system, and a number, an effect and a decision id.
@@ -38,18 +38,25 @@ AVRO: Final = "application/avro"
 HUB_SEQ: Final = "hub_seq"
 HUB_EFFECT: Final = "hub_effect"
 HUB_DECISION: Final = "hub_decision"
+SIG_KEY: Final = "sig_key"
+SIG: Final = "sig"
 DISCLOSED: Final = "disclosed"
 RETRACTED: Final = "retracted"
 
 _REQUIRED: Final = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
 _OPTIONAL: Final = ("ce_corrects", "ce_correlationid", "ce_causationid")
 _REQUIRED_NAMES: Final = frozenset(_REQUIRED)
-_PUBLISHED: Final = frozenset((*_REQUIRED, *_OPTIONAL))
+STATED_HEADERS: Final = (*_REQUIRED, *_OPTIONAL)
+"""The `ce_` headers of an event, in the order in which they are signed."""
+HUB_HEADERS: Final = (HUB_SEQ, HUB_EFFECT, HUB_DECISION)
+"""What the hub adds, in the order in which it is signed."""
+_PUBLISHED: Final = frozenset(STATED_HEADERS)
 _UUID: Final = re.compile(UUID_TEXT.removeprefix("^").removesuffix(r"\z"))
 _PARTY: Final = PARTY_ID.pattern
 _SYSTEM: Final = "[A-Za-z0-9-]{1,40}"
 _SOURCE_TEXT: Final = f"urn:party:{_PARTY}:{_SYSTEM}"
 _SOURCE: Final = re.compile(rf"urn:party:({_PARTY}):({_SYSTEM})")
+_SOURCE_BYTES: Final = re.compile(_SOURCE.pattern.encode())
 _DISCLOSED_SOURCE: Final = re.compile(rf"urn:party:({_PARTY})")
 _TYPE: Final = re.compile(r"[a-z0-9_]{1,40}(?:\.[A-Za-z0-9_]{1,60}){2,6}\.v[1-9][0-9]{0,3}")
 _TIME: Final = re.compile(
@@ -105,6 +112,13 @@ class DisclosureAttributes(NamedTuple):
     causation: str | None = None
 
 
+def claimed_source(headers: Headers) -> tuple[str, str] | None:
+    """Return the party and system that `headers` name as source, read before all else; `None` where that is unclear."""
+    sources = [value for name, value in headers if name == "ce_source"]
+    match = _SOURCE_BYTES.fullmatch(sources[0]) if len(sources) == 1 and isinstance(sources[0], bytes) else None
+    return (match[1].decode("ascii"), match[2].decode("ascii")) if match else None
+
+
 def parse_attributes(headers: Headers) -> Attributes:
     """Return what a publisher's `headers` say; raise `Refused(bad_header)` naming the header at fault."""
     usual = _usual_attributes(headers)
@@ -129,6 +143,11 @@ def _usual_attributes(headers: Headers) -> Attributes | None:
 
     `None` for anything else, sound or not: that is read header by header.
     """
+    if len(headers) == len(_USUAL_NAMES) + len(_SIGNATURE_NAMES):
+        # A signature is judged elsewhere, from the bytes as they lie here.
+        if (headers[-2][0], headers[-1][0]) != _SIGNATURE_NAMES:
+            return None
+        headers = headers[:-2]
     if len(headers) != len(_USUAL_NAMES):
         return None
     names, values = zip(*headers, strict=True)
@@ -289,7 +308,8 @@ def _ce_headers(headers: Headers, known: frozenset[str]) -> dict[str, str]:
     return found
 
 
-_HUB_HEADERS: Final = frozenset((HUB_SEQ, HUB_EFFECT, HUB_DECISION))
+_HUB_HEADERS: Final = frozenset(HUB_HEADERS)
+_SIGNATURE_NAMES: Final = (SIG_KEY, SIG)
 _EFFECT_HEADERS: Final[Mapping[Effect, Headers]] = {
     DISCLOSED: ((HUB_EFFECT, DISCLOSED.encode()), (CONTENT_TYPE, _AVRO_BYTES)),
     RETRACTED: ((HUB_EFFECT, RETRACTED.encode()),),

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "explain": "deploy.case_command:explain",
     "governance": "deploy.governance_command:governance",
     "identity": "deploy.identity_wiring:identity",
+    "keys": "deploy.keys_command:keys",
     "parked": "deploy.parked_command:parked",
     "publishers": "deploy.publishers_command:publishers",
     "rules": "deploy.rules_command:rules",

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from contracts.failures import SetupFailure
+from contracts.principals_file import principals_text
 from deploy.kafka.node_state import write_private
-from deploy.world import World
+from deploy.operator_channel import PRINCIPALS
+from deploy.world import HUB_KEY, OPERATOR_KEY, World
 from hub.settings import WorkerSettings, store_path
 from hub.store.places import DatabaseOwner, DatabasePlace, FilePlace, place_of
 from hub.wiring import create_stores
@@ -46,9 +48,12 @@ def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
         "sender-password": world.passwords[world.names.service("sender")],
         "master-key": world.master_key.hex(),
         "hub-secret": world.hub_secret.hex(),
+        "signing-key": world.signing_key(HUB_KEY).private.hex(),
     }
     for name, content in files.items():
         write_private(secrets / name, content)
+    principals = hub_directory(world) / "principals.toml"
+    write_private(principals, principals_text({world.signing_key(OPERATOR_KEY).public: PRINCIPALS}))
     reader, sender = (world.certificate(world.names.service(service)) for service in ("reader", "sender"))
     return WorkerSettings(
         kafka=world.bootstrap,
@@ -68,6 +73,8 @@ def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
         keys_url=world.keys_url,
         master_key_file=secrets / "master-key",
         secret_file=secrets / "hub-secret",
+        signing_key_file=secrets / "signing-key",
+        principals_file=principals,
         partitions=world.partitions,
         tick_seconds=tick_seconds,
         # A played world waits for every tick to be stored; its ticks are far apart anyway.

@@ -27,8 +27,9 @@ from contracts.fact import event_id_of
 from contracts.failures import CallerFailure, TransportFailure
 from contracts.topics import HUB_PARTY
 from deploy.figures import Drawing
+from deploy.operator_channel import OPERATOR
 from deploy.stores import governance_records, opened_stores
-from deploy.world import World
+from deploy.world import OPERATOR_KEY, World
 from hub.continuity.terms import terms
 from hub.identity.pseudonyms import governance_key
 from hub.store.reader import ShardReader
@@ -38,7 +39,6 @@ from producers.publisher import Publisher, now_ms
 
 STORED_SECONDS_MAX: Final = 60.0
 POLL_SECONDS: Final = 0.05
-SYSTEM: Final = "operator"
 
 
 @contextmanager
@@ -54,7 +54,8 @@ def hub_publisher(world: World) -> Iterator[Publisher]:
 def publisher_of(world: World, transport: Any) -> Publisher:
     """The hub's own publisher on `transport`; its secret follows from the hub's."""
     secret = hashlib.blake2b(b"the hub's own publisher", key=world.hub_secret, digest_size=32).digest()
-    return Publisher(HUB_PARTY, transport, secret, system=SYSTEM, names=world.names)
+    signing_key = world.signing_key(OPERATOR_KEY)
+    return Publisher(HUB_PARTY, transport, secret, system=OPERATOR, names=world.names, signing_key=signing_key)
 
 
 def state(

@@ -23,14 +23,13 @@ from typing import Final
 import click
 
 from contracts.failures import BadNationalId
+from deploy.operator_channel import IDENTITY, operator_channel
 from deploy.world import World
-from hub.broker.kafka_control import KafkaControl
 from hub.case_timeline.timeline import MERGED, REOPENED
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity, SeesSomething
 from hub.identity.national_ids import parse_national_id
 from hub.identity.vault import Citizen, Vault
-from producers.publisher import now_ms
 
 VAULT_FILE: Final = "vault.db"
 _LINE_CHARACTERS_MAX: Final = 1_000
@@ -52,8 +51,7 @@ def create_vault(world: World) -> None:
 def opened_identity(world: World) -> Iterator[Identity]:
     """Open identity of `world` as its operator, for as long as the block runs."""
     vault = Vault.open(vault_path(world), world.master_key)
-    names = world.names
-    channel = KafkaControl(world.connection(names.service("operator")), names, "identity", now_ms)
+    channel = operator_channel(world, IDENTITY)
     try:
         yield Identity(vault, world.hub_secret, channel, world.registry, read_basics_rules())
     finally:

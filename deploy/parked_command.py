@@ -18,10 +18,10 @@ import click
 from contracts.civil_time import moment_of
 from contracts.failures import NotFound, TransportFailure
 from contracts.topics import HUB_PARTY
+from deploy.operator_channel import operator_channel
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
-from hub.broker.kafka_control import KafkaControl
 from hub.shard.admission import RETRY
 from hub.store.records import ParkedResolved, RecordParked
 
@@ -115,9 +115,7 @@ def retry(party: str, number: int, shard: int, directory: Path) -> None:
 
 def retry_parked(world: World, party: str, number: int, shard: int) -> str:
     """Ask the shard to retry, wait for the outcome and return it; raise `TransportFailure` where none comes."""
-    control = KafkaControl(
-        world.connection(world.names.service("operator")), world.names, "operator", lambda: time.time_ns() // 1_000_000
-    )
+    control = operator_channel(world)
     try:
         control.publish(shard, RETRY, {"party": party, "parkedNumber": number})
     finally:

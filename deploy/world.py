@@ -2,7 +2,7 @@
 
     <directory>/registry.toml   the party registry
     <directory>/world.json      where the cluster is, the world's name, partitions, whether it is played
-    <directory>/secrets.json    the password of each user, the hub's secret, the master key (owner only)
+    <directory>/secrets.json    passwords, signing keys, the hub's secret, the master key (owner only)
     <directory>/rules/          the hub's own rule sets, where it has any; else those of the program hold
     <directory>/certificates/   `<user>.pem` and `<user>.key`, where users connect by certificate (`SSL`): put there by
                                 whoever runs the authority
@@ -11,6 +11,8 @@ Rules:
 - A world is made by command, never by opening; making one where one is, is refused.
 - Worlds share a broker and nothing else: names, users, groups and rights all carry the world's name.
 - Users come before rights and rights before topics: a topic that can be seen is already guarded.
+- A world has the signing keys of its parties too, since its maker plays them all. An agency in production makes its
+  own and hands over the public half.
 - The directory is the owner's alone. Secrets are never printed; `repr` of a world shows none.
 """
 
@@ -20,7 +22,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,7 +43,8 @@ from contracts.connection import KafkaConnection
 from contracts.failures import BadRegistry, BadSetting, NotFound, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry, write_registry
-from contracts.topics import Names
+from contracts.signatures import KEY_BYTES, SigningKey
+from contracts.topics import HUB_PARTY, Names
 from deploy.kafka.certificates import CertificateFiles, certificate_files
 from deploy.kafka.node_state import private_directory, write_private
 from deploy.rights import RESERVED, check_names, grant, rights_of, users_of
@@ -50,6 +53,9 @@ from deploy.users import create_users, draw_passwords, lock_users
 
 WORLD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 PARTITIONS_MAX: Final = 1024
+HUB_KEY: Final = HUB_PARTY
+OPERATOR_KEY: Final = "hub-operator"
+"""Under which names a world keeps the keys of the hub and its operator: neither can be a party's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,8 @@ class World:
     store_url: str = ""
     keys_url: str = ""
     """Where the hub's stores are: PostgreSQL at these URLs, or below the directory where they are empty."""
+    signing_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The private keys, 32 bytes each, by party id, `HUB_KEY` and `OPERATOR_KEY`."""
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -87,6 +95,7 @@ class World:
                 passwords=dict(hidden["passwords"]),
                 hub_secret=bytes.fromhex(hidden["hub_secret"]),
                 master_key=bytes.fromhex(hidden["master_key"]),
+                signing_keys={name: bytes.fromhex(key) for name, key in hidden.get("signing_keys", {}).items()},
             )
             Names(world.name).input("A")
             if type(world.partitions) is not int or not 1 <= world.partitions <= PARTITIONS_MAX:
@@ -130,6 +139,12 @@ class World:
             return None
         return certificate_files(self.directory / "certificates", user)
 
+    def signing_key(self, name: str) -> SigningKey:
+        """The signing key of a party, of the hub or of its operator; raise `NotFound` where there is none."""
+        if name not in self.signing_keys:
+            raise NotFound(f"no signing key of `{name}`: the world was made before there were any; make it anew")
+        return SigningKey(self.signing_keys[name])
+
     def write(self) -> None:
         """Write the directory; `world.json` comes last, so half a world is no world."""
         private_directory(self.directory)
@@ -137,6 +152,7 @@ class World:
             "passwords": dict(self.passwords),
             "hub_secret": self.hub_secret.hex(),
             "master_key": self.master_key.hex(),
+            "signing_keys": {name: private.hex() for name, private in self.signing_keys.items()},
         }
         described = {
             "name": self.name,
@@ -185,6 +201,7 @@ def create_world(
         secrets.token_bytes(32),
         store_url,
         keys_url,
+        _drawn_keys([HUB_KEY, OPERATOR_KEY, *registry.parties]),
     )
     with administering(admin) as client:
         create_users(client, world.passwords)
@@ -206,7 +223,13 @@ def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) 
     names = world.names
     fresh = [user for user in users_of(names, registry) if user not in world.passwords]
     passwords = draw_passwords(fresh)
-    extended = replace(world, registry=registry, passwords={**world.passwords, **passwords})
+    drawn = _drawn_keys(party for party in registry.parties if party not in world.registry)
+    extended = replace(
+        world,
+        registry=registry,
+        passwords={**world.passwords, **passwords},
+        signing_keys={**world.signing_keys, **drawn},
+    )
     known = topic_settings(names, world.registry, played=world.played)
     wanted = topic_settings(names, registry, played=world.played)
     with administering(admin) as client:
@@ -239,6 +262,10 @@ def _check(directory: Path, registry: PartyRegistry, partitions: int, world_name
             f"world name `{world_name}`: expected lower-case letters, digits and `-`, "
             "and neither a party's name nor one of the hub's own words"
         )
+
+
+def _drawn_keys(names: Iterable[str]) -> dict[str, bytes]:
+    return {name: secrets.token_bytes(KEY_BYTES) for name in names}
 
 
 @contextmanager

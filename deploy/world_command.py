@@ -1,11 +1,14 @@
 """`hub world make` and `join`: everything that a hub needs on a cluster and on disk, made once, by command.
 
-    <directory>/hub/worker.env            the settings of `python -m hub`
-    <directory>/consumers/<party>.env     the settings of `python -m consumers`, its password among them
+    <directory>/hub/worker.env                  the settings of `python -m hub`
+    <directory>/consumers/<party>.env           the settings of `python -m consumers`, its password among them
+    <directory>/consumers/<party>.signing-key   the key with which the party signs what it states
 
 Rules:
 - It works on the cluster that `HUB_KAFKA` names, as the deployer.
 - The directory must be new: nothing is ever made over a hub that is there.
+- The key with which a party signs is made for it and registered, as its password is: a try on one machine. An agency in
+  production makes its own (`hub keys make`) and has the public half registered.
 - Files with a secret are the owner's alone; no secret is printed.
 
 The files are `NAME=value` lines, for a shell, a service manager or a container.
@@ -24,6 +27,7 @@ from deploy.cluster import deployer_connection
 from deploy.hub_process import create_hub, environment_of, hub_directory, worker_settings
 from deploy.identity_command import create_vault
 from deploy.kafka.node_state import private_directory, write_private
+from deploy.key_registration import register_all
 from deploy.options import world_option
 from deploy.quotas import quotas_of, set_quotas
 from deploy.world import PARTITIONS_MAX, World, administering, create_world, extend_world
@@ -78,6 +82,7 @@ def make(
     _limit(world)
     create_hub(world, owner)
     create_vault(world)
+    register_all(world, parties.parties)
     click.echo(f"settings of the hub: {_write_worker_file(world)}")
     for party in parties:
         click.echo(f"settings of the subscription of {party.id}: {_write_consumer_file(world, party.id)}")
@@ -99,6 +104,7 @@ def join(registry: Path, directory: Path) -> None:
     joined = [party for party in world.registry if party.id not in before.registry]
     for party in joined:
         click.echo(f"settings of the subscription of {party.id}: {_write_consumer_file(world, party.id)}")
+    register_all(world, [party.id for party in joined])
     click.echo(f"{len(joined)} parties joined; started again, the hub settles every case for them")
 
 
@@ -136,6 +142,7 @@ def _write_consumer_file(world: World, party: str) -> Path:
         "CERTIFICATE_FILE": connection.certificate_file,
         "KEY_FILE": connection.key_file,
     }
+    write_private(store.with_suffix(".signing-key"), world.signing_key(party).private.hex())
     file = store.with_suffix(".env")
     write_private(
         file, _lines({f"HUB_CONSUMER_{name}": value for name, value in settings.items() if value is not None})

@@ -43,6 +43,8 @@ class WorkerSettings(BaseSettings):
     keys_url: str = Field("", description="PostgreSQL for the data keys; another database than that of the shards")
     master_key_file: Path = Field(description="32 bytes in hex that wrap the data keys")
     secret_file: Path = Field(description="32 bytes in hex from which pseudonyms are derived")
+    signing_key_file: Path = Field(description="the hub's signing key: what it sends, and tells itself, is signed")
+    principals_file: Path = Field(description="who else signs on the hub's own input, TOML: the operator's key")
     partitions: int = Field(8, ge=1, le=1024, description="number of shards; fixed when topics are created")
     tick_seconds: float = Field(5.0, ge=0, description="how often the worker ticks its shards; 0 = somebody else does")
     idle_write_seconds: float = Field(60.0, ge=0, description="how long positions of idle ticks may stay unwritten")

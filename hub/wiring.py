@@ -11,15 +11,20 @@ import gc
 import hashlib
 import secrets
 from contextlib import ExitStack
+from functools import reduce
 from pathlib import Path
 
 from contracts.catalogue import catalogue
 from contracts.codec import codec
 from contracts.failures import BadSetting
 from contracts.parties import PartyRegistry
+from contracts.principals_file import read_principals
 from contracts.registry_file import read_registry
 from contracts.schema_ids import schema_ids
+from contracts.signatures import SigningKey
 from contracts.topics import Names
+from hub.arrival.forwarded import MERGES
+from hub.arrival.keyring import Keyring, Principals
 from hub.broker.kafka_cluster import ClusterIdentity, identify_cluster
 from hub.broker.kafka_control import KafkaControl
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
@@ -49,6 +54,9 @@ from hub.store.places import DatabaseOwner, DatabasePlace, FilePlace, place_of
 from hub.store.ports import ShardStore, StoreIdentity
 
 IDLE_WRITE_MS = 60_000
+TICKER = "ticker"
+WORKER_PRINCIPALS = frozenset({TICKER, MERGES})
+"""As whom the worker signs on the hub's own input."""
 COLLECT_AFTER_OBJECTS = 1_000_000
 
 
@@ -88,8 +96,12 @@ def build_shard(
     metrics: Metrics | None = None,
     idle_write_ms: int = IDLE_WRITE_MS,
     rules_folder: Path = RULES_FOLDER,
+    principals: Principals | None = None,
 ) -> Shard:
-    """Return a shard ready to `start()`. `secret` is the hub's, 32 bytes; `idle_write_ms` 0 writes every tick."""
+    """Return a shard ready to `start()`. `secret` is the hub's, 32 bytes; `idle_write_ms` 0 writes every tick.
+
+    `principals`: who signs what stands on the hub's own input; without any, it is taken on the broker's word alone.
+    """
     policies = Policies.load(registry, rules_folder)
     reader = reader_for(policies)
     envelopes = Envelopes(
@@ -97,7 +109,8 @@ def build_shard(
     )
     cases = Cases(store, reader, policies, _settled_under(policies), secret, shard, partitions)
     governance = Governance(store, cases)
-    state = ShardState.at(store.head())
+    keyring = reduce(Keyring.after, store.signing_keys(), Keyring()).with_principals(principals or {})
+    state = ShardState.at(store.head(), keyring)
     silence = Silence(registry, clock_terms())
     reminders = Reminders(reader, terms(), clock_terms(), silence)
     return Shard(
@@ -144,6 +157,7 @@ def open_shard(
         reader, sender = settings.connection("reader"), settings.connection("sender")
         inputs = KafkaInputs(reader, settings.names, registry, number)
         opened.callback(inputs.close)
+        signing_key = SigningKey.read(settings.signing_key_file)
         shard = build_shard(
             shard=number,
             partitions=settings.partitions,
@@ -154,10 +168,11 @@ def open_shard(
             inputs=inputs,
             outputs=KafkaOutputs(sender, settings.names, number),
             # Others are told of merges at the shard's own clock: in a played world that counts.
-            channel=KafkaControl(reader, settings.names, "merges", lambda: shard.state.clock),
+            channel=KafkaControl(reader, settings.names, MERGES, lambda: shard.state.clock, signing_key=signing_key),
             metrics=metrics,
             idle_write_ms=int(settings.idle_write_seconds * 1000),
             rules_folder=settings.rules_directory or RULES_FOLDER,
+            principals=read_principals(settings.principals_file) | {signing_key.public: WORKER_PRINCIPALS},
         )
         shard.start()
         opened.pop_all()

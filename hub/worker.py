@@ -14,13 +14,14 @@ import time
 from contracts.failures import BadSetting
 from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry
+from contracts.signatures import SigningKey
 from hub.broker.kafka_control import KafkaControl
 from hub.metrics import Metrics
 from hub.settings import WorkerSettings, read_secret
 from hub.shard.ticking import Ticker
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
-from hub.wiring import look_at_cluster, open_shard, store_place
+from hub.wiring import TICKER, look_at_cluster, open_shard, store_place
 
 STEP_WAIT_SECONDS = 0.1
 COLLECT_IDLE_SECONDS = 5.0
@@ -75,7 +76,11 @@ class Worker:
 
     def _ticking_channel(self) -> KafkaControl:
         return KafkaControl(
-            self._settings.connection("reader"), self._settings.names, "ticker", lambda: time.time_ns() // 1_000_000
+            self._settings.connection("reader"),
+            self._settings.names,
+            TICKER,
+            lambda: time.time_ns() // 1_000_000,
+            signing_key=SigningKey.read(self._settings.signing_key_file),
         )
 
     def step(self) -> None:

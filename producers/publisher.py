@@ -7,6 +7,7 @@ Rules:
 - A correction is the next revision and names the one before. A retraction names what it takes back.
 - `ce_time` is the time of publishing, from the clock handed in; `occurred_at` is the agency's own.
 - A sign of life is about no citizen and without a key, so that silence never depends on what anybody's case is like.
+- With a signing key every record is signed, signs of life too; see `contracts.signatures`.
 - The key is the publisher's own pseudonym for the citizen; no national id, name or case number belongs in it,
   nor in a source reference: that only enters the id, under the publisher's secret.
 
@@ -33,6 +34,7 @@ from contracts.limits import VALUE_BYTES_MAX
 from contracts.models import checked
 from contracts.parties import PARTY_ID, Party
 from contracts.schema_ids import schema_ids
+from contracts.signatures import SigningKey, signed_headers
 from contracts.topics import Names
 from producers.event_ids import event_id
 from producers.statement import Statement
@@ -69,6 +71,7 @@ class Publisher:
 
     `secret` (32 bytes or more) stays the party's own and never changes: under a new one, old facts stated again
     would be new facts. `system` names the source system; two systems may use the same source references.
+    `signing_key`: the party's, once it has registered one; it may change.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Publisher:
         system: str = "main",
         names: Names | None = None,
         clock: Callable[[], int] = now_ms,
+        signing_key: SigningKey | None = None,
     ) -> None:
         require_secret(secret, "the publisher's secret")
         if not PARTY_ID.fullmatch(party_id):
@@ -92,6 +96,7 @@ class Publisher:
         self._source = f"urn:party:{party_id}:{system}"
         self._topic = (names or Names()).input(party_id)
         self._clock = clock
+        self._signing_key = signing_key
 
     def event_id(self, event_type: str, source_ref: str, revision: int = 0) -> str:
         """Return the `ce_id` that this publisher gives that revision of that fact, published or not."""
@@ -172,7 +177,7 @@ class Publisher:
             id=self.event_id(ALIVE, str(now)), source=self._source, type=event_type.ce_type, time=now
         )
         value = codec().encode(schema_ids().published(ALIVE), payload)
-        return list(self._transport.send_to_all(self._topic, value, published_headers(attributes)))
+        return list(self._transport.send_to_all(self._topic, value, self._headers(attributes, b"", value)))
 
     def _send(self, record: OutgoingRecord) -> Position:
         return self._transport.send(record.topic, record.key, record.value, record.headers, record.timestamp_ms)
@@ -216,9 +221,15 @@ class Publisher:
             self._topic,
             key.encode("ascii"),
             value,
-            published_headers(attributes),
+            self._headers(attributes, key.encode("ascii"), value),
             circumstances.get("timestamp_ms"),
         )
+
+    def _headers(self, attributes: Attributes, key: bytes, value: bytes) -> list[tuple[str, bytes]]:
+        headers = published_headers(attributes)
+        if self._signing_key is None:
+            return headers
+        return signed_headers(self._signing_key, self._topic, key, headers, value)
 
     def _statable(self, name: str) -> EventType:
         event_type = catalogue().event_types.get(name)

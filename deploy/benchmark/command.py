@@ -26,8 +26,8 @@ from deploy.benchmark.year import Size
 from deploy.benchmark.year_report import report_year
 from deploy.hub_process import create_hub, hub_directory
 from deploy.local_kafka import LocalKafka
+from deploy.operator_channel import operator_channel
 from deploy.world import World, create_world
-from hub.broker.kafka_control import KafkaControl
 from producers.publisher import now_ms
 
 EVENTS = 40_000
@@ -145,7 +145,7 @@ def _prepare(kafka: LocalKafka, directory: Path, events: int) -> tuple[World, in
     create_hub(world)
     workload = Workload(world.names, world.hub_secret, now_ms())
     names = world.names
-    control = KafkaControl(world.connection(names.service("operator")), names, "bench", now_ms)
+    control = operator_channel(world)
     for event_type, payload in workload.enrolments():
         control.publish(0, event_type, payload)
     control.close()

@@ -25,6 +25,7 @@ from kafka.errors import KafkaError
 from contracts.connection import KafkaConnection
 from contracts.failures import BadSetting, NotFound, TransportFailure
 from contracts.parties import Party, PartyRegistry
+from contracts.signatures import public_key_of
 from contracts.topics import Names
 from deploy.conformance.lines import GivenRecord, line_of, read_lines
 from deploy.conformance.publishing import PublisherCheck
@@ -59,12 +60,21 @@ def conformance() -> None:
 @party_argument
 @click.option("--records", required=True, type=click.File("r", encoding="utf-8"), help="Lines of JSON; `-` is stdin.")
 @click.option("--secret-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="32 bytes, hex.")
+@click.option("--public-key", "public_keys", multiple=True, help="One of the keys that sign: then all must be signed.")
 @json_option
 @partitions_option
-def publisher(party: str, records: TextIO, secret_file: Path | None, as_json: bool, partitions: int) -> None:
+def publisher(
+    party: str,
+    records: TextIO,
+    secret_file: Path | None,
+    public_keys: tuple[str, ...],
+    as_json: bool,
+    partitions: int,
+) -> None:
     """Say what the hub would do with each record of PARTY."""
+    keys = [public_key_of(text) for text in public_keys]
     given = read_lines(_lines(records), _now_ms())
-    _judge(PublisherCheck(Party(party), Names(), partitions, _secret(secret_file)), given, as_json=as_json)
+    _judge(PublisherCheck(Party(party), Names(), partitions, _secret(secret_file), keys), given, as_json=as_json)
 
 
 @conformance.command("published")

@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
@@ -21,6 +21,7 @@ from contracts.models import UUID_TEXT
 from contracts.parties import Party
 from contracts.partitioning import partition_of
 from contracts.reasons import Reason
+from contracts.signatures import key_id_of
 from contracts.topics import Names
 from deploy.conformance.lines import GivenRecord
 from hub.arrival.gate import (
@@ -34,6 +35,7 @@ from hub.arrival.gate import (
     read,
     unknown_key,
 )
+from hub.arrival.keyring import Keyring, KnownKey, authenticate
 from hub.broker.ports import InputRecord
 from producers.event_ids import event_id
 
@@ -94,9 +96,22 @@ class _Stated:
 
 
 class PublisherCheck:
-    """Judges one party's records in the order in which they come. `secret` is the party's own, for its ids."""
+    """Judges one party's records in the order in which they come.
 
-    def __init__(self, party: Party, names: Names, partitions: int, secret: bytes | None = None) -> None:
+    `secret` is the party's own, for its ids; `public_keys` are those with which it signs. Without any, no signature is
+    asked for and none is looked at.
+    """
+
+    def __init__(
+        self,
+        party: Party,
+        names: Names,
+        partitions: int,
+        secret: bytes | None = None,
+        public_keys: Sequence[bytes] = (),
+    ) -> None:
+        self._keyring = Keyring({party.id: {key_id_of(public): KnownKey(public, 0) for public in public_keys}})
+        self._hub_input = names.hub_input
         self._party, self._topic, self._partitions, self._secret = party, names.input(party.id), partitions, secret
         self._keys: dict[str, _Stated] = {}
         self._digests: dict[str, bytes] = {}
@@ -119,6 +134,8 @@ class PublisherCheck:
             raise Refused(
                 Reason.SOURCE_NOT_TOPICS_PARTY, "topic", f"write to `{self._topic}`, the only topic you reach"
             )
+        if self._keyring.signs(self._party.id):
+            authenticate(record, self._party, self._keyring, self._hub_input)
         statement = read(record, self._party, record.timestamp, codec())
         if statement.event_type.control:
             return statement, False

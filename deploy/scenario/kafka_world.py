@@ -30,11 +30,12 @@ from contracts.parties import PartyRegistry
 from contracts.topics import HUB_PARTY
 from deploy.hub_process import HubProcess, create_hub, world_stores
 from deploy.identity_command import create_vault, vault_path
+from deploy.key_registration import register_parties
+from deploy.operator_channel import OPERATOR, operator_channel
 from deploy.scenario.citizen import played_national_id
 from deploy.scenario.scenario import Scenario
 from deploy.scenario.world import newest_decisions
-from deploy.world import create_world, remove_world
-from hub.broker.kafka_control import KafkaControl
+from deploy.world import OPERATOR_KEY, create_world, remove_world
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity
 from hub.identity.pseudonyms import governance_key, pseudonym
@@ -86,9 +87,7 @@ class KafkaWorld:
         self._closing.callback(self._shard.close)
 
     def _start_identity(self) -> None:
-        names = self._world.names
-        operator = self._world.connection(names.service("operator"))
-        self._control = KafkaControl(operator, names, "player", lambda: self._clock)
+        self._control = operator_channel(self._world, clock=lambda: self._clock)
         self._closing.callback(self._control.close)
         create_vault(self._world)
         vault = Vault.open(vault_path(self._world), self._world.master_key)
@@ -113,6 +112,7 @@ class KafkaWorld:
     def enrol(self, scenario: Scenario, at: int) -> None:
         """See `World.enrol`."""
         self._clock = at
+        register_parties(self._world, self._world.registry.parties, self)
         national_id = played_national_id(scenario.jurisdiction)
         self._case_id = self._identity.enrol(national_id, scenario.born)
         for party in self._world.registry:
@@ -125,8 +125,15 @@ class KafkaWorld:
             user = names.service("operator") if party == HUB_PARTY else names.user(party)
             transport = _CountingTransport(KafkaTransport(self._world.connection(user)), self._published)
             self._closing.callback(transport.close)
-            secret = secrets.token_bytes(SECRET_BYTES)
-            self._publishers[party] = Publisher(party, transport, secret, system="scenario", names=names)
+            system, key = (OPERATOR, OPERATOR_KEY) if party == HUB_PARTY else ("scenario", party)
+            self._publishers[party] = Publisher(
+                party,
+                transport,
+                secrets.token_bytes(SECRET_BYTES),
+                system,
+                names,
+                signing_key=self._world.signing_key(key),
+            )
         return self._publishers[party]
 
     @property

@@ -21,8 +21,9 @@ from consumers.source import ReceivedRecord
 from contracts.failures import ForeignStore, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.partitioning import partition_of
+from contracts.signatures import SigningKey
 from contracts.topics import Names
-from hub.broker.control_records import control_record
+from hub.broker.control_records import control_record, signed_control
 from hub.broker.ports import Headers, InputRecord, OutputRecord, Positions
 from producers.transport import OutgoingRecord, Position
 
@@ -99,20 +100,27 @@ class SimulatedTransport:
 class SimulatedControl:
     """The hub's way of telling a shard something (`hub.broker.ports.ControlChannel`), at the broker's clock."""
 
-    def __init__(self, broker: SimulatedBroker, names: Names, principal: str) -> None:
+    def __init__(
+        self, broker: SimulatedBroker, names: Names, principal: str, signing_key: SigningKey | None = None
+    ) -> None:
         self._broker = broker
         self._topic = names.hub_input
         self._principal = principal
+        self._signing_key = signing_key
 
     def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
         """Append one control record."""
         now = self._broker.clock
         value, headers = control_record(self._principal, event_type, payload, now)
-        self._broker.append(self._topic, partition, None, value, headers, now)
+        self._append(partition, value, headers, now)
 
     def publish_record(self, partition: int, value: bytes, headers: Headers) -> None:
         """Append one record of the hub's own."""
-        self._broker.append(self._topic, partition, None, value, headers, self._broker.clock)
+        self._append(partition, value, headers, self._broker.clock)
+
+    def _append(self, partition: int, value: bytes, headers: Headers, now: int) -> None:
+        signed = signed_control(self._signing_key, self._topic, value, headers)
+        self._broker.append(self._topic, partition, None, value, signed, now)
 
     def close(self) -> None:
         """Nothing is held."""

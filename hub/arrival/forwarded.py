@@ -1,8 +1,9 @@
 """A fact that one case forwards to another in a merge, as a record of the hub's own input.
 
 Rules:
-- Value and `ce_` headers say what its agency stated, as it was stated. Four headers of the hub's own say for which
-  case it is, from which it comes, when it was recorded there, and whether that was before the merge.
+- Value and `ce_` headers say what its agency stated, as it was stated. Five headers of the hub's own say for which
+  case it is, from which it comes, when it was recorded there, whether that was before the merge, and which key of the
+  agency had signed it. The hub signs it anew, these headers included.
 - Only the hub may write to this topic; what cannot be read here is parked like any other record of it.
 
 Pure. Written by `hub.shard.forwarding`, read by `hub.shard.admission`.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from contracts.cloudevents import Attributes, parse_attributes, published_headers
+from contracts.cloudevents import SIG, SIG_KEY, Attributes, parse_attributes, published_headers
 from contracts.codec import Codec
 from contracts.fact import ce_id_of
 from contracts.failures import Refused
@@ -21,20 +22,22 @@ from contracts.models import UUID_TEXT
 from contracts.parties import Party
 from contracts.reasons import Reason
 from contracts.schema_ids import schema_ids
+from contracts.signatures import KEY_ID
 from hub.arrival.gate import Statement, read
+from hub.broker.control_records import FORWARDING_HEADERS
 from hub.broker.ports import Headers, InputRecord
 from hub.store.records import FactRecorded
 
-HUB_CASE: Final = "hub_case"
-HUB_FROM: Final = "hub_from"
-HUB_RECORDED_AT: Final = "hub_recorded_at"
-HUB_JUDGED: Final = "hub_judged"
+HUB_CASE, HUB_FROM, HUB_RECORDED_AT, HUB_JUDGED, HUB_SIGNING_KEY = FORWARDING_HEADERS
+MERGES: Final = "merges"
+"""The principal of the hub that forwards facts."""
 _CASE: Final = re.compile(UUID_TEXT.removeprefix("^").removesuffix(r"\z"))
 _OWN: Final = {
     HUB_CASE: _CASE,
     HUB_FROM: _CASE,
     HUB_RECORDED_AT: re.compile("0|[1-9][0-9]{0,12}"),  # milliseconds of a year that the contracts know
     HUB_JUDGED: re.compile("[01]"),
+    HUB_SIGNING_KEY: re.compile(f"(?:{KEY_ID.pattern})?"),
 }
 
 
@@ -61,10 +64,14 @@ def read_forwarded(record: InputRecord, codec: Codec) -> Forwarded:
     for name, form in _OWN.items():
         if not form.fullmatch(own.get(name, "")):
             raise Refused(Reason.BAD_HEADER, name, "a forwarded fact has all headers of the hub's own, well-formed")
-    stated = tuple((name, value) for name, value in record.headers if name not in _OWN)
+    signing_key = own.get(HUB_SIGNING_KEY, "")
+    stated = tuple((name, value) for name, value in record.headers if name not in _OWN and name not in (SIG, SIG_KEY))
+    if signing_key:
+        stated = (*stated, (SIG_KEY, signing_key.encode()))
     as_stated = record._replace(headers=stated)
     recorded_at = int(own[HUB_RECORDED_AT])
     statement = read(as_stated, Party(parse_attributes(stated).party), recorded_at, codec)
+    statement = statement._replace(signing_key=signing_key)
     return Forwarded(own[HUB_CASE], own[HUB_FROM], recorded_at, own[HUB_JUDGED] == "1", statement, as_stated)
 
 
@@ -82,6 +89,6 @@ def forwarded_record(
         causation=fact.causation,
     )
     recorded_at = fact.origin.recorded_at if fact.origin else fact.recorded_at
-    own = (case_id, from_case, str(recorded_at), str(int(was_judged)))
+    own = (case_id, from_case, str(recorded_at), str(int(was_judged)), fact.signing_key)
     headers = [*published_headers(attributes), *((name, value.encode()) for name, value in zip(_OWN, own, strict=True))]
     return codec.frame(fact.schema_id, fact.value), headers

@@ -1,5 +1,7 @@
 """The gate: whether one record of a party's topic may enter, and if not, under which reason code it is parked.
 
+Before it, `hub.arrival.keyring` judges whether the record may be whose it says it is: nothing else of it is decoded.
+
 Two halves, both pure:
 - `read` and `key_of` look at the record and its contract alone: size, frame, schema, Avro, headers, source, type,
   who may state it, values, partition. No lookup, no clock: the recorded time is handed in.
@@ -56,6 +58,8 @@ class Statement(NamedTuple):
     schema_id: int
     body: bytes
     framed: bytes
+    signing_key: str = ""
+    """The id of the key that signed it, empty where nothing did."""
 
     @property
     def occurred_at(self) -> int:
@@ -105,15 +109,20 @@ def read(record: InputRecord, party: Party, recorded_at: int, codec: Codec) -> S
 
 
 def _check_who(attributes: Attributes, event_type: EventType, party: Party) -> None:
-    if attributes.party != party.id:
-        raise Refused(
-            Reason.SOURCE_NOT_TOPICS_PARTY, "ce_source", "publish on the topic of the party that the source names"
-        )
+    check_source(attributes.party, party)
     if attributes.type != event_type.ce_type:
         raise Refused(Reason.TYPE_NOT_SCHEMAS, "ce_type", f"the value's schema belongs to `{event_type.ce_type}`")
     if not event_type.may_state(party.role):
         raise Refused(
             Reason.MAY_NOT_STATE, "ce_type", f"role `{party.role}` may not state `{event_type.name}`; see its contract"
+        )
+
+
+def check_source(claimed: str, party: Party) -> None:
+    """Raise `Refused` where the party that a record claims to come from is not the one whose topic it lies on."""
+    if claimed != party.id:
+        raise Refused(
+            Reason.SOURCE_NOT_TOPICS_PARTY, "ce_source", "publish on the topic of the party that the source names"
         )
 
 

@@ -30,4 +30,5 @@ def record_of(
         attributes.causation,
         statement.body,
         origin,
+        statement.signing_key,
     )

@@ -5,6 +5,7 @@ Rules:
 - It counts as stored only when its own future returned the broker's metadata. After any failure the producer is
   thrown away: kafka-python's idempotent producer goes on failing with the first refusal.
 - The record carries the time of `clock`: it counts in a played world, elsewhere the broker stamps its own.
+- With a signing key every record is signed, as `hub.arrival.keyring` wants it.
 - No failure shows the record.
 
 Records come from `hub.identity` and the operator's commands; `hub.arrival` reads them.
@@ -21,8 +22,9 @@ from kafka.producer.future import RecordMetadata
 
 from contracts.connection import KafkaConnection
 from contracts.failures import TransportFailure, TransportRefused
+from contracts.signatures import SigningKey
 from contracts.topics import Names
-from hub.broker.control_records import control_record
+from hub.broker.control_records import control_record, signed_control
 from hub.broker.ports import Headers
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -39,6 +41,7 @@ class KafkaControl:
         principal: str,
         clock: Callable[[], int],
         new_producer: Callable[..., Any] = KafkaProducer,
+        signing_key: SigningKey | None = None,
     ) -> None:
         timeout_ms = int(TIMEOUT_SECONDS * 1000)
         self._options = connection.producer_options() | {
@@ -51,6 +54,7 @@ class KafkaControl:
         self._principal = principal
         self._clock = clock
         self._new_producer = new_producer
+        self._signing_key = signing_key
         self._producer: Any = None
 
     def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
@@ -67,8 +71,9 @@ class KafkaControl:
         try:
             if self._producer is None:
                 self._producer = self._new_producer(**self._options)
+            signed = signed_control(self._signing_key, self._topic, value, headers)
             future = self._producer.send(
-                self._topic, value=value, headers=list(headers), partition=partition, timestamp_ms=now
+                self._topic, value=value, headers=list(signed), partition=partition, timestamp_ms=now
             )
             answer = future.get(timeout=TIMEOUT_SECONDS)
         except KafkaError as error:

@@ -29,6 +29,8 @@ class InputRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+    signature_holds: bool | None = None
+    """Whether its signature holds under the key that it names, where that was worked out ahead; else `None`."""
 
 
 class OutputRecord(NamedTuple):

@@ -4,7 +4,8 @@ Rules:
 - Records are handled in the order in which they were taken; each gets its recorded time, which never goes back.
 - Keys and repeats are looked up once for the whole batch; what the batch itself adds is seen by what follows.
 - Nothing is dropped: a record is admitted, a counted repeat, a control record of the hub, or parked.
-- A retry goes the same way as a first arrival, at the clock of the retry.
+- A retry goes the same way as a first arrival, at the clock of the retry. Where its signature was not why it was
+  refused, it held when the record came: then only a key that was revoked since refuses it.
 
 Records come from `hub.broker`; facts go to `hub.case_timeline`, and what is stored into the batch.
 """
@@ -32,6 +33,7 @@ from hub.arrival.gate import (
     read,
     unknown_key,
 )
+from hub.arrival.keyring import SIGNATURE_REASONS, Keyring, authentic_then, authenticate
 from hub.arrival.recording import record_of
 from hub.broker.ports import InputRecord
 from hub.case_timeline.timeline import RETRACTION
@@ -41,12 +43,14 @@ from hub.shard.governance import Governance
 from hub.shard.merging import CONTROLS, Merging
 from hub.shard.notices import notices_of
 from hub.shard.reminders import ends_another
+from hub.shard.signing_keys import KEY_CHANGES, take_change
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
 HUB = Party(HUB_PARTY)
 
 RETRY = "ParkedRetried"
+_NEVER_RETRIED = frozenset({RETRY, *KEY_CHANGES})
 RETRY_ADMITTED = "admitted"
 RETRY_PARKED_AGAIN = "parked_again"
 
@@ -112,14 +116,29 @@ class Admission:
     def _read(self, record: InputRecord, batch: Batch) -> Arrived:
         party = self._party_of_topic[record.topic]
         recorded_at = batch.clock_moves_to(record.timestamp)
-        return self._examine(record, party, recorded_at)
+        one = self._examine(record, party, recorded_at, batch.after.keyring)
+        if one.statement is not None and one.statement.event_type.name in KEY_CHANGES:
+            try:
+                take_change(one.statement, recorded_at, self.registry, batch)
+            except Refused as refused:
+                return one._replace(statement=None, refused=refused)
+        return one
 
-    def _examine(self, record: InputRecord, party: Party, recorded_at: int) -> Arrived:
+    def _examine(
+        self, record: InputRecord, party: Party, recorded_at: int, keyring: Keyring, *, was_authentic: bool = False
+    ) -> Arrived:
         try:
+            signing_key = (
+                authentic_then(record, party, keyring)
+                if was_authentic
+                else authenticate(record, party, keyring, self.names.hub_input)
+            )
             if party is HUB and is_forwarded(record):
                 forwarded = read_forwarded(record, self.cases.reader.codec)
                 return Arrived(record, party, recorded_at, forwarded.statement, "", None, forwarded)
             statement = read(record, party, recorded_at, self.cases.reader.codec)
+            if signing_key:
+                statement = statement._replace(signing_key=signing_key)
             key = "" if statement.event_type.control else key_of(record)
         except Refused as refused:
             return Arrived(record, party, recorded_at, None, "", refused)
@@ -211,6 +230,8 @@ class Admission:
                 self._issue(payload["caseId"], payload["party"], payload["key"], lookups, batch)
             case "ParkedRetried":
                 self._retry(payload["party"], payload["parkedNumber"], lookups, batch)
+            case change if change in KEY_CHANGES:
+                return  # taken while the batch was read
             case merging if merging in CONTROLS:
                 self.merging.control(merging, payload, recorded_at, batch, self._place_and_notify)
             case other:
@@ -254,9 +275,11 @@ class Admission:
         record = InputRecord(
             parked.topic, parked.partition, parked.offset, clock, parked.key, parked.value, parked.headers
         )
-        one = self._examine(record, party, clock)
-        if one.statement and one.statement.event_type.name == RETRY:
-            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", "a parked retry is not retried: send a new one")
+        was_authentic = parked.reason not in SIGNATURE_REASONS
+        one = self._examine(record, party, clock, batch.after.keyring, was_authentic=was_authentic)
+        if one.statement and one.statement.event_type.name in _NEVER_RETRIED:
+            fix = "a parked retry or change of keys is not retried: send a new one"
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", fix)
         self._look_up([one], lookups)
         try:
             self._handle(one, lookups, batch)

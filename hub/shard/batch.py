@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts.failures import Refused
+from hub.arrival.keyring import Keyring
 from hub.broker.ports import InputRecord
 from hub.shard.cases import HeldCase
 from hub.store.ports import BatchWrites, Head
@@ -41,9 +42,11 @@ class ShardState:
     rules: str = ""
     heard: dict[str, int] = field(default_factory=dict)
     """When each party gave its last sign of life on this shard."""
+    keyring: Keyring = field(default_factory=Keyring)
+    """The parties' signing keys."""
 
     @classmethod
-    def at(cls, head: Head) -> ShardState:
+    def at(cls, head: Head, keyring: Keyring) -> ShardState:
         """The state that the store holds."""
         return cls(
             head.batch,
@@ -54,6 +57,7 @@ class ShardState:
             head.rules_version,
             head.rules,
             dict(head.heard),
+            keyring,
         )
 
     def copy(self) -> ShardState:

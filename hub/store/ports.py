@@ -15,7 +15,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from hub.store.records import BatchCommitted, CaseRecord, NumberAssigned, ParkedResolved, Record, RecordParked
+from hub.store.records import (
+    BatchCommitted,
+    CaseRecord,
+    NumberAssigned,
+    ParkedResolved,
+    Record,
+    RecordParked,
+    SigningKeyChanged,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,9 @@ class ShardStore(Protocol):
 
     def parked_record(self, party: str, version: int) -> RecordParked:
         """One parked record that is not resolved yet; raises `NotFound`."""
+
+    def signing_keys(self, party: str | None = None) -> Sequence[SigningKeyChanged]:
+        """What became of the signing keys of every party, or of one, in the order in which it was recorded."""
 
     def close(self) -> None:
         """Release the connection."""

@@ -31,8 +31,10 @@ from hub.store.records import (
     ParkedResolved,
     RecordParked,
     RulesAdopted,
+    SigningKeyChanged,
     StoredRecord,
     case_stream,
+    keys_stream,
     parked_stream,
     sent_stream,
 )
@@ -204,6 +206,12 @@ class ShardReader:
         if not isinstance(record, RecordParked) or not self._mapper.has_bytes(record):
             raise NotFound(f"`{party}` has no open parked record `{version}`: list the open ones")
         return record
+
+    def signing_keys(self, party: str | None = None) -> Sequence[SigningKeyChanged]:
+        """What became of the signing keys of every party, or of one, in the order in which it was recorded."""
+        with storage_errors_named():
+            streams = [keys_stream(party)] if party is not None else list(streams_of(self._recorder, keys_stream("")))
+        return [cast(SigningKeyChanged, record) for stream in streams for record in self._records(stream, 0)]
 
     def notifications(self, after: int, limit: int) -> Sequence[Notification]:
         """The rows of the whole store in the order in which they were stored, after notification id `after`."""

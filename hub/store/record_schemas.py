@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from contracts.codec import RecordCodec
 from hub.store.number_runs import decode_run, encode_run
-from hub.store.packed_facts import decode_fact, decode_older_fact, encode_fact
+from hub.store.packed_facts import decode_fact, decode_older_fact, decode_oldest_fact, encode_fact
 from hub.store.records import (
     BatchCommitted,
     CitizenEnrolled,
@@ -33,6 +33,7 @@ from hub.store.records import (
     RecordParked,
     RulesAdopted,
     Shown,
+    SigningKeyChanged,
     StoredRecord,
 )
 
@@ -236,11 +237,23 @@ _SCHEMAS: Final = (
     _plain(6, ParkedResolved, sealed=False, parked_version="long", outcome="string", recorded_at="long"),
     _plain(7, BatchCommitted, sealed=False, owner="string", clock="long", positions={"type": "map", "values": "long"}),
     _plain(8, RulesAdopted, sealed=False, recorded_at="long", digest="string"),
-    StoredSchema(9, FactRecorded, True, encode_fact, decode_older_fact),
+    StoredSchema(9, FactRecorded, True, encode_fact, decode_oldest_fact),
     _plain(10, GovernanceOpened, sealed=True, recorded_at="long", jurisdiction="string"),
     StoredSchema(11, DecisionsRecorded, True, _encode_decisions, _decode_decisions),
-    StoredSchema(12, FactRecorded, True, encode_fact, decode_fact),
+    StoredSchema(12, FactRecorded, True, encode_fact, decode_older_fact),
     StoredSchema(13, MergeStepped, True, _encode_step, _decode_step),
+    StoredSchema(14, FactRecorded, True, encode_fact, decode_fact),
+    _plain(
+        15,
+        SigningKeyChanged,
+        sealed=False,
+        recorded_at="long",
+        change="string",
+        key_id="string",
+        public_key="bytes",
+        old_key_id="string",
+        proof="bytes",
+    ),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}

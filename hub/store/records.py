@@ -3,6 +3,7 @@
     case:<id>       CitizenEnrolled or GovernanceOpened (version 1), FactRecorded, DecisionsRecorded, MergeStepped
     sent:<party>    NumbersAssigned: runs of the party's dense numbers in this shard, version = the last of a run
     parked:<party>  RecordParked, ParkedResolved
+    keys:<party>    SigningKeyChanged
     batches         BatchCommitted, version n+1 is the fence
     rules           RulesAdopted
 
@@ -41,6 +42,11 @@ def parked_stream(party: str) -> str:
     return f"parked:{party}"
 
 
+def keys_stream(party: str) -> str:
+    """The stream of what became of one party's signing keys."""
+    return f"keys:{party}"
+
+
 class CitizenEnrolled(NamedTuple):
     """The first record of a case. `birth_date` is a day number."""
 
@@ -75,6 +81,7 @@ class FactRecorded(NamedTuple):
     """A fact as published: `value` is the Avro body (without frame) under schema `schema_id`.
 
     `recorded_at` is when this case got it; where it came from another case, `origin` has the original time beside it.
+    `signing_key` is the id of the key that signed it, empty where nothing did: for auditors, shown to no receiver.
     """
 
     originator_id: str
@@ -92,6 +99,7 @@ class FactRecorded(NamedTuple):
     causation: str | None
     value: bytes
     origin: Origin | None = None
+    signing_key: str = ""
 
 
 class MergeStepped(NamedTuple):
@@ -215,8 +223,25 @@ class RulesAdopted(NamedTuple):
     digest: str
 
 
+class SigningKeyChanged(NamedTuple):
+    """What became of a signing key of a party: `change` is `registered`, `rotated` (in) or `revoked`.
+
+    `key_id` is the key that it is about, `public_key` its 32 bytes. Of a rotation, `old_key_id` is the key that is
+    superseded by it and `proof` that key's signature; else they are empty. It counts from `recorded_at` on.
+    """
+
+    originator_id: str
+    originator_version: int
+    recorded_at: int
+    change: str
+    key_id: str
+    public_key: bytes
+    old_key_id: str = ""
+    proof: bytes = b""
+
+
 CaseRecord = CitizenEnrolled | GovernanceOpened | FactRecorded | DecisionsRecorded | MergeStepped
-Record = CaseRecord | NumberAssigned | RecordParked | ParkedResolved | BatchCommitted | RulesAdopted
+Record = CaseRecord | NumberAssigned | RecordParked | ParkedResolved | BatchCommitted | RulesAdopted | SigningKeyChanged
 """What a batch gives to the store and gets back from it."""
 
 StoredRecord = Record | NumbersAssigned

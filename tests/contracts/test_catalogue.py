@@ -22,7 +22,7 @@ EVENTS_PER_AREA = {
     "child_and_family": 13,
     "consent": 11,
     "governance": 22,
-    "hub": 11,
+    "hub": 14,
 }
 
 
@@ -120,7 +120,8 @@ def test_only_the_hub_states_control_records_but_for_signs_of_life(contracts: Ca
     assert contracts.event_types["PublisherAlive"].may_state("SOC")
     between_shards = {"MergeOpened", "MergeCompleted", "MergeUndone", "MergeReturned"}
     to_shards = {"ShardTicked", "CitizenEnrolled", "KeyIssued", "ParkedRetried", "CaseMerged", "CaseUnlinked"}
-    assert control - {"PublisherAlive"} == to_shards | between_shards
+    to_every_shard = {"SigningKeyRegistered", "SigningKeyRotated", "SigningKeyRevoked"}
+    assert control - {"PublisherAlive"} == to_shards | to_every_shard | between_shards
     for name in control - {"PublisherAlive"}:
         assert contracts.event_types[name].may_state("HUB")
         assert not contracts.event_types[name].may_state("SOC")

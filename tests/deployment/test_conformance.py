@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
@@ -20,6 +21,7 @@ from contracts.failures import Failure, InvalidFact
 from contracts.parties import Party
 from contracts.partitioning import partition_of
 from contracts.reasons import Reason
+from contracts.signatures import SigningKey
 from contracts.topics import Names
 from deploy.conformance.command import conformance
 from deploy.conformance.lines import GivenRecord, line_of, read_lines
@@ -46,10 +48,15 @@ BY_KEY_ALONE: Final = {"key of nobody", "key of another party"}
 class Desk:
     """An agency's publisher without a broker; as much of `LiveWorld` as the spoilt records ask for."""
 
+    world: Final = SimpleNamespace(signing_key=lambda party: SigningKey(party.encode().ljust(32)))
     keys: Final = {PARTY: KEY, "PRI": "5f8fad5b-d9cb-469f-a165-70867728950e"}
 
     def __init__(self) -> None:
-        self.publisher = Publisher(PARTY, RecordingTransport(), SECRET, system="records", clock=lambda: NOW_MS)
+        signing_key = self.world.signing_key(PARTY)
+        self.publisher = Publisher(
+            PARTY, RecordingTransport(), SECRET, system="records", clock=lambda: NOW_MS, signing_key=signing_key
+        )
+        self.public = self.world.signing_key(PARTY).public
         self.given: list[GivenRecord] = []
         self.stated = 0
 
@@ -64,7 +71,7 @@ class Desk:
         return self.publisher.prepare(statement, key=key, source_ref=f"housing/{self.stated}", **circumstances)
 
     def publish(self, record: OutgoingRecord) -> None:
-        self.write(raw(record))
+        self.write(raw(as_live(self), record))
 
     def write(self, record: RawRecord, source_ref: str | None = None, revision: int = 0) -> None:
         chosen = partition_of(record.key, PARTITIONS) if record.key else 0
@@ -74,14 +81,19 @@ class Desk:
         self.given.append(GivenRecord(read, source_ref, revision))
 
     def verdicts(self, secret: bytes | None = None) -> list[Verdict]:
-        return PublisherCheck(Party(PARTY), Names(), PARTITIONS, secret).judge(self.given)
+        return PublisherCheck(Party(PARTY), Names(), PARTITIONS, secret, [self.public]).judge(self.given)
+
+
+def as_live(desk: Desk) -> LiveWorld:
+    """As the spoilt records want it."""
+    return cast(LiveWorld, desk)
 
 
 @pytest.mark.parametrize("case", sorted(SPOILT.keys() - BY_KEY_ALONE))
 def test_what_the_hub_parks_is_parked_here_under_the_same_reason(case: str) -> None:
     reason, spoil = SPOILT[case]
     desk = Desk()
-    desk.write(spoil(cast(LiveWorld, desk), desk.housing()))
+    desk.write(spoil(as_live(desk), desk.housing()))
     *_, verdict = desk.verdicts()
     assert (verdict.outcome, verdict.reason) == ("parked", reason)
     assert verdict.fix
@@ -109,8 +121,8 @@ def test_repeats_corrections_and_retractions_are_followed() -> None:
 
 def test_a_key_that_is_no_pseudonym_or_stands_for_two_things_is_refused() -> None:
     desk = Desk()
-    desk.write(raw(desk.housing(), key=b"0101900005"))
-    desk.write(raw(desk.housing(), key=KEY.upper().encode()))
+    desk.write(raw(as_live(desk), desk.housing(), key=b"0101900005"))
+    desk.write(raw(as_live(desk), desk.housing(), key=KEY.upper().encode()))
     assert {verdict.reason for verdict in desk.verdicts()} <= {Reason.UNKNOWN_KEY, Reason.WRONG_PARTITION}
     assert {verdict.outcome for verdict in desk.verdicts()} == {"parked"}
 
@@ -118,10 +130,10 @@ def test_a_key_that_is_no_pseudonym_or_stands_for_two_things_is_refused() -> Non
 def test_ids_are_compared_with_what_they_are_derived_from() -> None:
     desk = Desk()
     good = desk.housing()
-    desk.write(raw(good), source_ref="housing/1")
-    desk.write(raw(good), source_ref="housing/2")
+    desk.write(raw(as_live(desk), good), source_ref="housing/1")
+    desk.write(raw(as_live(desk), good), source_ref="housing/2")
     drawn = [(name, str(uuid.uuid4()).encode() if name == "ce_id" else value) for name, value in good.headers]
-    desk.write(raw(good, headers=drawn))
+    desk.write(raw(as_live(desk), good, headers=drawn))
     derived, other, random = desk.verdicts(SECRET)
     assert derived.remarks == ()
     assert "not the one derived from source reference and revision 0" in other.remarks[0]
@@ -142,7 +154,7 @@ def run(*words: str, given: str | None = None) -> Result:
 def test_records_go_through_the_command_as_lines(tmp_path: Path) -> None:
     desk = Desk()
     desk.publish(desk.housing())
-    desk.write(raw(desk.housing(), value=None))
+    desk.write(raw(as_live(desk), desk.housing(), value=None))
     (tmp_path / "secret").write_text(SECRET.hex(), encoding="ascii")
     lines = "\n".join(line_of(one.record) for one in desk.given)
     words = ("publisher", PARTY, "--records", "-", "--partitions", str(PARTITIONS))

@@ -17,12 +17,13 @@ from consumers.store import PartyStore
 from consumers.subscription import Subscription
 from contracts.civil_time import day_number, instant_of, moment_of, zone_of
 from contracts.failures import CallerFailure
+from contracts.signatures import SigningKey
 from deploy.command_line import hub as command
 from deploy.figures import draw, last_month
 from deploy.hub_process import hub_directory, shard_path
 from deploy.hub_statements import publisher_of, state, stated_figures
 from deploy.scenario.simulated_broker import SimulatedSource, SimulatedTransport
-from deploy.world import World
+from deploy.world import OPERATOR_KEY, World
 from hub.identity.pseudonyms import governance_case
 from hub.settings import keys_path
 from hub.store.records import FactRecorded
@@ -47,7 +48,7 @@ def drawn(tmp_path: Path) -> Iterator[Drawn]:
     """Nine citizens in prison from January, treated from March, all but one released in March 2025."""
     place = tmp_path / "played"
     place.mkdir()
-    hub = ShardUnderTest(place, parties=PARTIES)
+    hub = ShardUnderTest(place, parties=PARTIES, control_key=SigningKey(SECRET))
     cases = [f"5f0c7d1e-0000-4000-8000-0000000002{number:02}" for number in range(CITIZENS)]
     for case_id in cases:
         hub.enrol(case_id)
@@ -73,7 +74,20 @@ def drawn(tmp_path: Path) -> Iterator[Drawn]:
         hub.state("PRI", "ReleasedOnParole", released, f"r{case_id}", case_id=case_id)
     hub.settle()
     assert hub.parked() == []
-    world = World(tmp_path / "world", hub.registry, "test", "localhost:1", "", None, 1, True, {}, SECRET, SECRET)
+    world = World(
+        tmp_path / "world",
+        hub.registry,
+        "test",
+        "localhost:1",
+        "",
+        None,
+        1,
+        True,
+        {},
+        SECRET,
+        SECRET,
+        signing_keys={OPERATOR_KEY: SECRET},
+    )
     world.write()
     keys = keys_path(hub_directory(world))
     keys.parent.mkdir(parents=True)

@@ -11,14 +11,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 import deploy.identity_command as command
+import deploy.operator_channel as operator_channel
 from contracts.failures import BadNationalId, CallerFailure, ForeignStore, NotFound
 from contracts.parties import Party, PartyRegistry
-from deploy.world import World
+from contracts.signatures import SigningKey
+from deploy.world import OPERATOR_KEY, World
 from hub.identity.vault import Citizen
 from tests.identity.conftest import RecordingChannel
 
 CPR = "0101900001"
 OTHER_CPR = "0202910002"
+KEYS = {OPERATOR_KEY: b"\x07" * 32}
 NAME = "Marguerite Unusualname"
 
 
@@ -27,8 +30,11 @@ class ClosingChannel(RecordingChannel):
 
     made: list[ClosingChannel]
 
-    def __init__(self, connection: object, names: object, principal: str, clock: object) -> None:
+    def __init__(
+        self, connection: object, names: object, principal: str, clock: object, signing_key: SigningKey
+    ) -> None:
         super().__init__()
+        assert signing_key.private == KEYS[OPERATOR_KEY]
         self.principal, self.closed = principal, False
         self.made.append(self)
 
@@ -45,7 +51,8 @@ def world(tmp_path: Path) -> World:
     registry = PartyRegistry.of([Party("A.SOC"), Party("A.VOL"), Party("PRI")])
     passwords = {"hub-operator": "a password"}
     keys = secrets.token_bytes(32), secrets.token_bytes(32)
-    world = World(tmp_path, registry, "", "broker.invalid:9092", "SASL_PLAINTEXT", None, 8, False, passwords, *keys)
+    cluster = ("", "broker.invalid:9092", "SASL_PLAINTEXT", None, 8, False)
+    world = World(tmp_path, registry, *cluster, passwords, *keys, signing_keys=KEYS)
     command.create_vault(world)
     return world
 
@@ -53,7 +60,7 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture(autouse=True)
 def channels(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ClosingChannel]]:
     ClosingChannel.made = []
-    monkeypatch.setattr(command, "KafkaControl", ClosingChannel)
+    monkeypatch.setattr(operator_channel, "KafkaControl", ClosingChannel)
     yield ClosingChannel.made
     assert all(channel.closed for channel in ClosingChannel.made)
 

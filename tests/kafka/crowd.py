@@ -22,8 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import KafkaConsumer, TopicPartition
 
 from consumers.examine import Step
 from consumers.kafka_source import KafkaSource
@@ -37,18 +36,19 @@ from contracts.fact import ce_id_of, event_id_of
 from contracts.failures import TransportFailure
 from contracts.topics import HUB_PARTY
 from deploy.hub_process import HubProcess, create_hub, world_stores
+from deploy.key_registration import register_all
 from deploy.scenario import expansion
 from deploy.scenario.comparison import Terms, compared
 from deploy.scenario.expansion import Playbook
 from deploy.scenario.world import newest_decisions
 from deploy.world import create_world, remove_world
-from hub.broker.control_records import control_record
 from hub.identity.pseudonyms import pseudonym
 from hub.store.records import CaseRecord, FactRecorded
 from producers.kafka_transport import KafkaTransport
 from producers.publisher import Publisher
 from producers.statement import Statement
 from producers.transport import OutgoingRecord
+from tests.kafka.operator_records import OperatorRecords
 
 WAIT_SECONDS_MAX: Final = 60.0
 TRANSPORT_SECONDS: Final = 10.0
@@ -109,6 +109,7 @@ class Crowd:
 
     def _open_hub(self) -> None:
         create_hub(self.world)
+        register_all(self.world, self.world.registry.parties, clock=lambda: 1)
         self.hub = HubProcess(self.world, tick_seconds=0.0)
         self._closing.callback(self.hub.stop)
         self.hub.start()
@@ -121,8 +122,8 @@ class Crowd:
         reader = self.world.connection(self.world.names.service("reader"))
         self._ends = KafkaConsumer(**reader.consumer_options())
         self._closing.callback(self._ends.close)
-        self._operator: KafkaProducer | None = None
-        self._closing.callback(self._drop_operator)
+        self._operator = OperatorRecords(self.world)
+        self._closing.callback(self._operator.close)
 
     def _open_parties(self) -> None:
         names = self.world.names
@@ -134,7 +135,8 @@ class Crowd:
             transport = KafkaTransport(connection, timeout_seconds=TRANSPORT_SECONDS)
             self._closing.callback(transport.close)
             secret = hashlib.sha256(f"crowd {party}".encode()).digest()
-            self._publishers[party] = Publisher(party, transport, secret, system="crowd", names=names)
+            key = self.world.signing_key(party)
+            self._publishers[party] = Publisher(party, transport, secret, "crowd", names, signing_key=key)
             store = CountingStore.create(store_path(self.world.directory, party), party)
             self._closing.callback(store.close)
             self.stores[party] = store
@@ -211,31 +213,7 @@ class Crowd:
         return failures
 
     def _control(self, records: Sequence[tuple[int, str, Mapping[str, Any]]], at: int) -> None:
-        _again_until_done(lambda: self._send_control(records, at))
-
-    def _send_control(self, records: Sequence[tuple[int, str, Mapping[str, Any]]], at: int) -> None:
-        limits = dict.fromkeys(("delivery_timeout_ms", "max_block_ms", "bootstrap_timeout_ms"), 10_000)
-        names = self.world.names
-        try:
-            if self._operator is None:
-                options = self.world.connection(names.service("operator")).producer_options() | limits
-                self._operator = KafkaProducer(**options, request_timeout_ms=5_000)
-            futures = []
-            for shard, event_type, payload in records:
-                value, headers = control_record("crowd", event_type, payload, at)
-                futures.append(
-                    self._operator.send(names.hub_input, value=value, headers=headers, partition=shard, timestamp_ms=at)
-                )
-            for future in futures:
-                future.get(timeout=TRANSPORT_SECONDS)
-        except KafkaError as error:
-            self._drop_operator()
-            raise TransportFailure(f"control records: `{type(error).__name__}`") from error
-
-    def _drop_operator(self) -> None:
-        producer, self._operator = self._operator, None
-        if producer is not None:
-            producer.close(timeout=2.0)
+        _again_until_done(lambda: self._operator.send(records, at))
 
     def unprocessed(self) -> int:
         """How many records lie on the input topics behind the positions that the stores hold."""

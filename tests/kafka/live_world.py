@@ -15,7 +15,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -24,10 +24,13 @@ from kafka import KafkaProducer
 from consumers.kafka_source import KafkaSource
 from consumers.store import PartyStore, store_path
 from consumers.subscription import Subscription
+from contracts.cloudevents import SIG, SIG_KEY
 from contracts.fact import event_id_of
 from contracts.parties import Party, PartyRegistry
+from contracts.signatures import signed_headers
 from deploy.hub_process import HubProcess, create_hub
 from deploy.identity_command import create_vault, opened_identity
+from deploy.key_registration import register_all
 from deploy.parked_command import parked_lines
 from deploy.world import World
 from hub.store.places import DatabaseOwner
@@ -68,6 +71,7 @@ class LiveWorld:
         try:
             create_hub(world, owner)
             create_vault(world)
+            register_all(world, REGISTRY.parties)
             self.hub = HubProcess(world, tick_seconds=TICK_SECONDS, module=module)
             self._closing.callback(self.hub.stop)
             self.hub.start()
@@ -123,7 +127,10 @@ class LiveWorld:
             names = self.world.names
             transport = KafkaTransport(self.world.connection(names.user(party)))
             self._closing.callback(transport.close)
-            self._publishers[party] = Publisher(party, transport, b"live world " * 3, system="live", names=names)
+            signing_key = self.world.signing_key(party)
+            self._publishers[party] = Publisher(
+                party, transport, b"live world " * 3, system="live", names=names, signing_key=signing_key
+            )
         return self._publishers[party]
 
     def housing(self, key: str | None = None) -> OutgoingRecord:
@@ -222,6 +229,10 @@ def header(record: OutgoingRecord, name: str) -> bytes:
     return next(value for given, value in record.headers if given == name)
 
 
-def raw(record: OutgoingRecord, **changes: Any) -> RawRecord:
-    """The record as a plain client would write it, with `changes`."""
-    return RawRecord(**{"key": record.key, "value": record.value, "headers": list(record.headers)} | changes)
+def raw(live: LiveWorld, record: OutgoingRecord, **changes: Any) -> RawRecord:
+    """The record as a plain client of its party would write it, with `changes`: signed as it then is."""
+    changed = RawRecord(**{"key": record.key, "value": record.value, "headers": list(record.headers)} | changes)
+    unsigned = [(name, value) for name, value in changed.headers if name not in (SIG, SIG_KEY)]
+    signing_key = live.world.signing_key("A.SOC")
+    headers = signed_headers(signing_key, record.topic, changed.key, unsigned, changed.value)
+    return replace(changed, headers=headers)

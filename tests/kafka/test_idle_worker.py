@@ -49,7 +49,8 @@ def test_an_idle_worker_lets_go_of_dead_connections(tmp_path: Path) -> None:
     secret.write_text("00" * 32, encoding="ascii")
     settings = WorkerSettings(
         kafka="127.0.0.1:1", reader_password_file=secret, sender_password_file=secret, registry_file=secret,
-        state_directory=tmp_path, master_key_file=secret, secret_file=secret, partitions=1,
+        state_directory=tmp_path, master_key_file=secret, secret_file=secret, signing_key_file=secret,
+        principals_file=secret, partitions=1,
     )  # fmt: skip
     keys = KeyStore.create(tmp_path / "keys.db", bytes(32))
     worker, shard = Worker(settings, keys, PartyRegistry.of([])), WaitingShard()

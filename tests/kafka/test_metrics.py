@@ -54,7 +54,7 @@ def _busy(samples: Samples) -> Iterable[float]:
 
 
 def test_every_metric_is_served_with_its_help(live: LiveWorld) -> None:
-    live.write(raw(live.housing(), value=None))
+    live.write(raw(live, live.housing(), value=None))
     good = live.publish(live.housing())
     live.wait_until(lambda: good in live.seen_by_prison(), "the good record is disclosed")
     served = set(re.findall(r"^# HELP (hub_\w+) \S", live.metrics_page(), re.MULTILINE))
@@ -69,7 +69,7 @@ def test_counts_are_those_of_what_was_published(live: LiveWorld) -> None:
     live.publish(stated)
     second = live.publish(live.housing())
     for value in (None, b"\x01\x02", b"\x01\x03"):
-        live.write(raw(live.housing(), value=value))
+        live.write(raw(live, live.housing(), value=value))
     live.wait_until(lambda: {first, second} <= live.seen_by_prison(), "both facts are disclosed")
     live.take_back_housing(number)  # one notice each to the two who were told
     live.wait_until(lambda: first not in live.seen_by_prison(), "the first fact is taken back")
@@ -117,7 +117,7 @@ def test_it_listens_on_this_machine_only(live: LiveWorld) -> None:
 
 
 def test_no_label_names_anybody(live: LiveWorld) -> None:
-    live.write(raw(live.housing(), key=live.keys["PRI"].encode()))
+    live.write(raw(live, live.housing(), key=live.keys["PRI"].encode()))
     good = live.publish(live.housing())
     live.wait_until(lambda: good in live.seen_by_prison(), "the good record is disclosed")
     settled(live)

@@ -46,7 +46,7 @@ def test_a_hub_on_postgres_loses_and_doubles_nothing_when_it_or_its_database_end
     live.hub.kill()
     state(20)
     live.hub.start()
-    live.write(raw(live.housing(), value=b"\x00not avro"))
+    live.write(raw(live, live.housing(), value=b"\x00not avro"))
     live.wait_until(lambda: live.seen_by_prison() == stated, "the prison sees what was stated, each once")
     live.wait_until(lambda: len(parked_lines(live.world, "A.SOC")) == 1, "the bad record is parked")
     asked = CliRunner().invoke(store, ["check", "--json", "--world", str(live.world.directory)])

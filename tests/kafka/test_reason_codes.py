@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from contracts.catalogue import catalogue
 from contracts.civil_time import instant_of
+from contracts.cloudevents import SIG, SIG_KEY
 from contracts.codec import codec
 from contracts.failures import NotFound
 from contracts.limits import VALUE_BYTES_MAX
@@ -45,15 +46,20 @@ class BadlyNamed(str):
         return b"ce_\xff\xfe"
 
 
-def _changed(record: OutgoingRecord, **changes: Any) -> RawRecord:
+def _changed(live: LiveWorld, record: OutgoingRecord, **changes: Any) -> RawRecord:
     payload = codec().decode(record.value).payload | changes
-    return raw(record, value=codec().encode(schema_ids().published("HousingSecured"), payload))
+    return raw(live, record, value=codec().encode(schema_ids().published("HousingSecured"), payload))
 
 
 def _other_type(live: LiveWorld, record: OutgoingRecord, name: str, payload: dict[str, Any]) -> RawRecord:
     complete = {"occurredAt": instant_of(live.moment())} | payload
     value = codec().encode(schema_ids().published(name), complete)
-    return raw(_with_header(record, "ce_type", catalogue().event_types[name].ce_type.encode()), value=value)
+    return raw(live, _with_header(record, "ce_type", catalogue().event_types[name].ce_type.encode()), value=value)
+
+
+def _as_sent(record: OutgoingRecord, **changes: Any) -> RawRecord:
+    """The record with `changes` and the signature that it had before them."""
+    return RawRecord(**{"key": record.key, "value": record.value, "headers": list(record.headers)} | changes)
 
 
 def _with_header(record: OutgoingRecord, name: str, value: bytes | None) -> OutgoingRecord:
@@ -77,34 +83,36 @@ def _amendment(live: LiveWorld) -> dict[str, Any]:
 
 def _stated_before(live: LiveWorld, record: OutgoingRecord) -> RawRecord:
     live.publish(record)
-    return _changed(record, address="Nygade 2")
+    return _changed(live, record, address="Nygade 2")
 
 
 SPOILT: Final[dict[str, tuple[Reason, Spoil]]] = {
-    "no value": (Reason.EMPTY_VALUE, lambda live, good: raw(good, value=None)),
-    "empty value": (Reason.EMPTY_VALUE, lambda live, good: raw(good, value=b"")),
-    "too large": (Reason.TOO_LARGE, lambda live, good: raw(good, value=good.value + b"\0" * VALUE_BYTES_MAX)),
-    "no frame": (Reason.BAD_FRAME, lambda live, good: raw(good, value=b"\x01" + good.value[1:])),
+    "no value": (Reason.EMPTY_VALUE, lambda live, good: raw(live, good, value=None)),
+    "empty value": (Reason.EMPTY_VALUE, lambda live, good: raw(live, good, value=b"")),
+    "too large": (Reason.TOO_LARGE, lambda live, good: raw(live, good, value=good.value + b"\0" * VALUE_BYTES_MAX)),
+    "no frame": (Reason.BAD_FRAME, lambda live, good: raw(live, good, value=b"\x01" + good.value[1:])),
     "unknown schema": (
         Reason.UNKNOWN_SCHEMA,
-        lambda live, good: raw(good, value=b"\x00\x7f\xff\xff\xff" + good.value[5:]),
+        lambda live, good: raw(live, good, value=b"\x00\x7f\xff\xff\xff" + good.value[5:]),
     ),
-    "truncated": (Reason.BAD_AVRO, lambda live, good: raw(good, value=good.value[:-3])),
-    "trailing bytes": (Reason.BAD_AVRO, lambda live, good: raw(good, value=good.value + b"\0")),
-    "text too long": (Reason.VALUE_OUTSIDE_MODEL, lambda live, good: _changed(good, address="x" * 5_000)),
-    "header missing": (Reason.BAD_HEADER, lambda live, good: raw(_with_header(good, "ce_time", None))),
+    "truncated": (Reason.BAD_AVRO, lambda live, good: raw(live, good, value=good.value[:-3])),
+    "trailing bytes": (Reason.BAD_AVRO, lambda live, good: raw(live, good, value=good.value + b"\0")),
+    "text too long": (Reason.VALUE_OUTSIDE_MODEL, lambda live, good: _changed(live, good, address="x" * 5_000)),
+    "header missing": (Reason.BAD_HEADER, lambda live, good: raw(live, _with_header(good, "ce_time", None))),
     "header name no text": (
         Reason.BAD_HEADER,
-        lambda live, good: raw(good, headers=[*good.headers, (BadlyNamed("ce_"), b"x")]),
+        lambda live, good: raw(live, good, headers=[*good.headers, (BadlyNamed("ce_"), b"x")]),
     ),
-    "header no text": (Reason.BAD_HEADER, lambda live, good: raw(_with_header(good, "ce_id", b"\xff\xfe"))),
+    "header no text": (Reason.BAD_HEADER, lambda live, good: raw(live, _with_header(good, "ce_id", b"\xff\xfe"))),
     "source of another": (
         Reason.SOURCE_NOT_TOPICS_PARTY,
-        lambda live, good: raw(_with_header(good, "ce_source", b"urn:party:PRI:live")),
+        lambda live, good: raw(live, _with_header(good, "ce_source", b"urn:party:PRI:live")),
     ),
     "type of another schema": (
         Reason.TYPE_NOT_SCHEMAS,
-        lambda live, good: raw(_with_header(good, "ce_type", catalogue().event_types["CaseClosed"].ce_type.encode())),
+        lambda live, good: raw(
+            live, _with_header(good, "ce_type", catalogue().event_types["CaseClosed"].ce_type.encode())
+        ),
     ),
     "a prison's event": (
         Reason.MAY_NOT_STATE,
@@ -116,21 +124,21 @@ SPOILT: Final[dict[str, tuple[Reason, Spoil]]] = {
         Reason.MAY_NOT_STATE,
         lambda live, good: _other_type(live, good, "KeyIssued", {"caseId": NOBODY, "party": "A.SOC", "key": NOBODY}),
     ),
-    "no key": (Reason.UNKNOWN_KEY, lambda live, good: raw(good, key=None)),
-    "key of nobody": (Reason.UNKNOWN_KEY, lambda live, good: raw(good, key=NOBODY.encode())),
-    "key of another party": (Reason.UNKNOWN_KEY, lambda live, good: raw(good, key=live.keys["PRI"].encode())),
+    "no key": (Reason.UNKNOWN_KEY, lambda live, good: raw(live, good, key=None)),
+    "key of nobody": (Reason.UNKNOWN_KEY, lambda live, good: raw(live, good, key=NOBODY.encode())),
+    "key of another party": (Reason.UNKNOWN_KEY, lambda live, good: raw(live, good, key=live.keys["PRI"].encode())),
     "partition of another key": (
         Reason.WRONG_PARTITION,
-        lambda live, good: raw(good, partition=_other_partition(good)),
+        lambda live, good: raw(live, good, partition=_other_partition(good)),
     ),
     "same id, other bytes": (Reason.SAME_ID_OTHER_BYTES, _stated_before),
     "in the future": (
         Reason.IN_THE_FUTURE,
-        lambda live, good: _changed(good, occurredAt=instant_of(live.moment() + timedelta(days=1))),
+        lambda live, good: _changed(live, good, occurredAt=instant_of(live.moment() + timedelta(days=1))),
     ),
     "corrects nothing": (
         Reason.CORRECTS_NOTHING,
-        lambda live, good: raw(_with_header(good, "ce_corrects", NOBODY.encode())),
+        lambda live, good: raw(live, _with_header(good, "ce_corrects", NOBODY.encode())),
     ),
     "retracts nothing": (
         Reason.CORRECTS_NOTHING,
@@ -145,6 +153,16 @@ SPOILT: Final[dict[str, tuple[Reason, Spoil]]] = {
         Reason.UNKNOWN_CONSENT,
         lambda live, good: _other_type(live, good, "ConsentAmended", _amendment(live)),
     ),
+    "not signed": (
+        Reason.UNSIGNED,
+        lambda live, good: _as_sent(good, headers=[each for each in good.headers if each[0] not in (SIG, SIG_KEY)]),
+    ),
+    "signed by another party": (
+        Reason.UNKNOWN_SIGNING_KEY,
+        lambda live, good: _as_sent(_with_header(good, SIG_KEY, live.world.signing_key("PRI").id.encode())),
+    ),
+    "signed as another record": (Reason.BAD_SIGNATURE, lambda live, good: _as_sent(good, value=good.value + b"x")),
+    "half a signature": (Reason.BAD_HEADER, lambda live, good: _as_sent(_with_header(good, SIG, None))),
 }
 
 

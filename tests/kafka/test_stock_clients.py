@@ -5,6 +5,8 @@ It publishes by the wire page alone, and reads back what the hub sends.
 
 from __future__ import annotations
 
+import hashlib
+import struct
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, Topic
 from confluent_kafka.schema_registry import SchemaRegistryClient, record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.catalogue import catalogue
 from contracts.schema_ids import schema_ids
@@ -82,16 +85,30 @@ def _attributes(moment: datetime) -> dict[str, Any]:
     }
 
 
+def _signature(
+    live: LiveWorld, topic: str, key: bytes, headers: dict[str, bytes], value: bytes
+) -> list[tuple[str, bytes]]:
+    """The headers of a signature, made as the wire page says it with nothing but a stock library."""
+    private = Ed25519PrivateKey.from_private_bytes(live.world.signing_keys["A.SOC"])
+    names = ["specversion", "id", "source", "type", "time", "corrects", "correlationid", "causationid"]
+    stated = [headers.get(f"ce_{name}", b"") for name in names]
+    parts = [b"org.casehub.stated.v1", topic.encode(), key, *stated, value]
+    signed = b"".join(struct.pack(">I", len(part)) + part for part in parts)
+    public = private.public_key().public_bytes_raw()
+    return [("sig_key", hashlib.sha256(public).hexdigest()[:32].encode()), ("sig", private.sign(signed).hex().encode())]
+
+
 def _publish(live: LiveWorld, headers: dict[str, bytes], value: bytes) -> None:
     names = live.world.names
     connection = live.world.connection(names.user("A.SOC"))
     producer = Producer({**connection.native_producer_options(), "partitioner": "murmur2_random"})
     failures: list[Any] = []
+    key = live.keys["A.SOC"].encode()
     producer.produce(
         names.input("A.SOC"),
         value=value,
-        key=live.keys["A.SOC"].encode(),
-        headers=[*headers.items()],
+        key=key,
+        headers=[*headers.items(), *_signature(live, names.input("A.SOC"), key, headers, value)],
         on_delivery=lambda error, _: failures.append(error) if error else None,
     )
     assert producer.flush(10.0) == 0

@@ -70,7 +70,7 @@ def _facts(live: LiveWorld, canaries: Canaries) -> Iterator[RawRecord]:
 
 def _of_type(live: LiveWorld, event_type: EventType, payload: dict[str, Any]) -> RawRecord:
     record = _with_header(live.housing(), "ce_type", event_type.ce_type.encode())
-    return raw(record, value=codec().encode(schema_ids().published(event_type.name), payload))
+    return raw(live, record, value=codec().encode(schema_ids().published(event_type.name), payload))
 
 
 def _with_header(record: OutgoingRecord, name: str, value: bytes) -> OutgoingRecord:
@@ -85,14 +85,14 @@ def _refused(live: LiveWorld, canaries: Canaries) -> Iterator[RawRecord]:
 
     good = live.housing
     for name in ("ce_id", "ce_source", "ce_type", "ce_time", "ce_corrects", "content-type", "traceparent"):
-        yield raw(_with_header(good(), name, text(f"header {name}").encode()))
-    yield raw(good(), headers=[*good().headers, (f"ce_{canaries.code(f'{REFUSED}: name of a header')}", b"x")])
-    yield raw(good(), key=text("key").encode())
-    yield raw(good(), key=canaries.danish_id(f"{REFUSED}: national id as key").encode())
-    yield raw(_with_header(good(), "ce_source", f"urn:party:{canaries.code(f'{REFUSED}: party')}:x".encode()))
-    yield raw(good(), value=text("value that is no frame").encode())
-    yield raw(good(), value=b"\x00\x7f\xff\xff\xff" + text("value of no schema").encode())
-    yield raw(good(), value=good().value + text("bytes after the value").encode())
+        yield raw(live, _with_header(good(), name, text(f"header {name}").encode()))
+    yield raw(live, good(), headers=[*good().headers, (f"ce_{canaries.code(f'{REFUSED}: name of a header')}", b"x")])
+    yield raw(live, good(), key=text("key").encode())
+    yield raw(live, good(), key=canaries.danish_id(f"{REFUSED}: national id as key").encode())
+    yield raw(live, _with_header(good(), "ce_source", f"urn:party:{canaries.code(f'{REFUSED}: party')}:x".encode()))
+    yield raw(live, good(), value=text("value that is no frame").encode())
+    yield raw(live, good(), value=b"\x00\x7f\xff\xff\xff" + text("value of no schema").encode())
+    yield raw(live, good(), value=good().value + text("bytes after the value").encode())
     for field, value in (
         ("address", canaries.address(f"{REFUSED}: too long") * 200),
         ("address", f"{text('control character')}\x07"),
@@ -101,7 +101,7 @@ def _refused(live: LiveWorld, canaries: Canaries) -> Iterator[RawRecord]:
         ("lateReason", canaries.swedish_id(f"{REFUSED}: national id as code") + " "),
     ):
         payload = codec().decode(good().value).payload | {field: value}
-        yield raw(good(), value=codec().encode(schema_ids().published("HousingSecured"), payload))
+        yield raw(live, good(), value=codec().encode(schema_ids().published("HousingSecured"), payload))
     about_staff = next(
         (each, field.name)
         for each in catalogue().event_types.values()

@@ -42,7 +42,7 @@ def _crash(live: LiveWorld, canaries: Canaries, point: str) -> None:
         doomed = HubProcess(live.world, tick_seconds=TICK_SECONDS, module=LOUD)
         doomed.start()
     address = canaries.address(f"{FACT}: in hand at {point}")
-    live.write(raw(live.housing_at(address)))
+    live.write(raw(live, live.housing_at(address)))
     deadline = time.monotonic() + CRASH_SECONDS_MAX
     while doomed.is_running:
         assert time.monotonic() < deadline, f"the hub did not crash while {point}"

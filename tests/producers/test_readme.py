@@ -13,6 +13,7 @@ import producers.kafka_transport
 from contracts.cloudevents import parse_attributes
 from contracts.codec import codec
 from contracts.connection import KafkaConnection
+from contracts.signatures import SigningKey, holds, signature_of, stated_message
 from tests.producers.recording_transport import RecordingTransport
 
 README = Path(producers.__file__).with_name("README.md")
@@ -37,6 +38,7 @@ def test_first_event_from_a_blank_program_in_15_lines(
     monkeypatch.setenv("CITIZEN_KEY", KEY)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "secret").write_bytes(bytes(range(32)))
+    (tmp_path / "signing-key").write_text("07" * 32)
     (tmp_path / "program.py").write_text(program)
 
     runpy.run_path(str(tmp_path / "program.py"), run_name="__main__")
@@ -44,5 +46,9 @@ def test_first_event_from_a_blank_program_in_15_lines(
     (record,) = transport.records
     assert codec().decode(record.value).event_type.name == "CaseOpened"
     assert parse_attributes(record.headers).party == "A.SOC"
+    signature = signature_of(record.headers)
+    message = stated_message(record.topic, record.key, record.headers, record.value)
+    assert signature is not None
+    assert holds(SigningKey(b"\x07" * 32).public, message, signature.value)
     assert connections[0].bootstrap == "broker.invalid:9092"
     assert "Position(topic='in.a-soc.v1'" in capsys.readouterr().out

@@ -14,7 +14,8 @@ from contracts.cloudevents import parse_disclosed
 from contracts.codec import codec
 from contracts.event_types import Kind
 from contracts.parties import Party, PartyRegistry
-from contracts.topics import Names
+from contracts.signatures import SigningKey
+from contracts.topics import HUB_PARTY, Names
 from deploy.scenario.simulated_broker import (
     SimulatedBroker,
     SimulatedControl,
@@ -41,6 +42,8 @@ DAY_MS = 24 * HOUR_MS
 CASE = "5f0c7d1e-0000-4000-8000-000000000001"
 OTHER_CASE = "5f0c7d1e-0000-4000-8000-000000000002"
 PARTIES = ("PRI", "KIF", "A.SOC", "A.JOB", "A.BEN", "A.ADD", "B.SOC")
+CONTROL = frozenset({"test", "operator", "merges"})
+"""As whom the control key signs."""
 IDENTITY = StoreIdentity("simulated", "test", 0, 1)
 
 
@@ -54,6 +57,10 @@ class ShardUnderTest:
     facts_max: int = 200_000
     healthcare_providers: frozenset[str] = frozenset()
     rules_folder: Path = RULES_FOLDER
+    control_key: SigningKey | None = None
+    """With it, what the hub tells itself is signed; without it, that is taken as it comes."""
+    signing_keys: dict[str, SigningKey] = field(default_factory=dict)
+    """The keys with which parties sign; who is not named does not sign."""
     names: Names = field(default_factory=lambda: Names("test"))
 
     def __post_init__(self) -> None:
@@ -63,7 +70,7 @@ class ShardUnderTest:
         self.broker.clock = self.now
         self.keys = KeyStore.create(self.directory / "keys.db", SECRET)
         self.store: DatabaseShardStore = create_store(self.directory / "shard-0.db", IDENTITY, self.keys)
-        self.control = SimulatedControl(self.broker, self.names, "test")
+        self.control = SimulatedControl(self.broker, self.names, "test", self.control_key)
         self.publishers: dict[str, Publisher] = {}
         self.shard = self._build()
         self.tick()
@@ -81,6 +88,7 @@ class ShardUnderTest:
             channel=self.control,
             idle_write_ms=0,
             rules_folder=self.rules_folder,
+            principals={self.control_key.public: CONTROL} if self.control_key else None,
         )
         shard.cases.facts_max = self.facts_max
         shard.start()
@@ -121,8 +129,20 @@ class ShardUnderTest:
         if party not in self.publishers:
             transport = SimulatedTransport(self.broker)
             secret = party.encode().ljust(32, b"\x01")
-            self.publishers[party] = Publisher(party, transport, secret, system="test", names=self.names)
+            self.publishers[party] = Publisher(
+                party, transport, secret, system="test", names=self.names, signing_key=self._signing_key(party)
+            )
         return self.publishers[party]
+
+    def _signing_key(self, party: str) -> SigningKey | None:
+        return self.control_key if party == HUB_PARTY else self.signing_keys.get(party)
+
+    def sign(self, party: str, key: SigningKey | None) -> None:
+        """Let a party sign with `key` from now on, whatever the hub knows of it."""
+        self.publishers.pop(party, None)
+        self.signing_keys.pop(party, None)
+        if key is not None:
+            self.signing_keys[party] = key
 
     def state(
         self,

@@ -31,8 +31,10 @@ from hub.store.records import (
     ParkedResolved,
     RecordParked,
     RulesAdopted,
+    SigningKeyChanged,
     StoredRecord,
     case_stream,
+    keys_stream,
     parked_stream,
     sent_stream,
 )
@@ -240,6 +242,13 @@ class MemoryShardReader:
         if not isinstance(record, RecordParked) or (record.originator_id, version) not in self._content.raw_parked:
             raise NotFound(f"`{party}` has no open parked record `{version}`: list the open ones")
         return self._with_bytes(record)
+
+    def signing_keys(self, party: str | None = None) -> Sequence[SigningKeyChanged]:
+        """See the port."""
+        prefix = keys_stream(party or "")
+        streams = self._content.streams
+        named = sorted(each for each in streams if (each == prefix if party else each.startswith(prefix)))
+        return [cast(SigningKeyChanged, row.record()) for each in named for row in streams[each]]
 
     def _with_bytes(self, parked: RecordParked) -> RecordParked:
         raw = self._content.raw_parked.get((parked.originator_id, parked.originator_version))

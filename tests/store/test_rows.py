@@ -284,26 +284,28 @@ def _facts(draw: st.DrawFn) -> FactRecorded:
     corrects, correlation, causation = (draw(st.none() | _NAMES) for _ in range(3))
     return FactRecorded(
         "case:a", 2, event_id, event_type, party, source, draw(st.integers(0, 2**32 - 1)), occurred_at, published_at,
-        recorded_at, corrects, correlation, causation, draw(st.binary()),
+        recorded_at, corrects, correlation, causation, draw(st.binary()), None, draw(st.just("") | _NAMES),
     )  # fmt: skip
 
 
 @given(_facts())
 def test_a_fact_reads_as_it_was_given_in_every_format_that_rows_have(record: FactRecorded) -> None:
     newest = WRITTEN_AS[FactRecorded]
-    assert newest.number == 12
+    assert newest.number == 14
     assert newest.decode("case:a", 2, newest.encode(record)) == record
     from_elsewhere = record._replace(origin=Origin("5f0c7d1e-0000-4000-8000-000000000001", 7))
     assert newest.decode("case:a", 2, newest.encode(from_elsewhere)) == from_elsewhere
+    unsigned = record._replace(signing_key="")
     as_avro = READABLE["FactRecorded", 2]
-    assert as_avro.decode("case:a", 2, as_avro.encode(record)) == record
-    # Format 9 had no name for where a fact came from, and nothing else was different.
-    packed = newest.encode(record)
-    names_end = 32 + int.from_bytes(packed[28:32], "big")
-    shorter = packed[:28] + (names_end - 33).to_bytes(4, "big") + packed[32 : names_end - 1] + packed[names_end:]
-    assert READABLE["FactRecorded", 9].decode("case:a", 2, shorter) == record
-    with pytest.raises(DamagedStore, match="names"):
-        newest.decode("case:a", 2, shorter)
+    assert as_avro.decode("case:a", 2, as_avro.encode(unsigned)) == unsigned
+    # Format 12 had no name for the key that signed, format 9 none for where a fact came from; all else was the same.
+    packed = newest.encode(unsigned)
+    for older in (12, 9):
+        names_end = 32 + int.from_bytes(packed[28:32], "big")
+        packed = packed[:28] + (names_end - 33).to_bytes(4, "big") + packed[32 : names_end - 1] + packed[names_end:]
+        assert READABLE["FactRecorded", older].decode("case:a", 2, packed) == unsigned
+        with pytest.raises(DamagedStore, match="names"):
+            newest.decode("case:a", 2, packed)
 
 
 _SHOWN = st.lists(st.tuples(_NAMES, st.integers(0, 2**18)), max_size=3).map(tuple)
