@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,6 @@ from typing import Final
 import click
 
 from consumers.settings import consumer_settings
-from contracts.civil_time import instant_of
 from contracts.connection import KafkaConnection
 from contracts.failures import NotFound
 from contracts.topics import Names
@@ -47,7 +46,7 @@ def doctor(party: str | None, as_json: bool, directory: Path) -> None:
         names = world.names
         connection = world.connection(names.user(party))
     found = []
-    for finding in examine(connection, names, party, datetime.now(UTC)):
+    for finding in examine(connection, names, party, lambda: datetime.now(UTC)):
         found.append(finding)
         if not as_json:
             click.echo(finding.text())
@@ -57,9 +56,9 @@ def doctor(party: str | None, as_json: bool, directory: Path) -> None:
         sys.exit(SICK)
 
 
-def examine(connection: KafkaConnection, names: Names, party: str, now: datetime) -> Iterator[Finding]:
+def examine(connection: KafkaConnection, names: Names, party: str, clock: Callable[[], datetime]) -> Iterator[Finding]:
     """Yield what each step finds; a session is tried where one broker at least answers."""
-    own = look_at_own_certificate(connection, now)
+    own = look_at_own_certificate(connection, clock())
     if own is not None:
         yield own
     answering = False
@@ -68,6 +67,6 @@ def examine(connection: KafkaConnection, names: Names, party: str, now: datetime
         yield from steps
         answering = answering or last.outcome == "ok"
     if answering:
-        yield from look_at_session(connection, names, party, instant_of(now))
+        yield from look_at_session(connection, names, party, clock)
     else:
         yield not_tried("session", "no broker answered")

@@ -12,8 +12,9 @@ Rules:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any, Final
 
 from confluent_kafka import (
@@ -27,6 +28,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AclOperation, AdminClient
 
+from contracts.civil_time import instant_of
 from contracts.cloudevents import parse_time
 from contracts.connection import KafkaConnection
 from contracts.failures import Refused
@@ -42,7 +44,9 @@ EXAMPLE_KEY: Final = b"foobar"
 _RIGHTS_FIX: Final = "tell the operator, who compares rights with `hub deploy rights --check`"
 
 
-def look_at_session(connection: KafkaConnection, names: Names, party: str, now_ms: int) -> Iterator[Finding]:
+def look_at_session(
+    connection: KafkaConnection, names: Names, party: str, clock: Callable[[], datetime]
+) -> Iterator[Finding]:
     """Yield a finding for each step as the user of `party`; without a session nothing more is tried."""
     errors: list[KafkaError] = []
     client = AdminClient(connection.native_client_options() | {"error_cb": errors.append, "log_level": 0})
@@ -61,7 +65,7 @@ def look_at_session(connection: KafkaConnection, names: Names, party: str, now_m
     yield _groups(client, names.party_group(party, "doctor"))
     yield _partitioner(found[written], found[read])
     yield (
-        _clocks(connection, read, party, now_ms)
+        _clocks(connection, read, party, clock)
         if output.outcome == "ok"
         else not_tried("clocks", "rests on the output")
     )
@@ -156,7 +160,7 @@ def _partitioner(*asked: Future[Any]) -> Finding:
     )
 
 
-def _clocks(connection: KafkaConnection, topic: str, party: str, now_ms: int) -> Finding:
+def _clocks(connection: KafkaConnection, topic: str, party: str, clock: Callable[[], datetime]) -> Finding:
     latest, ahead = 0, 0
     for message in _last_records(connection, topic):
         kind, stamped = message.timestamp()
@@ -167,6 +171,7 @@ def _clocks(connection: KafkaConnection, topic: str, party: str, now_ms: int) ->
             ahead = max(ahead, published - stamped)
     if not latest:
         return not_tried("clocks", f"no record on `{topic}` to compare with")
+    now_ms = instant_of(clock())  # only now: records may have come while they were read
     fix = "let this machine keep time by NTP"
     if latest - now_ms > SKEW_MS_MAX:
         return refused(

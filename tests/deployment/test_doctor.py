@@ -65,7 +65,7 @@ class Bench:
         return replace(self.plain, bootstrap=bootstrap, security_protocol="SASL_SSL", ca_file=ca_file)
 
     def examined(self, connection: KafkaConnection, party: str = PARTY) -> list[Finding]:
-        return list(examine(connection, self.world.names, party, NOW + timedelta(minutes=1)))
+        return list(examine(connection, self.world.names, party, lambda: NOW + timedelta(minutes=1)))
 
     def foreign(self) -> Authority:
         return Authority.create(private_directory(self.directory / "foreign"), "another authority", NOW)
@@ -279,7 +279,7 @@ def test_topics_and_rights_that_are_not_there(make_world: MakeWorld, local_kafka
     connection = world.connection(names.user(PARTY))
 
     def refusals(party: str = PARTY) -> dict[str, str]:
-        found = examine(connection, names, party, NOW)
+        found = examine(connection, names, party, lambda: NOW)
         return {finding.step: finding.detail for finding in found if finding.outcome == "refused"}
 
     assert refusals() == {}
@@ -310,7 +310,7 @@ def test_clocks_are_compared_on_what_came_back(bench: Bench, make_world: MakeWor
     connection = world.connection(names.user(PARTY))
 
     def clocks(now_offset: timedelta = timedelta(minutes=1)) -> Finding:
-        (found,) = (one for one in examine(connection, names, PARTY, NOW + now_offset) if one.step == "clocks")
+        (found,) = (one for one in examine(connection, names, PARTY, lambda: NOW + now_offset) if one.step == "clocks")
         return found
 
     def told(source: str, published: timedelta) -> None:

@@ -140,7 +140,7 @@ def test_every_command_runs(demo_run: DemoRun, tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=180,
+        timeout=400,
     )
     logs = "".join(f"\n-- {log.name}\n{log.read_text()[-2000:]}" for log in sorted(tmp_path.glob("*.log")))
     assert done.returncode == 0, done.stdout[-6000:] + logs
