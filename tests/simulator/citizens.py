@@ -13,8 +13,8 @@ from hub.identity.pseudonyms import pseudonym
 SECRET: Final = b"\x07" * 32
 NAMES: Final = Names("simulator")
 PARTITIONS: Final = 2
-PROVIDERS: Final = frozenset({"A.ADD", "PSY"})
-PARTIES: Final = ("PRI", "KIF", "PSY", "A.SOC", "A.JOB", "A.ADD", "B.SOC")
+PROVIDERS: Final = frozenset({"A.ADD"})
+PARTIES: Final = ("PRI", "KIF", "A.SOC", "A.ADD", "B.SOC")
 REGISTRY: Final = PartyRegistry.of(Party(party, party in PROVIDERS) for party in PARTIES)
 
 

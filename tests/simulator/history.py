@@ -23,7 +23,7 @@ from tests.simulator.workers import Limits, keep_to, shared_readings
 from tests.simulator.world import INPUTS, Beginning, World, nothing_yet
 
 STEPS_MIN: Final = 200
-STEPS_MORE: Final = 40
+STEPS_MORE: Final = 20
 TICK_MS: Final = 5_000
 
 
@@ -248,12 +248,14 @@ class History:
         for worker in self.world.workers:
             if not worker.is_dead and not is_frozen:
                 worker.bury()
-        said = []
+        author, said = self.author, []
         for _ in range(self.chance.randrange(2, 6)):
             self.world.time.now += self.chance.choice((20_000, HOUR_MS))
-            said.append(self.say(self.chance.choice((self.author.consent, self.author.fact, self.author.withdrawal))))
+            said.append(self.say(self.chance.choice((author.consent, author.fact, author.withdrawal))))
+            if self.chance.random() < 0.4:
+                said.append(self.say(author.withdrawal_of_the_last))
         self.world.tick(self.chance.choice((HOUR_MS, DAY_MS)))
-        return "; ".join(said)
+        return f"{'frozen' if is_frozen else 'away'}: {'; '.join(said)}"
 
     def long_time(self) -> str:
         """Days pass in quiet: something lapses by time alone."""
@@ -291,9 +293,9 @@ def _weighed(history: History, chance: Random) -> dict[str, Action]:
 
     basic: dict[str, Action] = {
         "fact": (saying("fact"), 9),
-        "work": (history.work, 42),
-        "receive": (history.receive, 30),
-        "time": (history.pass_time, 30),
+        "work": (history.work, 38),
+        "receive": (history.receive, 22),
+        "time": (history.pass_time, 27),
         "consent": (saying("consent"), 5),
     }
     varied: dict[str, Action] = {

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from multiprocessing import get_context
 from typing import Final
@@ -38,6 +39,11 @@ class Summary:
             self.failed.append(outcome)
 
 
+@lru_cache(maxsize=1)
+def _spare_once() -> None:
+    spare_the_collector()
+
+
 def play(seed: int) -> Outcome:
     """Play one history; the hub's own warnings about the faults are not shown."""
     before = logging.root.manager.disable
@@ -50,7 +56,7 @@ def play(seed: int) -> Outcome:
 
 def play_all(seeds: Iterable[int]) -> list[Outcome]:
     """Play some histories one after the other; of those in which all went well the trace is not kept."""
-    spare_the_collector()
+    _spare_once()
     outcomes = [play(seed) for seed in seeds]
     for outcome in outcomes:
         if not outcome.invariant:

@@ -153,8 +153,8 @@ class Author:
             "version": 1,
             "collectedBy": party,
             "categories": [category.value for category in chance.sample([*Category], chance.randrange(6, 18))],
-            "sources": chance.sample(PARTIES, 6),
-            "recipients": chance.sample(PARTIES, 5),
+            "sources": chance.sample(PARTIES, 4),
+            "recipients": chance.sample(PARTIES, 4),
             "purposes": chance.sample(PURPOSES, 9),
             "form": chance.choice(("WRITTEN", "DIGITAL")),
             "givenBy": chance.choice(("SUBJECT", "SUBJECT", "SUBJECT_AND_GUARDIAN")),
@@ -174,9 +174,13 @@ class Author:
 
     def withdrawal(self, now: int) -> Statement | None:
         """The end of a consent that was stated."""
-        if not self.consents:
-            return None
-        of = self.chance.choice(self.consents[-6:])
+        return self._end(self.chance.choice(self.consents[-6:]), now) if self.consents else None
+
+    def withdrawal_of_the_last(self, now: int) -> Statement | None:
+        """The end of the consent that was stated last."""
+        return self._end(self.consents[-1], now) if self.consents else None
+
+    def _end(self, of: Statement, now: int) -> Statement:
         payload = self._payload("ConsentWithdrawn", consentId=of.payload["consentId"])
         party = of.payload["collectedBy"]
         return self.remember(record_of(self.chance, party, of.citizen, "ConsentWithdrawn", payload, now))

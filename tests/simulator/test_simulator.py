@@ -19,8 +19,8 @@ from tests.simulator.machine import Violated
 from tests.simulator.regressions import SEEDS
 from tests.simulator.running import play, play_all, told
 
-HISTORIES: Final = 500
-PORTIONS: Final = 10
+HISTORIES: Final = 2_000
+PORTIONS: Final = 20
 PORTION: Final = HISTORIES // PORTIONS
 
 

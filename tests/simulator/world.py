@@ -24,7 +24,7 @@ from contracts.topics import HUB_PARTY
 from deploy.scenario.simulated_broker import SimulatedBroker
 from hub.broker.ports import InputRecord, OutputRecord
 from hub.metrics import BatchCounts
-from hub.store.records import BatchCommitted, StoredRecord
+from hub.store.records import BatchCommitted, DecisionsRecorded, StoredRecord
 from tests.safety.stories import new_id
 from tests.simulator.accounts import Accounts
 from tests.simulator.citizens import (
@@ -38,7 +38,7 @@ from tests.simulator.citizens import (
     pseudonym_once,
 )
 from tests.simulator.disclosures import Disclosures, Unread
-from tests.simulator.invariants import COUNTED, DELIVERED, SOUND
+from tests.simulator.invariants import COUNTED, DELIVERED, SOUND, WITHDRAWN
 from tests.simulator.machine import SimulatedTime, require, violate
 from tests.simulator.network import Network, Witness
 from tests.simulator.outcomes import Seen, decided_afresh, fold, topic_equals_filter, view_equals_fold
@@ -48,11 +48,14 @@ from tests.simulator.workers import IDENTITIES, POLICIES, Disk, Limits, Unsteady
 from tests.store.memory import Content, MemoryStores
 
 WORKERS: Final = ("one", "two", "three")
+HUB_INPUT: Final = NAMES.hub_input
 INPUTS: Final = {NAMES.input(party): party for party in (HUB_PARTY, *PARTIES)}
 RULE_SETS: Final = {
     name: frozenset(policy.digest for policy in POLICIES if policy.rules.jurisdiction == name)
     for name in POLICIES.jurisdictions
 }
+BEHIND_MS_MAX: Final = 60_000
+"""How far behind its ticks a shard may be and settle nevertheless."""
 QUIET_SECONDS_MAX: Final = 30
 STEPS_MAX: Final = 500
 
@@ -136,6 +139,9 @@ class World(Watch):
         committed = next(record for record in records if isinstance(record, BatchCommitted))
         writer.found = accounts.stored(records, committed, self._logs(shard))
         self.disclosures[shard].stored(records, committed.clock)
+        settled = any(isinstance(record, DecisionsRecorded) for record in records)
+        behind = self._newest_visible_tick(shard) - committed.clock
+        require(not settled or behind <= BEHIND_MS_MAX, WITHDRAWN, f"cases are settled {behind} ms behind the ticks")
 
     def _fresh(self, content: Content, accounts: Accounts) -> list[StoredRecord]:
         grown = [
@@ -165,8 +171,16 @@ class World(Watch):
         unread[:] = [one for one in unread if one.offset >= accounts.positions.get(one.topic, 0)]
         told = disclosures.numbered.get((record.party, record.number))
         key = pseudonym_once(SECRET, told.case_id, record.party, shard, PARTITIONS) if told else ""
-        ticks = self._logs(shard)[NAMES.hub_input]
-        disclosures.handed_over(record, key.encode(), unread, ticks[-1].timestamp if ticks else 0)
+        due = self.disks[shard].content.due.get(told.case_id) if told else None
+        waits = record.value is not None and due is not None and due <= disclosures.clock
+        require(not waits, WITHDRAWN, f"number {record.number} of {record.party} has content, and its case is due")
+        # What no reader can see yet, nobody can heed.
+        visible = [one for one in unread if one.offset < self.network.end(one.topic, shard)]
+        disclosures.handed_over(record, key.encode(), visible, self._newest_visible_tick(shard))
+
+    def _newest_visible_tick(self, shard: int) -> int:
+        end = 0 if HUB_INPUT in self.network.unread else self.network.end(HUB_INPUT, shard)
+        return self.network.broker.log(HUB_INPUT, shard)[end - 1].timestamp if end else 0
 
     def _logs(self, shard: int) -> dict[str, list[InputRecord]]:
         return {topic: self.network.broker.log(topic, shard) for topic in INPUTS}
@@ -242,22 +256,20 @@ class World(Watch):
         return max(record.timestamp for record in chain(*self._logs(shard).values()))
 
     def _judge(self) -> None:
+        expected = [self._expected(shard) for shard in range(PARTITIONS)]
         for shard in range(PARTITIONS):
             self.accounts[shard].close(self._logs(shard))
-        self.compare_views()
-        for shard in range(PARTITIONS):
-            self._compare_topics(shard)
-
-    def compare_views(self) -> None:
-        """Compare every view with the fold of what its receiver has read."""
         for party, receiver in self.receivers.items():
-            folded: Seen = {}
-            for shard, position in receiver.store.positions().items():
-                log = self.network.broker.log(NAMES.output(party), shard)
-                folded |= fold(log[: position.next_offset])[0]
-            view_equals_fold(party, receiver.store.visible(), folded)
+            topic = NAMES.output(party)
+            folded = [fold(self.network.broker.log(topic, shard))[0] for shard in range(PARTITIONS)]
+            view_equals_fold(
+                party, receiver.store.visible(), {place: each for one in folded for place, each in one.items()}
+            )
+            for shard in range(PARTITIONS):
+                topic_equals_filter(party, folded[shard], expected[shard][party])
 
-    def _compare_topics(self, shard: int) -> None:
+    def _expected(self, shard: int) -> dict[str, Seen]:
+        """What each party's topic must show at the end."""
         store, at = MemoryStores(self.disks[shard].content).read(), self._latest(shard)
         expected: dict[str, Seen] = {party: {} for party in PARTIES}
         for case_id in store.cases():
@@ -265,8 +277,7 @@ class World(Watch):
             seen = decided_afresh(store.case_records(case_id), lambda name: POLICIES.in_force(name, at), at, key_in)
             for party, of_case in seen.items():
                 expected[party] |= of_case
-        for party in PARTIES:
-            topic_equals_filter(party, fold(self.network.broker.log(NAMES.output(party), shard))[0], expected[party])
+        return expected
 
     def snapshot(self) -> Beginning:
         """This world as a beginning."""
