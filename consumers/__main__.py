@@ -17,6 +17,7 @@ import threading
 from types import FrameType
 from typing import Final
 
+from consumers.hub_signatures import HubSignatures
 from consumers.kafka_source import KafkaSource
 from consumers.settings import ConsumerSettings, consumer_settings
 from consumers.store import PartyStore
@@ -65,7 +66,9 @@ def main(arguments: list[str]) -> int:
 def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) -> None:
     """Receive until `stop` is set; raise the failure that trying again cannot mend."""
     source = KafkaSource(settings.connection, settings.names, settings.party)
-    subscription = Subscription(settings.party, source, store)
+    topic = settings.names.output(settings.party)
+    signatures = HubSignatures.read(topic, settings.hub_keys_file) if settings.hub_keys_file else None
+    subscription = Subscription(settings.party, source, store, signatures)
     pause_seconds = WAIT_SECONDS
     try:
         while not stop.is_set():

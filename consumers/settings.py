@@ -31,6 +31,8 @@ class ConsumerSettings(BaseSettings):
     """The brokers, `host:port[,host:port]`."""
     password: SecretStr | None = None
     """The password of the party's Kafka user; not with `SSL`."""
+    hub_keys_file: Path | None = None
+    """The hub's public keys, one a line; without it no signature is checked"""
     world: str = ""
     """The name of a played world; empty in production."""
     security_protocol: SecurityProtocol = "SASL_SSL"

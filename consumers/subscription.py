@@ -2,6 +2,7 @@
 
 Rules:
 - Rows, views and positions of a batch are one transaction; Kafka may repeat, the store drops repeats.
+- With the hub's public key, a record whose signature does not hold is not applied.
 - A record that cannot be applied stops its partition just before it, with a failure that says what to do. What
   came before it, and the other partitions, are applied first: a retraction never waits for somebody's mistake.
 - After any failure reading starts afresh at the stored positions: nothing that was read but not stored is lost.
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from consumers.examine import Step, examine
+from consumers.hub_signatures import HubSignatures
 from consumers.source import ReceivedRecord, Source
 from consumers.store import Move, PartyStore, Position
 from contracts.failures import CallerFailure, ReceiverFailure
@@ -25,13 +27,16 @@ BATCH_RECORDS_MAX: Final = 500
 class Subscription:
     """What an agency runs to receive. `repeats` counts records dropped because their number was known."""
 
-    def __init__(self, party_id: str, source: Source, store: PartyStore) -> None:
+    def __init__(
+        self, party_id: str, source: Source, store: PartyStore, signatures: HubSignatures | None = None
+    ) -> None:
         if store.party_id != party_id:
             raise CallerFailure(f"store of party `{store.party_id}` given to the subscription of `{party_id}`")
         self.party_id = party_id
         self.repeats = 0
         self._source = source
         self._store = store
+        self._signatures = signatures
         self._partitions: int | None = None
 
     def advance(self, wait_seconds: float) -> int:
@@ -77,6 +82,8 @@ class Subscription:
                 continue
             at = reached.get(record.partition) or before.get(record.partition) or Position(0, 0)
             try:
+                if self._signatures is not None:
+                    self._signatures.check(record)
                 step = examine(record, at.last_number, partitions)
             except ReceiverFailure as failure:
                 stopped[record.partition] = failure

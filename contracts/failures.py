@@ -19,7 +19,8 @@
     |  `- DamagedStore       what is stored cannot be true
     |- ReceiverFailure       what a party was sent cannot be applied: its subscription stands still, nothing is skipped
     |  |- MissingNumber      a number is missing between what was applied and what came
-    |  `- UnreadableRecord   a key, header or value is not what the contract says
+    |  |- UnreadableRecord   a key, header or value is not what the contract says
+    |  `- ForgedRecord       the hub's signature does not hold
     |- TransportFailure      Kafka or the network; retriable unless the class says otherwise
     |  `- TransportRefused   the broker will not have it: trying the same again cannot help
     `- SetupFailure          a download, a Java or a port that local set-up needs
@@ -125,6 +126,10 @@ class MissingNumber(ReceiverFailure):
 
 class UnreadableRecord(ReceiverFailure):
     """A key, header or value of a received record is not what the contract says."""
+
+
+class ForgedRecord(ReceiverFailure):
+    """A received record does not carry the hub's signature, or one that does not hold."""
 
 
 class TransportFailure(Failure):

@@ -30,7 +30,7 @@ from deploy.kafka.node_state import private_directory, write_private
 from deploy.key_registration import register_all
 from deploy.options import world_option
 from deploy.quotas import quotas_of, set_quotas
-from deploy.world import PARTITIONS_MAX, World, administering, create_world, extend_world
+from deploy.world import HUB_KEY, PARTITIONS_MAX, World, administering, create_world, extend_world
 from hub.store.places import DatabaseOwner, DatabasePlace, place_of
 
 TICK_SECONDS = 5.0
@@ -143,6 +143,9 @@ def _write_consumer_file(world: World, party: str) -> Path:
         "KEY_FILE": connection.key_file,
     }
     write_private(store.with_suffix(".signing-key"), world.signing_key(party).private.hex())
+    hub_keys = store.with_name("hub-public-keys")
+    write_private(hub_keys, world.signing_key(HUB_KEY).public.hex())
+    settings["HUB_KEYS_FILE"] = str(hub_keys)
     file = store.with_suffix(".env")
     write_private(
         file, _lines({f"HUB_CONSUMER_{name}": value for name, value in settings.items() if value is not None})

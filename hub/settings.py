@@ -45,6 +45,7 @@ class WorkerSettings(BaseSettings):
     secret_file: Path = Field(description="32 bytes in hex from which pseudonyms are derived")
     signing_key_file: Path = Field(description="the hub's signing key: what it sends, and tells itself, is signed")
     principals_file: Path = Field(description="who else signs on the hub's own input, TOML: the operator's key")
+    signature_processes: int = Field(2, ge=0, le=64, description="processes that sign and check; 0 = the worker itself")
     partitions: int = Field(8, ge=1, le=1024, description="number of shards; fixed when topics are created")
     tick_seconds: float = Field(5.0, ge=0, description="how often the worker ticks its shards; 0 = somebody else does")
     idle_write_seconds: float = Field(60.0, ge=0, description="how long positions of idle ticks may stay unwritten")

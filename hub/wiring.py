@@ -30,6 +30,9 @@ from hub.broker.kafka_control import KafkaControl
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
 from hub.broker.kafka_outputs import KafkaOutputs
 from hub.broker.ports import HubInput, Inputs, Outputs
+from hub.broker.signature_pool import SignaturePool
+from hub.broker.signed_outputs import SignedOutputs
+from hub.broker.verified_inputs import VerifiedInputs
 from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
@@ -97,11 +100,20 @@ def build_shard(
     idle_write_ms: int = IDLE_WRITE_MS,
     rules_folder: Path = RULES_FOLDER,
     principals: Principals | None = None,
+    signing_key: SigningKey | None = None,
+    pool: SignaturePool | None = None,
 ) -> Shard:
     """Return a shard ready to `start()`. `secret` is the hub's, 32 bytes; `idle_write_ms` 0 writes every tick.
 
     `principals`: who signs what stands on the hub's own input; without any, it is taken on the broker's word alone.
+    `signing_key`: the hub's, with which it signs what it sends; `pool`: where signatures are made and checked.
     """
+    if signing_key is not None:
+        outputs = SignedOutputs(outputs, names, pool or SignaturePool(0), signing_key)
+    if pool is not None:
+        inputs = VerifiedInputs(
+            inputs, names.hub_input, pool, lambda key_id: built.state.keyring.public_keys.get(key_id)
+        )
     policies = Policies.load(registry, rules_folder)
     reader = reader_for(policies)
     envelopes = Envelopes(
@@ -113,7 +125,7 @@ def build_shard(
     state = ShardState.at(store.head(), keyring)
     silence = Silence(registry, clock_terms())
     reminders = Reminders(reader, terms(), clock_terms(), silence)
-    return Shard(
+    built = Shard(
         store=store,
         inputs=inputs,
         cases=cases,
@@ -128,6 +140,7 @@ def build_shard(
         state=state,
         idle_write_ms=idle_write_ms,
     )
+    return built
 
 
 def spare_the_collector() -> None:
@@ -148,6 +161,7 @@ def open_shard(
     cluster: ClusterIdentity,
     number: int,
     metrics: Metrics,
+    pool: SignaturePool,
 ) -> Shard:
     """Open shard `number` and begin to read from where its store stands; on any failure all is released again."""
     with ExitStack() as opened:
@@ -173,6 +187,8 @@ def open_shard(
             idle_write_ms=int(settings.idle_write_seconds * 1000),
             rules_folder=settings.rules_directory or RULES_FOLDER,
             principals=read_principals(settings.principals_file) | {signing_key.public: WORKER_PRINCIPALS},
+            signing_key=signing_key,
+            pool=pool,
         )
         shard.start()
         opened.pop_all()

@@ -16,6 +16,7 @@ from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry
 from contracts.signatures import SigningKey
 from hub.broker.kafka_control import KafkaControl
+from hub.broker.signature_pool import SignaturePool
 from hub.metrics import Metrics
 from hub.settings import WorkerSettings, read_secret
 from hub.shard.ticking import Ticker
@@ -35,6 +36,7 @@ class Worker:
     def __init__(self, settings: WorkerSettings, keys: KeyStore, registry: PartyRegistry) -> None:
         self._settings = settings
         self._keys = keys
+        self._pool = SignaturePool(settings.signature_processes)
         self._registry = registry
         self._metrics = Metrics()
         self._shards: list[Shard] = []
@@ -67,7 +69,9 @@ class Worker:
         settings = self._settings
         cluster = look_at_cluster(settings, self._registry)
         for number in range(settings.partitions):
-            self._shards.append(open_shard(settings, self._keys, self._registry, cluster, number, self._metrics))
+            self._shards.append(
+                open_shard(settings, self._keys, self._registry, cluster, number, self._metrics, self._pool)
+            )
         if settings.tick_seconds:
             self._control = self._ticking_channel()
             self._ticker = Ticker(self._control, range(settings.partitions), settings.tick_seconds)
@@ -115,6 +119,7 @@ class Worker:
     def close(self) -> None:
         """Close everything."""
         self.rest()
+        self._pool.close()
         self._keys.close()
 
 

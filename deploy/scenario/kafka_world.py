@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from consumers.hub_signatures import HubSignatures
 from consumers.kafka_source import KafkaSource
 from consumers.store import PartyStore, store_path
 from consumers.subscription import Subscription
@@ -35,7 +36,7 @@ from deploy.operator_channel import OPERATOR, operator_channel
 from deploy.scenario.citizen import played_national_id
 from deploy.scenario.scenario import Scenario
 from deploy.scenario.world import newest_decisions
-from deploy.world import OPERATOR_KEY, create_world, remove_world
+from deploy.world import HUB_KEY, OPERATOR_KEY, create_world, remove_world
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity
 from hub.identity.pseudonyms import governance_key, pseudonym
@@ -101,7 +102,8 @@ class KafkaWorld:
         self._closing.callback(self._stores[party].close)
         names = self._world.names
         source = KafkaSource(self._world.connection(names.user(party)), names, party)
-        self._subscriptions[party] = Subscription(party, source, self._stores[party])
+        signatures = HubSignatures(names.output(party), [self._world.signing_key(HUB_KEY).public])
+        self._subscriptions[party] = Subscription(party, source, self._stores[party], signatures)
         self._closing.callback(self._subscriptions[party].close)
 
     def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:

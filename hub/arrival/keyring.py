@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from contracts.cloudevents import SIG_KEY, claimed_source
@@ -104,6 +105,11 @@ class Keyring:
     def key(self, party: str, key_id: str) -> KnownKey | None:
         """Return a key of `party`, ended or not."""
         return self.keys.get(party, {}).get(key_id)
+
+    @cached_property
+    def public_keys(self) -> Mapping[str, bytes]:
+        """Every key that is known, by its id: what a signature may be checked by, whether or not the key counts."""
+        return {key_id: key.public for keys in self.keys.values() for key_id, key in keys.items()}
 
     def owner(self, key_id: str) -> str | None:
         """Return whose key that is."""

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from kafka import KafkaProducer
 
+from consumers.hub_signatures import HubSignatures
 from consumers.kafka_source import KafkaSource
 from consumers.store import PartyStore, store_path
 from consumers.subscription import Subscription
@@ -32,7 +33,7 @@ from deploy.hub_process import HubProcess, create_hub
 from deploy.identity_command import create_vault, opened_identity
 from deploy.key_registration import register_all
 from deploy.parked_command import parked_lines
-from deploy.world import World
+from deploy.world import HUB_KEY, World
 from hub.store.places import DatabaseOwner
 from hub.store.records import RecordParked
 from producers.kafka_transport import KafkaTransport
@@ -91,7 +92,8 @@ class LiveWorld:
         self._store = PartyStore.create(store_path(self.world.directory, party), party)
         self._closing.callback(self._store.close)
         source = KafkaSource(self.world.connection(names.user(party)), names, party)
-        self._subscription = Subscription(party, source, self._store)
+        signatures = HubSignatures(names.output(party), [self.world.signing_key(HUB_KEY).public])
+        self._subscription = Subscription(party, source, self._store, signatures)
         self._closing.callback(self._subscription.close)
 
     def enrol(self, national_id: str) -> dict[str, str]:

@@ -1,0 +1,72 @@
+"""A shard's outputs, each record signed by the hub before it is handed on, beside the batch.
+
+Rules:
+- What is signed is what that receiver gets, and nothing else; so a signature tells nothing that the record does not.
+- Records leave in the order in which they were handed over; one is handed on when all before it are.
+- A party counts as stalled only when nothing of it waits for a signature: what it handed over again may end the stall.
+
+From the shard, through `signature_pool`, to `hub.broker.kafka_outputs`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from contracts.signatures import SigningKey, disclosed_message, signature_headers
+from contracts.topics import Names
+from hub.broker.ports import OutputRecord, Outputs
+from hub.broker.signature_pool import Answers, SignaturePool
+
+PORTION_RECORDS: Final = 1_000
+"""How many records are signed together: the first of a batch need not wait for its last."""
+
+
+class SignedOutputs:
+    """Implements `hub.broker.ports.Outputs` on other outputs."""
+
+    def __init__(self, outputs: Outputs, names: Names, pool: SignaturePool, signing_key: SigningKey) -> None:
+        self.outputs = outputs
+        self._names = names
+        self._pool = pool
+        self._key = signing_key
+        self._waiting: deque[tuple[Sequence[OutputRecord], Answers]] = deque()
+        self._unsigned: Counter[str] = Counter()
+
+    def send(self, records: Sequence[OutputRecord]) -> None:
+        """Hand over `records`, in number order per party; returns before they are signed."""
+        topics = {party: self._names.output(party) for party in {record.party for record in records}}
+        for start in range(0, len(records), PORTION_RECORDS):
+            portion = records[start : start + PORTION_RECORDS]
+            said = [
+                (disclosed_message(topics[party], key, headers, value),) for party, _, key, value, headers in portion
+            ]
+            self._waiting.append((portion, self._pool.ask(self._key.private, said)))
+            self._unsigned.update(record.party for record in portion)
+        self._hand_on(wait=False)
+
+    def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
+        """Return, per party, the highest number up to which all is confirmed since the last call; see `Outputs`."""
+        self._hand_on(wait=wait_seconds > 0)
+        return self.outputs.confirmed(wait_seconds)
+
+    def stalled(self) -> Sequence[str]:
+        """Parties whose sending failed; the shard hands over again from their send position."""
+        return [party for party in self.outputs.stalled() if not self._unsigned[party]]
+
+    def close(self) -> None:
+        """Sign and flush what can be, and release the connection."""
+        self._hand_on(wait=True)
+        self.outputs.close()
+
+    def _hand_on(self, *, wait: bool) -> None:
+        """Hand on what is signed, in order; with `wait`, all of it."""
+        while self._waiting and (wait or self._waiting[0][1].are_there):
+            portion, signatures = self._waiting.popleft()
+            signed = [
+                record._replace(headers=[*record.headers, *signature_headers(self._key.id, signature)])
+                for record, signature in zip(portion, signatures.all(), strict=True)
+            ]
+            self._unsigned.subtract(record.party for record in portion)
+            self.outputs.send(signed)
