@@ -2,7 +2,7 @@
 
 Rules:
 - Partitions are assigned and sought from the party's own positions; no consumer group holds a position, so none
-  can lose one.
+  can lose one. What is committed to the group of `confirmed` is read by the hub's cleaner alone.
 - Bytes as they come: a deserialiser that raises would stop the client for good.
 - Any error throws the client away; the next `start` makes a fresh one. A client that met a damaged record spins.
 - Kafka's loggers stay at INFO or above: at DEBUG they write keys, headers and values.
@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
 
 from consumers.source import ReceivedRecord
 from contracts.connection import KafkaConnection
@@ -31,6 +32,7 @@ class KafkaSource:
     def __init__(self, connection: KafkaConnection, names: Names, party_id: str) -> None:
         self._connection = connection
         self._topic = names.output(party_id)
+        self._group = names.confirmed_group(party_id)
         self._consumer: KafkaConsumer | None = None
         keep_contents_out_of_logs()
 
@@ -38,7 +40,7 @@ class KafkaSource:
         """See `Source.start`."""
         self.close()
         try:
-            self._consumer = KafkaConsumer(**self._connection.consumer_options())
+            self._consumer = KafkaConsumer(**self._connection.consumer_options(), group_id=self._group)
             return self._assign(self._consumer, positions)
         except KafkaError as error:
             self._discard()
@@ -100,6 +102,16 @@ class KafkaSource:
             for records in found.values()
             for record in records
         ]
+
+    def confirm(self, positions: Mapping[int, int]) -> None:
+        """See `Source.confirm`; it goes out with the next poll."""
+        if self._consumer is not None and positions:
+            self._consumer.commit_async(
+                {
+                    TopicPartition(self._topic, partition): OffsetAndMetadata(offset, "", -1)
+                    for partition, offset in positions.items()
+                }
+            )
 
     def close(self) -> None:
         """See `Source.close`."""

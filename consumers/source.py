@@ -37,5 +37,11 @@ class Source(Protocol):
     def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:
         """Return up to `limit` records; wait at most `wait_seconds` for the first. Raises `TransportFailure`."""
 
+    def confirm(self, positions: Mapping[int, int]) -> None:
+        """Tell the broker up to where all is stored here (next offset by partition): it may be deleted there.
+
+        Only a hint to whoever cleans up: nothing is read from it, it may get lost, and it never fails.
+        """
+
     def close(self) -> None:
         """Release the connection."""

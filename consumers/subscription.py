@@ -38,6 +38,7 @@ class Subscription:
         self._store = store
         self._signatures = signatures
         self._partitions: int | None = None
+        self._confirmed: Mapping[int, int] = {}
 
     def advance(self, wait_seconds: float) -> int:
         """Handle one batch; return how many records it held, 0 where none came within `wait_seconds`.
@@ -51,6 +52,7 @@ class Subscription:
             records = self._source.poll(BATCH_RECORDS_MAX, wait_seconds)
             if not records:
                 self._store.finish_erasure()
+                self._confirm()
             return self._handle(records, self._partitions)
         except BaseException:
             self._partitions = None
@@ -64,6 +66,13 @@ class Subscription:
         """Release the source; the store belongs to the caller."""
         self._partitions = None
         self._source.close()
+
+    def _confirm(self) -> None:
+        """Say, when there is nothing else to do, how far the store has come since it was last said."""
+        reached = {partition: at.next_offset for partition, at in self._store.positions().items()}
+        if reached != self._confirmed:
+            self._source.confirm(reached)
+            self._confirmed = reached
 
     def _start(self) -> int:
         positions = self._store.positions()

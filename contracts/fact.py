@@ -76,3 +76,8 @@ def event_id_of(party: str, ce_id: str) -> str:
 def ce_id_of(event_id: str) -> str:
     """Return the `ce_id` part of an event id."""
     return event_id.rpartition("/")[2]
+
+
+def party_of(event_id: str) -> str:
+    """Return the publishing party of an event id."""
+    return event_id.rpartition("/")[0]

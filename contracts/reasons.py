@@ -37,5 +37,7 @@ class Reason(StrEnum):
     IN_THE_FUTURE = "in_the_future"
     CORRECTS_NOTHING = "corrects_nothing"
     """`ce_corrects` (or `targetEventId`) names no event of this publisher, type and case."""
+    ANSWERS_NOTHING = "answers_nothing"
+    """A receipt (`targetEventId`) names no notice that its publisher was sent about this citizen."""
     UNKNOWN_CONSENT = "unknown_consent"
     """An amendment of a consent that its publisher neither collected nor is named in."""

@@ -54,6 +54,10 @@ class Names:
         """A consumer group of a party: its prefix is the party's own."""
         return f"{self.prefix}{_folded(party_id)}.{name}"
 
+    def confirmed_group(self, party_id: str) -> str:
+        """The group in which a party says how far its own store has its output."""
+        return self.party_group(party_id, "confirmed")
+
     def hub_group(self, name: str) -> str:
         """A consumer group of the hub."""
         return f"{self.prefix}hub.{name}"

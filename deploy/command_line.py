@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "agreement": "deploy.agreement_command:agreement",
     "bench": "deploy.benchmark.command:bench",
     "case": "deploy.case_command:case",
+    "cleaner": "deploy.cleaner_command:cleaner",
     "conformance": "deploy.conformance.command:conformance",
     "continuity": "deploy.continuity_command:continuity",
     "contracts": "deploy.contracts_command:contracts",
@@ -44,6 +45,7 @@ COMMANDS: Final = {
     "store": "deploy.store_command:store",
     "view": "deploy.view_command:view",
     "views": "deploy.views_command:views",
+    "withdrawals": "deploy.withdrawals_command:withdrawals",
     "world": "deploy.world_command:world_group",
 }
 """Command -> `module:name`."""

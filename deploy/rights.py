@@ -76,7 +76,7 @@ def party_rights(names: Names, party_id: str) -> list[Right]:
     ]
 
 
-def service_rights(names: Names) -> list[Right]:
+def service_rights(names: Names, registry: PartyRegistry) -> list[Right]:
     """The rows of the hub's own services."""
     reader, sender, operator, auditor, cleaner = (names.service(service) for service in SERVICES)
     return [
@@ -90,13 +90,17 @@ def service_rights(names: Names) -> list[Right]:
         Right(auditor, ACLOperation.READ, ResourceType.GROUP, f"{names.prefix}auditor.", by_prefix=True),
         Right(cleaner, ACLOperation.DELETE, ResourceType.TOPIC, f"{names.prefix}in.", by_prefix=True),
         Right(cleaner, ACLOperation.DELETE, ResourceType.TOPIC, f"{names.prefix}out.", by_prefix=True),
+        *(
+            Right(cleaner, ACLOperation.DESCRIBE, ResourceType.GROUP, names.confirmed_group(party.id))
+            for party in registry
+        ),
     ]
 
 
 def rights_of(names: Names, registry: PartyRegistry) -> list[Right]:
     """The whole table of one world."""
     check_names(registry)
-    return service_rights(names) + [right for party in registry for right in party_rights(names, party.id)]
+    return service_rights(names, registry) + [right for party in registry for right in party_rights(names, party.id)]
 
 
 def users_of(names: Names, registry: PartyRegistry) -> Iterator[str]:

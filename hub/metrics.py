@@ -78,6 +78,17 @@ class Metrics:
             "cases that have something to tell another one in a merge: stays up where one hangs",
             "shard",
         )
+        self.withdrawals_unacknowledged = self._gauge(
+            "hub_withdrawals_unacknowledged",
+            "withdrawals of which not every order to remove is confirmed: stays up where a receiver cannot be reached",
+            "shard",
+        )
+        self.receipts_owed = self._gauge(
+            "hub_receipts_owed",
+            "receivers that have not said what they did after a consent ended: pending, or overdue",
+            "shard",
+            "state",
+        )
         self.clock_seconds = self._gauge("hub_shard_clock_seconds", "the shard clock, as Unix time", "shard")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -124,6 +135,12 @@ class Metrics:
         for kind in REVIEWS:
             for state, is_overdue in (("pending", False), ("overdue", True)):
                 self.open_reviews.labels(shard, kind, state).set(owed.get((kind, is_overdue), 0))
+
+    def observe_withdrawals(self, shard: int, unacknowledged: int, owed: Mapping[bool, int]) -> None:
+        """Set what is open about ended consents on one shard; `owed` counts receipts by whether they are overdue."""
+        self.withdrawals_unacknowledged.labels(shard).set(unacknowledged)
+        for state, is_overdue in (("pending", False), ("overdue", True)):
+            self.receipts_owed.labels(shard, state).set(owed.get(is_overdue, 0))
 
     def observe_merges(self, shard: int, waiting: int) -> None:
         """Set how many cases of one shard have something left to tell another one in a merge."""

@@ -47,6 +47,7 @@ from hub.shard.cases import Cases
 from hub.shard.forwarding import MergeForwarding
 from hub.shard.governance import Governance
 from hub.shard.merging import Merging
+from hub.shard.promises import Promises
 from hub.shard.reminders import Reminders
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
@@ -124,6 +125,7 @@ def build_shard(
     keyring = reduce(Keyring.after, store.signing_keys(), Keyring()).with_principals(principals or {})
     state = ShardState.at(store.head(), keyring)
     silence = Silence(registry, clock_terms())
+    promises = Promises(store, channel, shard)
     reminders = Reminders(reader, terms(), clock_terms(), silence)
     built = Shard(
         store=store,
@@ -131,9 +133,20 @@ def build_shard(
         cases=cases,
         admission=Admission(store, cases, registry, names, governance, Merging(store, cases, names)),
         governance=governance,
-        settling=Settling(store, cases, envelopes, reminders, registry.digest, dict(store.open_reviews())),
+        settling=Settling(
+            store,
+            cases,
+            envelopes,
+            reminders,
+            registry.digest,
+            dict(store.open_reviews()),
+            promises.waiting,
+            clock_terms().receipt_within_seconds * 1000,
+        ),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),
         forwarding=MergeForwarding(store, channel, reader.codec, shard),
+        promises=promises,
+        obligations=dict(store.obligations()),
         metrics=metrics or Metrics(),
         shard=shard,
         owner=secrets.token_hex(8),
@@ -181,7 +194,7 @@ def open_shard(
             store=store,
             inputs=inputs,
             outputs=KafkaOutputs(sender, settings.names, number),
-            # Others are told of merges at the shard's own clock: in a played world that counts.
+            # What a shard tells itself and others bears its own clock: in a played world that counts.
             channel=KafkaControl(reader, settings.names, MERGES, lambda: shard.state.clock, signing_key=signing_key),
             metrics=metrics,
             idle_write_ms=int(settings.idle_write_seconds * 1000),

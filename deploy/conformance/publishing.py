@@ -16,13 +16,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
 from contracts.codec import codec
+from contracts.fact import party_of
 from contracts.failures import Refused
 from contracts.models import UUID_TEXT
 from contracts.parties import Party
 from contracts.partitioning import partition_of
 from contracts.reasons import Reason
 from contracts.signatures import key_id_of
-from contracts.topics import Names
+from contracts.topics import HUB_PARTY, Names
 from deploy.conformance.lines import GivenRecord
 from hub.arrival.gate import (
     RETRACTION,
@@ -83,6 +84,10 @@ class _Stated:
     def consent_known_to(self, consent_id: str, party: str) -> bool:  # noqa: ARG002 (one party alone states here)
         """See `hub.arrival.gate.Knowledge`."""
         return consent_id in self.consents
+
+    def is_notice_to(self, event_id: str, party: str) -> bool:  # noqa: ARG002 (as above)
+        """See `hub.arrival.gate.Knowledge`; what the party was told stands in no file of what it states."""
+        return party_of(event_id) == HUB_PARTY
 
     def note(self, statement: Statement) -> None:
         """Take what was admitted; what it ends is live no more."""

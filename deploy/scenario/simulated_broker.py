@@ -248,5 +248,8 @@ class SimulatedSource:
                 ]
         return []
 
+    def confirm(self, positions: Mapping[int, int]) -> None:
+        """Nothing is ever deleted here."""
+
     def close(self) -> None:
         """Nothing is held."""

@@ -33,6 +33,7 @@ from contracts.models import fault_in
 from contracts.parties import Party
 from contracts.partitioning import partition_of
 from contracts.reasons import Reason
+from contracts.topics import HUB_PARTY
 from hub.broker.ports import InputRecord
 
 KEY_BYTES_MAX: Final = 64
@@ -41,6 +42,7 @@ CLOCK_SKEW_MS_MAX: Final = 60_000
 
 PUBLISHED: Final = "published"
 RETRACTION: Final = "EventRetracted"
+RECEIPT: Final = "RemovalReceipted"
 _USE_THE_PSEUDONYM: Final = "use the pseudonym that the hub gave this party for the citizen"
 
 
@@ -77,6 +79,9 @@ class Knowledge(Protocol):
 
     def is_live(self, event_id: str, event_type: str | None) -> bool:
         """Whether the event is on the timeline (as `event_type`, if given), neither corrected nor retracted."""
+
+    def is_notice_to(self, event_id: str, party: str) -> bool:
+        """Whether the event is a notice that the hub addressed to `party`."""
 
     def consent_known_to(self, consent_id: str, party: str) -> bool:
         """Whether `party` collected the consent, is named in it, or is the citizen, whose consent it is."""
@@ -209,9 +214,20 @@ def _check_amendment(statement: Statement, case: Knowledge) -> None:
         )
 
 
+def _check_receipt(statement: Statement, case: Knowledge) -> None:
+    payload = statement.payload
+    if not case.is_notice_to(event_id_of(HUB_PARTY, payload["targetEventId"]), statement.party):
+        raise Refused(
+            Reason.ANSWERS_NOTHING, "targetEventId", "name the `ce_id` of a `RecipientNotified` that you were sent"
+        )
+    if payload["outcome"] != "PURGED" and not payload.get("legalBasisCode"):
+        raise Refused(Reason.VALUE_OUTSIDE_MODEL, "legalBasisCode", "name the ground on which it is kept")
+
+
 REFERENCES: Final[Mapping[str, Callable[[Statement, Knowledge], None]]] = {
     RETRACTION: _check_retraction,
     "ConsentAmended": _check_amendment,
+    RECEIPT: _check_receipt,
 }
 """The event types that refer to an earlier one in their payload, and how that reference is checked."""
 

@@ -39,6 +39,7 @@ from hub.store.records import (
 )
 
 RETRACTION: Final = "EventRetracted"
+NOTICE: Final = "RecipientNotified"
 CORRECTED: Final = "corrected"
 RETRACTED: Final = "retracted"
 UNLINKED: Final = "unlinked"
@@ -288,6 +289,15 @@ class CaseTimeline:
         if entry is None or event_id in self.dead:
             return False
         return event_type is None or entry.outline.event_type == event_type
+
+    def is_notice_to(self, event_id: str, party: str) -> bool:
+        """Whether the event is a notice that the hub addressed to `party`. Asks the whole history."""
+        entry = self.facts.get(event_id)
+        return (
+            entry is not None
+            and entry.outline.event_type == NOTICE
+            and entry.outline.references.get("recipient") == party
+        )
 
     def consent_known_to(self, consent_id: str, party: str) -> bool:
         """Whether the consent is given, and `party` collected or stated it, was ever named in it, or is the citizen."""

@@ -28,6 +28,7 @@ CLOCKS_FILE: Final = Path(__file__).with_name("clocks.toml")
 PUBLISHER: Final = "publisher"
 PROVIDER: Final = "provider"
 _KEYS: Final = frozenset({"kind", "title", "law", "confidence", "jurisdictions", "asked"})
+_PERIODS: Final = ("silent_after_seconds", "receipt_within_seconds")
 _ASKED_KEYS: Final = frozenset({"events", "of", "categories"})
 
 
@@ -45,12 +46,14 @@ class ClockTerms:
     """All clocks: what is asked, by (jurisdiction, kind). A kind that is not there does not run there.
 
     `silent_after_seconds`: after how long without a sign of life a publisher counts as silent.
+    `receipt_within_seconds`: after how long without a receipt a receiver that was told of a consent's end is overdue.
     """
 
     id: str
     digest: str
     asked: Mapping[tuple[str, str], tuple[Asked, ...]]
     silent_after_seconds: int
+    receipt_within_seconds: int
 
 
 @lru_cache(maxsize=1)
@@ -68,11 +71,12 @@ def read_clock_terms(path: Path) -> ClockTerms:
         raise BadRuleSet(f"`{path.name}` is not TOML: {error}") from error
     _require(
         path,
-        document.keys() == {"id", "silent_after_seconds", "clock"},
-        "expected `id`, `silent_after_seconds` and `[[clock]]` tables, and nothing else",
+        document.keys() == {"id", "clock", *_PERIODS},
+        f"expected `id`, {', '.join(f'`{period}`' for period in _PERIODS)} and `[[clock]]` tables, and nothing else",
     )
-    silent_after = document["silent_after_seconds"]
-    _require(path, type(silent_after) is int and silent_after > 0, "`silent_after_seconds` is a whole number from 1")
+    for period in _PERIODS:
+        seconds = document[period]
+        _require(path, type(seconds) is int and seconds > 0, f"`{period}` is a whole number from 1")
     asked: dict[tuple[str, str], tuple[Asked, ...]] = {}
     kinds: list[str] = []
     for clock in document["clock"]:
@@ -86,7 +90,7 @@ def read_clock_terms(path: Path) -> ClockTerms:
     _require(path, sorted(kinds) == sorted(CLOCKS), f"expected each of {', '.join(sorted(CLOCKS))} once")
     _known(path, "", "kind", kinds, catalogue().code_lists["ReminderKind"].symbols)
     digest = hashlib.sha256(text + TERMS_FILE.read_bytes()).hexdigest()
-    return ClockTerms(str(document["id"]), digest, asked, silent_after)
+    return ClockTerms(str(document["id"]), digest, asked, *(document[period] for period in _PERIODS))
 
 
 def _asked(path: Path, kind: str, line: Mapping[str, Any]) -> Asked:

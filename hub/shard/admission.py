@@ -16,13 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from contracts.fact import Fact
+from contracts.fact import Fact, event_id_of
 from contracts.failures import DamagedStore, NotFound, Refused
 from contracts.parties import Party, PartyRegistry
 from contracts.reasons import Reason
 from contracts.topics import HUB_PARTY, Names
 from hub.arrival.forwarded import Forwarded, is_forwarded, read_forwarded
 from hub.arrival.gate import (
+    RECEIPT,
     Statement,
     check_subject,
     digest_of,
@@ -44,6 +45,7 @@ from hub.shard.merging import CONTROLS, Merging
 from hub.shard.notices import notices_of
 from hub.shard.reminders import ends_another
 from hub.shard.signing_keys import KEY_CHANGES, take_change
+from hub.shard.withdrawals import acknowledgement, answered
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
@@ -181,7 +183,7 @@ class Admission:
     def _admit_fact(self, statement: Statement, case_id: str, recorded_at: int, batch: Batch) -> None:
         held = self.cases.get(case_id)
         is_ending = statement.corrects is not None or statement.event_type.name == RETRACTION
-        if is_ending:
+        if is_ending or statement.event_type.name == RECEIPT:
             self.cases.hold_history(held)
         if held.timeline.merged_into is None:
             place(statement, held.timeline)
@@ -214,6 +216,8 @@ class Admission:
         batch.writes.records.append(record)
         batch.payloads[fact.event_id] = fact.payload
         batch.touch(held)
+        if fact.event_type == RECEIPT:
+            batch.writes.obligations[answered(fact.payload)] = None
         if held.timeline.merged_into is not None:
             self.merging.note(held, batch)
 
@@ -228,6 +232,8 @@ class Admission:
                 self._enrol(payload, recorded_at, lookups, batch)
             case "KeyIssued":
                 self._issue(payload["caseId"], payload["party"], payload["key"], lookups, batch)
+            case "WithdrawalDelivered":
+                self._acknowledge(payload, recorded_at, batch)
             case "ParkedRetried":
                 self._retry(payload["party"], payload["parkedNumber"], lookups, batch)
             case change if change in KEY_CHANGES:
@@ -236,6 +242,18 @@ class Admission:
                 self.merging.control(merging, payload, recorded_at, batch, self._place_and_notify)
             case other:
                 raise Refused(Reason.MAY_NOT_STATE, "ce_type", f"`{other}` is no control record of this version")
+
+    def _acknowledge(self, payload: Mapping[str, Any], recorded_at: int, batch: Batch) -> None:
+        """State that a withdrawal is done, if it stands and was not said before; the promise is kept either way."""
+        event_id = event_id_of(payload["party"], payload["targetEventId"])
+        held = self.cases.get(payload["caseId"])
+        self.cases.hold_history(held)
+        stated = acknowledgement(held.timeline, event_id, recorded_at, self.cases.reader, self.cases.secret)
+        if stated is None:
+            batch.duplicates += 1
+        else:
+            self._place(held, *stated, batch)
+        batch.writes.promises[event_id] = ()
 
     def _enrol(self, payload: Mapping[str, Any], recorded_at: int, lookups: Lookups, batch: Batch) -> None:
         case_id = payload["caseId"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from contracts.fact import Fact, ce_id_of
-from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Reader
+from hub.case_timeline.timeline import NOTICE, RETRACTION, CaseTimeline, Reader
 from hub.consent.consents import SCOPED
 from hub.consent.decision import Decider
 from hub.disclosure.endings import PolicyAt, ended_at, endings
@@ -23,7 +23,6 @@ from hub.disclosure.settlement import Change
 from hub.shard.stating import hub_event_id, hub_fact
 from hub.store.records import FactRecorded
 
-NOTICE = "RecipientNotified"
 CONSENT_ENDED = "CONSENT_ENDED"
 
 

@@ -16,6 +16,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -30,6 +31,7 @@ from hub.shard.cases import Cases, HeldCase
 from hub.shard.notices import notices_of_endings
 from hub.shard.reminders import Reminders, ends_another, next_minute, reminders_stated
 from hub.shard.stating import put_on_timeline
+from hub.shard.withdrawals import WITHDRAWAL, obligation, promises, unacknowledged
 from hub.store.ports import OpenReview, ShardStore
 from hub.store.records import Decision, DecisionsRecorded, case_stream
 
@@ -61,6 +63,9 @@ class Settling:
     registry_digest: str
     open_reviews: dict[str, tuple[OpenReview, ...]]
     """What is owed about emergency access, by case, as stored."""
+    promised: Mapping[str, object]
+    """The withdrawals whose promise is stored and not known to be kept, by event id."""
+    receipt_within_ms: int
     _tried_again_at: dict[str, int] = field(default_factory=dict)
     """The cases that could not be decided: they stay due, and are left alone until then."""
 
@@ -100,6 +105,7 @@ class Settling:
             self._put_off(held, batch)
             return []
         told = self._record(held, changes, forms, rights, batch) if changes else []
+        self._promise(held, changed, told, batch)
         held.rights = rights
         held.look_at = look_at
         until = rights.until if held.timeline.merged_into is None else None
@@ -157,8 +163,21 @@ class Settling:
             case, rights.decider, changes, batch.after.clock, policy_at, reader, self.cases.secret
         ):
             put_on_timeline(held, record, fact, batch, reader)
+            batch.writes.obligations[fact.event_id] = obligation(fact, case.case_id, self.receipt_within_ms)
             stated.append(fact.event_id)
         return differences(case, rights.decider, stated)
+
+    def _promise(self, held: HeldCase, changed: bool, told: list[Told], batch: Batch) -> None:
+        """Note what must be confirmed before the withdrawals that this settlement took in are acknowledged."""
+        case = held.timeline
+        if case.merged_into is not None or case.joining:
+            return
+        if not changed and not any(case.facts[touched].outline.event_type == WITHDRAWAL for touched in held.touched):
+            return
+        self.cases.hold_history(held)
+        for event_id in unacknowledged(case, self.cases.secret):
+            if event_id not in self.promised:
+                batch.writes.promises[event_id] = promises(case, event_id, [(one.change, one.number) for one in told])
 
     def _reminded(
         self, held: HeldCase, rights: Rights, changed: bool, changes: list[Change], batch: Batch

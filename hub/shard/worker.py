@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,9 +28,10 @@ from hub.shard.batch import Batch, ShardState
 from hub.shard.cases import Cases
 from hub.shard.forwarding import MergeForwarding
 from hub.shard.governance import Governance
+from hub.shard.promises import Promises
 from hub.shard.sending import IN_FLIGHT_MAX, Sending
 from hub.shard.settling import Settling
-from hub.store.ports import ShardStore
+from hub.store.ports import Obligation, ShardStore
 
 BATCH_RECORDS_MAX: Final = 2_000
 AHEAD_OF_TICK_MS_MAX: Final = 60_000
@@ -53,11 +54,14 @@ class Shard:
     settling: Settling
     sending: Sending
     forwarding: MergeForwarding
+    promises: Promises
     metrics: Metrics
     shard: int
     owner: str
     state: ShardState
     idle_write_ms: int
+    obligations: dict[str, Obligation]
+    """The receipts that are owed, by the event id of the notice, as stored."""
     _held_back: list[InputRecord] = field(default_factory=list)
     _written_clock: int = 0
     _watched_clock: int = 0
@@ -92,6 +96,7 @@ class Shard:
             worked = self.sending.send_left_over(self.state.clock) or worked
         if self._caught_up:
             worked = self.forwarding.send() or worked
+            worked = self.promises.say_kept(self.sending.confirmed) or worked
         self.sending.collect()
         self.sending.save_positions()
         self._observe()
@@ -105,6 +110,8 @@ class Shard:
             self._watched_clock = self.state.clock
             self.metrics.observe_silence(self.shard, self._silent_ms())
             self.metrics.observe_reviews(self.shard, self._owed())
+            due = [owed.due <= self.state.clock for owed in self.obligations.values()]
+            self.metrics.observe_withdrawals(self.shard, len(self.promises.waiting), Counter(due))
 
     def _silent_ms(self) -> dict[str, int | None]:
         heard, clock = self.state.heard, self.state.clock
@@ -173,9 +180,18 @@ class Shard:
         self.settling.open_reviews.update(batch.writes.open_reviews)
         if batch.writes.forwarding:
             self.forwarding.look_again()
+        self.promises.stored(batch.writes.promises)
+        self._note_obligations(batch.writes.obligations)
         self.sending.offer(outputs if self._caught_up else (), self.state.numbers)
         self.metrics.count(_counts(batch, outputs))
         return True
+
+    def _note_obligations(self, changed: Mapping[str, Obligation | None]) -> None:
+        for event_id, owed in changed.items():
+            if owed is None:
+                self.obligations.pop(event_id, None)
+            else:
+                self.obligations[event_id] = owed
 
     def _is_behind(self, clock: int) -> bool:
         return self.inputs.newest_tick() - clock > BEHIND_TICK_MS_MAX

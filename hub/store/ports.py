@@ -76,6 +76,24 @@ class Forwarding(NamedTuple):
     done: int = 0
 
 
+class Promise(NamedTuple):
+    """What must have reached `party` before the withdrawal `event_id` of a case is acknowledged: all up to `number`."""
+
+    event_id: str
+    party: str
+    case_id: str
+    number: int
+
+
+class Obligation(NamedTuple):
+    """What `party` owes about a case: a receipt for the notice `event_id`; overdue from `due` on (milliseconds)."""
+
+    event_id: str
+    case_id: str
+    party: str
+    due: int
+
+
 @dataclass(slots=True)
 class BatchWrites:
     """Everything that one batch stores. `due` maps a case to its next due instant, or `None` for none any more."""
@@ -92,6 +110,10 @@ class BatchWrites:
     """Cases whose open reviews are others than before, with what is open now."""
     forwarding: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """(Case, other case) of a merge -> (shard of the other, version up to which the other has to be told)."""
+    promises: dict[str, tuple[Promise, ...]] = field(default_factory=dict)
+    """Withdrawals by event id, with what must be confirmed of each; nothing where it is known to be kept."""
+    obligations: dict[str, Obligation | None] = field(default_factory=dict)
+    """Notices by event id, with what is owed for each; `None` where it was answered."""
 
 
 class ShardStore(Protocol):
@@ -138,6 +160,12 @@ class ShardStore(Protocol):
 
     def forwardings(self) -> Sequence[Forwarding]:
         """What cases have to tell others in merges and is not all confirmed yet."""
+
+    def promises(self) -> Mapping[str, tuple[Promise, ...]]:
+        """The withdrawals that were not acknowledged yet, by event id, with what must be confirmed of each."""
+
+    def obligations(self) -> Mapping[str, Obligation]:
+        """The receipts that are owed, by the event id of the notice."""
 
     def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
         """Note that `sent` messages of `case_id` to `other` are confirmed, all of them up to version `done`."""

@@ -19,7 +19,7 @@ from eventsourcing.persistence import Notification, PersistenceError
 from contracts.failures import DamagedStore, NotFound, StoreUnavailable
 from hub.store.identity import read_identity
 from hub.store.mapper import RecordMapper
-from hub.store.ports import Forwarding, Head, OpenReview, StoreIdentity
+from hub.store.ports import Forwarding, Head, Obligation, OpenReview, Promise, StoreIdentity
 from hub.store.recorder import Recorder, batch_head, rows_at, stream_head, streams_of, topic_positions
 from hub.store.records import (
     BATCHES,
@@ -170,6 +170,23 @@ class ShardReader:
                 "ORDER BY case_id, other"
             )
         return [Forwarding(*row) for row in rows]
+
+    def promises(self) -> Mapping[str, tuple[Promise, ...]]:
+        """The withdrawals that were not acknowledged yet, by event id, with what must be confirmed of each."""
+        with storage_errors_named():
+            rows = self._recorder.select(
+                "SELECT event_id, party, case_id, number FROM promises ORDER BY event_id, party"
+            )
+        found: dict[str, tuple[Promise, ...]] = {}
+        for row in rows:
+            found[row[0]] = (*found.get(row[0], ()), Promise(*row))
+        return found
+
+    def obligations(self) -> Mapping[str, Obligation]:
+        """The receipts that are owed, by the event id of the notice."""
+        with storage_errors_named():
+            rows = self._recorder.select("SELECT event_id, case_id, party, due FROM obligations ORDER BY due, event_id")
+        return {row[0]: Obligation(*row) for row in rows}
 
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """The numbers of a party after `after`, in order, at most `limit`."""

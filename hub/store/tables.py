@@ -74,6 +74,19 @@ FORWARDING: Final = Table(
     key_width=2,
     required=("shard", "up_to", "sent", "done"),
 )
+PROMISES: Final = Table(
+    "promises",
+    {"event_id": "text", "party": "text", "case_id": "text", "number": "integer"},
+    "removed",
+    key_width=2,
+    required=("case_id", "number"),
+)
+OBLIGATIONS: Final = Table(
+    "obligations",
+    {"event_id": "text", "case_id": "text", "party": "text", "due": "integer"},
+    "removed",
+    required=("case_id", "party", "due"),
+)
 SEND_POSITIONS: Final = Table(
     "send_positions", {"party": "text", "number": "integer"}, "replaced", required=("number",)
 )
@@ -88,6 +101,8 @@ OWN_TABLES: Final = (
     HEARD,
     OPEN_REVIEWS,
     FORWARDING,
+    PROMISES,
+    OBLIGATIONS,
     SEND_POSITIONS,
 )
 DUE_IN_ORDER: Final = "CREATE INDEX due_dates_in_order ON due_dates (instant, case_id)"
@@ -116,6 +131,10 @@ WRITE_HEARD: Final = Write(HEARD, ("instant",))
 CLEAR_REVIEWS: Final = Write(OPEN_REVIEWS, clearing=True)
 WRITE_REVIEWS: Final = Write(OPEN_REVIEWS)
 WRITE_FORWARDING: Final = Write(FORWARDING, ("up_to",))
+CLEAR_PROMISES: Final = Write(PROMISES, clearing=True)
+WRITE_PROMISES: Final = Write(PROMISES)
+CLEAR_OBLIGATIONS: Final = Write(OBLIGATIONS, clearing=True)
+WRITE_OBLIGATIONS: Final = Write(OBLIGATIONS)
 WRITE_IDENTITY: Final = Write(STORE_IDENTITY)
 WRITE_TOPICS: Final = Write(TOPIC_IDS)
 MOVE_SENT: Final = Write(SEND_POSITIONS, ("number",), only_forward=True)
@@ -165,3 +184,7 @@ def _rows_of(writes: BatchWrites, sealed_cache_rows: Rows) -> Iterator[tuple[Wri
         ],
     )
     yield WRITE_FORWARDING, [(*pair, *told, 0, 0) for pair, told in sorted(writes.forwarding.items())]
+    yield CLEAR_PROMISES, [(event_id,) for event_id in writes.promises]
+    yield WRITE_PROMISES, [tuple(promise) for promised in writes.promises.values() for promise in promised]
+    yield CLEAR_OBLIGATIONS, [(event_id,) for event_id in writes.obligations]
+    yield WRITE_OBLIGATIONS, [tuple(owed) for owed in writes.obligations.values() if owed is not None]

@@ -11,7 +11,8 @@ from producers.statements.consent_and_governance_in_consent import (
 )
 from producers.statements.consent_and_governance_in_governance import (
     break_glass_denied, break_glass_ended, break_glass_granted, break_glass_requested, break_glass_reviewed,
-    event_retracted, legal_hold_lifted, legal_hold_set, subject_access_provided, subject_deceased, subject_erased,
+    event_retracted, legal_hold_lifted, legal_hold_set, removal_receipted, subject_access_provided, subject_deceased,
+    subject_erased,
 )
 from producers.statements.custody_in_municipality import (
     case_kept_open,
@@ -49,8 +50,8 @@ __all__ = [
     "event_retracted", "health_sharing_objected", "health_sharing_objection_lifted", "legal_hold_lifted",
     "legal_hold_set", "medication_agreement_changed", "medication_agreement_ended", "medication_agreement_made",
     "medication_handed_over", "motivation_talk_held", "municipal_contact_held", "outreach_contact_made",
-    "subject_access_provided", "subject_deceased", "subject_erased", "substance_misuse_assessed", "treatment_assessed",
-    "treatment_completed", "treatment_interrupted", "treatment_referred", "treatment_requested", "treatment_resumed",
-    "treatment_started", "treatment_transferred", "treatment_trial_converted", "treatment_trial_extended",
-    "treatment_trial_lapsed", "treatment_trial_started",
+    "removal_receipted", "subject_access_provided", "subject_deceased", "subject_erased", "substance_misuse_assessed",
+    "treatment_assessed", "treatment_completed", "treatment_interrupted", "treatment_referred", "treatment_requested",
+    "treatment_resumed", "treatment_started", "treatment_transferred", "treatment_trial_converted",
+    "treatment_trial_extended", "treatment_trial_lapsed", "treatment_trial_started",
 ]

@@ -11,7 +11,8 @@ from producers.statements.consent_and_governance_in_consent import (
 )
 from producers.statements.consent_and_governance_in_governance import (
     break_glass_denied, break_glass_ended, break_glass_granted, break_glass_requested, break_glass_reviewed,
-    event_retracted, legal_hold_lifted, legal_hold_set, subject_access_provided, subject_deceased, subject_erased,
+    event_retracted, legal_hold_lifted, legal_hold_set, removal_receipted, subject_access_provided, subject_deceased,
+    subject_erased,
 )
 from producers.statements.custody_in_municipality import (
     case_kept_open,
@@ -25,6 +26,6 @@ __all__ = [
     "case_closed", "case_kept_open", "case_opened", "case_reopened", "child_perspective_recorded", "child_placed",
     "child_placement_ended", "consent_amended", "consent_expired", "consent_given", "consent_invalidated",
     "consent_refused", "consent_requested", "consent_withdrawn", "custody_holder_changed", "event_retracted",
-    "guardian_ended", "legal_hold_lifted", "legal_hold_set", "subject_access_provided", "subject_deceased",
-    "subject_erased", "visit_arranged", "visit_cancelled", "visit_held",
+    "guardian_ended", "legal_hold_lifted", "legal_hold_set", "removal_receipted", "subject_access_provided",
+    "subject_deceased", "subject_erased", "visit_arranged", "visit_cancelled", "visit_held",
 ]

@@ -8,7 +8,8 @@ from producers.statements.consent_and_governance_in_consent import (
 )
 from producers.statements.consent_and_governance_in_governance import (
     break_glass_denied, break_glass_ended, break_glass_granted, break_glass_requested, break_glass_reviewed,
-    event_retracted, legal_hold_lifted, legal_hold_set, subject_access_provided, subject_deceased, subject_erased,
+    event_retracted, legal_hold_lifted, legal_hold_set, removal_receipted, subject_access_provided, subject_deceased,
+    subject_erased,
 )
 from producers.statements.family import (
     child_concern_notified, visit_arranged, visit_cancelled, visit_held,
@@ -21,6 +22,6 @@ __all__ = [
     "break_glass_denied", "break_glass_ended", "break_glass_granted", "break_glass_requested", "break_glass_reviewed",
     "care_placement_breached", "child_concern_notified", "consent_amended", "consent_expired", "consent_given",
     "consent_invalidated", "consent_refused", "consent_requested", "consent_withdrawn", "event_retracted",
-    "legal_hold_lifted", "legal_hold_set", "subject_access_provided", "subject_deceased", "subject_erased",
-    "visit_arranged", "visit_cancelled", "visit_held",
+    "legal_hold_lifted", "legal_hold_set", "removal_receipted", "subject_access_provided", "subject_deceased",
+    "subject_erased", "visit_arranged", "visit_cancelled", "visit_held",
 ]

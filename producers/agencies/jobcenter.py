@@ -11,7 +11,8 @@ from producers.statements.consent_and_governance_in_consent import (
 )
 from producers.statements.consent_and_governance_in_governance import (
     break_glass_denied, break_glass_ended, break_glass_granted, break_glass_requested, break_glass_reviewed,
-    event_retracted, legal_hold_lifted, legal_hold_set, subject_access_provided, subject_deceased, subject_erased,
+    event_retracted, legal_hold_lifted, legal_hold_set, removal_receipted, subject_access_provided, subject_deceased,
+    subject_erased,
 )
 from producers.statements.custody_in_municipality import (
     case_kept_open,
@@ -45,5 +46,5 @@ __all__ = [
     "education_admitted", "education_applied", "education_completed", "education_interrupted", "education_started",
     "employment_ended", "employment_started", "event_retracted", "jobcenter_meeting_held", "legal_hold_lifted",
     "legal_hold_set", "mentor_assigned", "mentor_contact_held", "mentor_ended", "municipal_plan_agreed",
-    "municipal_plan_revised", "subject_access_provided", "subject_deceased", "subject_erased",
+    "municipal_plan_revised", "removal_receipted", "subject_access_provided", "subject_deceased", "subject_erased",
 ]

@@ -11,7 +11,8 @@ from producers.statements.consent_and_governance_in_consent import (
 )
 from producers.statements.consent_and_governance_in_governance import (
     break_glass_denied, break_glass_ended, break_glass_granted, break_glass_requested, break_glass_reviewed,
-    event_retracted, legal_hold_lifted, legal_hold_set, subject_access_provided, subject_deceased, subject_erased,
+    event_retracted, legal_hold_lifted, legal_hold_set, removal_receipted, subject_access_provided, subject_deceased,
+    subject_erased,
 )
 from producers.statements.custody_in_prison_and_probation import (
     abscondition_ended, abscondition_recorded, care_placement_ended, care_placement_started, imprisonment_started,
@@ -65,8 +66,8 @@ __all__ = [
     "plan_officer_assigned", "plan_officer_ended", "programme_completed", "programme_interrupted", "programme_started",
     "recalled_to_prison", "release_date_changed", "release_date_set", "release_meeting_held",
     "released_at_end_of_sentence", "released_from_remand", "released_on_other_ground", "released_on_parole",
-    "remand_extended", "remand_started", "risk_note_lifted", "risk_note_recorded", "sentence_plan_agreed",
-    "sentence_plan_revised", "subject_access_provided", "subject_deceased", "subject_erased",
+    "remand_extended", "remand_started", "removal_receipted", "risk_note_lifted", "risk_note_recorded",
+    "sentence_plan_agreed", "sentence_plan_revised", "subject_access_provided", "subject_deceased", "subject_erased",
     "transferred_between_prisons", "treatment_assessed", "treatment_completed", "treatment_interrupted",
     "treatment_referred", "treatment_requested", "treatment_resumed", "treatment_started", "treatment_transferred",
     "violence_support_ended", "violence_support_started", "visit_arranged", "visit_cancelled", "visit_held",

@@ -8,7 +8,8 @@ from producers.statements.consent_and_governance_in_consent import (
 )
 from producers.statements.consent_and_governance_in_governance import (
     break_glass_denied, break_glass_ended, break_glass_granted, break_glass_requested, break_glass_reviewed,
-    event_retracted, legal_hold_lifted, legal_hold_set, subject_access_provided, subject_deceased, subject_erased,
+    event_retracted, legal_hold_lifted, legal_hold_set, removal_receipted, subject_access_provided, subject_deceased,
+    subject_erased,
 )
 from producers.statements.mental_health import (
     medication_agreement_changed, medication_agreement_ended, medication_agreement_made,
@@ -26,7 +27,8 @@ __all__ = [
     "consent_amended", "consent_expired", "consent_given", "consent_invalidated", "consent_refused",
     "consent_requested", "consent_withdrawn", "event_retracted", "health_sharing_objected",
     "health_sharing_objection_lifted", "legal_hold_lifted", "legal_hold_set", "medication_agreement_changed",
-    "medication_agreement_ended", "medication_agreement_made", "medication_handed_over", "subject_access_provided",
-    "subject_deceased", "subject_erased", "treatment_assessed", "treatment_completed", "treatment_interrupted",
-    "treatment_referred", "treatment_requested", "treatment_resumed", "treatment_started", "treatment_transferred",
+    "medication_agreement_ended", "medication_agreement_made", "medication_handed_over", "removal_receipted",
+    "subject_access_provided", "subject_deceased", "subject_erased", "treatment_assessed", "treatment_completed",
+    "treatment_interrupted", "treatment_referred", "treatment_requested", "treatment_resumed", "treatment_started",
+    "treatment_transferred",
 ]

@@ -11,7 +11,8 @@ from producers.statements.consent_and_governance_in_consent import (
 )
 from producers.statements.consent_and_governance_in_governance import (
     break_glass_denied, break_glass_ended, break_glass_granted, break_glass_requested, break_glass_reviewed,
-    event_retracted, legal_hold_lifted, legal_hold_set, subject_access_provided, subject_deceased, subject_erased,
+    event_retracted, legal_hold_lifted, legal_hold_set, removal_receipted, subject_access_provided, subject_deceased,
+    subject_erased,
 )
 from producers.statements.custody_in_prison_and_probation import (
     care_placement_ended, care_placement_started, home_detention_ended, home_detention_started,
@@ -40,7 +41,7 @@ __all__ = [
     "consent_requested", "consent_withdrawn", "coordinator_assigned", "coordinator_handed_over", "coordinator_vacated",
     "event_retracted", "home_detention_ended", "home_detention_started", "ksp_activated", "ksp_ended",
     "legal_hold_lifted", "legal_hold_set", "parole_breach_reported", "plan_officer_assigned", "plan_officer_ended",
-    "programme_completed", "programme_interrupted", "programme_started", "recalled_to_prison", "risk_note_lifted",
-    "risk_note_recorded", "sentence_plan_agreed", "sentence_plan_revised", "subject_access_provided",
-    "subject_deceased", "subject_erased", "supervision_ended", "supervision_started",
+    "programme_completed", "programme_interrupted", "programme_started", "recalled_to_prison", "removal_receipted",
+    "risk_note_lifted", "risk_note_recorded", "sentence_plan_agreed", "sentence_plan_revised",
+    "subject_access_provided", "subject_deceased", "subject_erased", "supervision_ended", "supervision_started",
 ]

@@ -8,7 +8,8 @@ from producers.statements.consent_and_governance_in_consent import (
 )
 from producers.statements.consent_and_governance_in_governance import (
     break_glass_denied, break_glass_ended, break_glass_granted, break_glass_requested, break_glass_reviewed,
-    event_retracted, legal_hold_lifted, legal_hold_set, subject_access_provided, subject_deceased, subject_erased,
+    event_retracted, legal_hold_lifted, legal_hold_set, removal_receipted, subject_access_provided, subject_deceased,
+    subject_erased,
 )
 from producers.statements.efforts import (
     earlier_effort_recorded,
@@ -46,8 +47,8 @@ __all__ = [
     "joint_plan_amended", "joint_plan_ended", "joint_plan_proposed", "legal_hold_lifted", "legal_hold_set",
     "medication_agreement_changed", "medication_agreement_ended", "medication_agreement_made", "medication_handed_over",
     "neuro_assessment_completed", "outpatient_contact_held", "outpatient_episode_ended", "outpatient_episode_started",
-    "psych_referral_accepted", "psych_referral_declined", "psych_referral_received", "risk_note_lifted",
-    "risk_note_recorded", "subject_access_provided", "subject_deceased", "subject_erased", "substance_misuse_assessed",
-    "treatment_assessed", "treatment_completed", "treatment_interrupted", "treatment_referred", "treatment_requested",
-    "treatment_resumed", "treatment_started", "treatment_transferred",
+    "psych_referral_accepted", "psych_referral_declined", "psych_referral_received", "removal_receipted",
+    "risk_note_lifted", "risk_note_recorded", "subject_access_provided", "subject_deceased", "subject_erased",
+    "substance_misuse_assessed", "treatment_assessed", "treatment_completed", "treatment_interrupted",
+    "treatment_referred", "treatment_requested", "treatment_resumed", "treatment_started", "treatment_transferred",
 ]

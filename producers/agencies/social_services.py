@@ -12,7 +12,8 @@ from producers.statements.consent_and_governance_in_consent import (
 )
 from producers.statements.consent_and_governance_in_governance import (
     break_glass_denied, break_glass_ended, break_glass_granted, break_glass_requested, break_glass_reviewed,
-    event_retracted, legal_hold_lifted, legal_hold_set, subject_access_provided, subject_deceased, subject_erased,
+    event_retracted, legal_hold_lifted, legal_hold_set, removal_receipted, subject_access_provided, subject_deceased,
+    subject_erased,
 )
 from producers.statements.custody_in_municipality import (
     case_kept_open,
@@ -63,9 +64,10 @@ __all__ = [
     "housing_offered", "housing_refused", "housing_secured", "joint_plan_agreed", "joint_plan_amended",
     "joint_plan_ended", "joint_plan_proposed", "ksp_activated", "ksp_ended", "legal_hold_lifted", "legal_hold_set",
     "motivation_talk_held", "municipal_contact_held", "municipal_plan_agreed", "municipal_plan_revised",
-    "overlap_flagged", "overlap_resolved", "release_meeting_held", "responsibility_transferred", "risk_note_lifted",
-    "risk_note_recorded", "subject_access_provided", "subject_deceased", "subject_erased", "substance_misuse_assessed",
-    "treatment_assessed", "treatment_completed", "treatment_interrupted", "treatment_referred", "treatment_requested",
-    "treatment_resumed", "treatment_started", "treatment_transferred", "violence_support_ended",
-    "violence_support_started", "volunteer_assigned", "volunteer_contact_held", "volunteer_ended",
+    "overlap_flagged", "overlap_resolved", "release_meeting_held", "removal_receipted", "responsibility_transferred",
+    "risk_note_lifted", "risk_note_recorded", "subject_access_provided", "subject_deceased", "subject_erased",
+    "substance_misuse_assessed", "treatment_assessed", "treatment_completed", "treatment_interrupted",
+    "treatment_referred", "treatment_requested", "treatment_resumed", "treatment_started", "treatment_transferred",
+    "violence_support_ended", "violence_support_started", "volunteer_assigned", "volunteer_contact_held",
+    "volunteer_ended",
 ]

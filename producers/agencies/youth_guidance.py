@@ -11,7 +11,8 @@ from producers.statements.consent_and_governance_in_consent import (
 )
 from producers.statements.consent_and_governance_in_governance import (
     break_glass_denied, break_glass_ended, break_glass_granted, break_glass_requested, break_glass_reviewed,
-    event_retracted, legal_hold_lifted, legal_hold_set, subject_access_provided, subject_deceased, subject_erased,
+    event_retracted, legal_hold_lifted, legal_hold_set, removal_receipted, subject_access_provided, subject_deceased,
+    subject_erased,
 )
 from producers.statements.custody_in_municipality import (
     case_kept_open,
@@ -35,6 +36,6 @@ __all__ = [
     "consent_withdrawn", "earlier_effort_recorded", "education_admitted", "education_applied", "education_completed",
     "education_duty_decided", "education_interrupted", "education_plan_agreed", "education_plan_revised",
     "education_started", "event_retracted", "guidance_ended", "guidance_session_held", "guidance_started",
-    "legal_hold_lifted", "legal_hold_set", "subject_access_provided", "subject_deceased", "subject_erased",
-    "youth_contact_person_assigned", "youth_contact_person_ended", "youth_target_group_assessed",
+    "legal_hold_lifted", "legal_hold_set", "removal_receipted", "subject_access_provided", "subject_deceased",
+    "subject_erased", "youth_contact_person_assigned", "youth_contact_person_ended", "youth_target_group_assessed",
 ]

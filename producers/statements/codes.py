@@ -202,6 +202,10 @@ ReminderKind = Literal[
     "EFFORTS_OVERLAP", "REVIEW_OVERDUE", "CITIZEN_NOTICE_OVERDUE", "OTHER",
 ]
 """What has run out or is missing."""
+RemovalOutcome = Literal[
+    "PURGED", "KEPT", "OTHER",
+]
+"""What a receiver did with what a consent no longer opens to it."""
 RetractionReason = Literal[
     "WRONG_PERSON", "NOT_OCCURRED", "DUPLICATE", "LEGAL_ORDER", "OTHER",
 ]

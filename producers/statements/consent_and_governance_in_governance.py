@@ -145,6 +145,25 @@ def event_retracted(
     }, occurred_at)
 
 
+def removal_receipted(
+    *, occurred_at: datetime, target_event_id: UUID, at: datetime, outcome: codes.RemovalOutcome,
+    late_reason: str | None = None, legal_basis_code: str | None = None,
+) -> Statement:
+    """A receiver says what it did after it was told that a consent has ended: it has removed what rested on it, or
+    keeps it on a ground of its own, which `legalBasisCode` then names.
+
+    Stated by any agency. Fields are CO (consent and governance) unless named.
+
+    target_event_id: The `ce_id` of the `RecipientNotified` that this answers.
+    at: When it was done; the same moment as `occurredAt` unless the agency records both.
+    outcome: Whether it was removed or kept.
+    """
+    return Statement("RemovalReceipted", {
+        "lateReason": late_reason, "legalBasisCode": legal_basis_code, "targetEventId": target_event_id, "at": at,
+        "outcome": outcome,
+    }, occurred_at)
+
+
 def subject_access_provided(
     *, occurred_at: datetime, at: datetime, request: UUID | None = None, basis: str | None = None,
     late_reason: str | None = None, legal_basis_code: str | None = None,

@@ -47,16 +47,24 @@ def statement(**changes: Any) -> Statement:
 
 
 class Case:
-    """What the gate may ask, answered from two sets."""
+    """What the gate may ask, answered from three sets."""
 
-    def __init__(self, live: set[tuple[str, str]], consents: set[tuple[str, str]]) -> None:
-        self.live, self.consents = live, consents
+    def __init__(
+        self,
+        live: set[tuple[str, str]],
+        consents: set[tuple[str, str]],
+        notices: set[tuple[str, str]] = frozenset(),  # type: ignore[assignment]
+    ) -> None:
+        self.live, self.consents, self.notices = live, consents, notices
 
     def is_live(self, event_id: str, event_type: str | None) -> bool:
         return any(event_id == known and event_type in (None, name) for known, name in self.live)
 
     def consent_known_to(self, consent_id: str, party: str) -> bool:
         return (consent_id, party) in self.consents
+
+    def is_notice_to(self, event_id: str, party: str) -> bool:
+        return (event_id, party) in self.notices
 
 
 NOTHING_KNOWN = Case(set(), set())
@@ -136,6 +144,23 @@ def test_an_amendment_must_be_of_a_consent_that_its_publisher_knows() -> None:
         with pytest.raises(Refused) as refused:
             place(amendment, Case(set(), known))
         assert refused.value.reason == Reason.UNKNOWN_CONSENT
+
+
+def test_a_receipt_must_answer_a_notice_to_its_own_party_and_name_a_ground_for_what_is_kept() -> None:
+    def receipt(outcome: str, **more: object) -> Statement:
+        values = {"targetEventId": OTHER_CE_ID, "at": NOW, "outcome": outcome, **more}
+        return statement(event_type="RemovalReceipted", payload=values)
+
+    told = Case(set(), set(), {(f"HUB/{OTHER_CE_ID}", "A.SOC")})
+    place(receipt("PURGED"), told)
+    place(receipt("KEPT", legalBasisCode="GDPR-17-3-b"), told)
+    for notices in (set(), {(f"HUB/{OTHER_CE_ID}", "PRI")}, {(f"PRI/{OTHER_CE_ID}", "A.SOC")}):
+        with pytest.raises(Refused) as refused:
+            place(receipt("PURGED"), Case(set(), set(), notices))
+        assert (refused.value.reason, refused.value.field) == (Reason.ANSWERS_NOTHING, "targetEventId")
+    with pytest.raises(Refused) as refused:
+        place(receipt("KEPT"), told)
+    assert (refused.value.reason, refused.value.field) == (Reason.VALUE_OUTSIDE_MODEL, "legalBasisCode")
 
 
 def test_an_event_that_refers_to_nothing_needs_nothing_to_be_known() -> None:

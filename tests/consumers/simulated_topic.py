@@ -101,5 +101,8 @@ class SimulatedTopic:
             found += taken
         return found
 
+    def confirm(self, positions: Mapping[int, int]) -> None:
+        self.confirmed = dict(positions)
+
     def close(self) -> None:
         self._next = None

@@ -149,6 +149,15 @@ SPOILT: Final[dict[str, tuple[Reason, Spoil]]] = {
             {"targetEventId": NOBODY, "at": instant_of(live.moment()), "reason": "DUPLICATE"},
         ),
     ),
+    "a receipt of nothing": (
+        Reason.ANSWERS_NOTHING,
+        lambda live, good: _other_type(
+            live,
+            good,
+            "RemovalReceipted",
+            {"targetEventId": NOBODY, "at": instant_of(live.moment()), "outcome": "PURGED"},
+        ),
+    ),
     "amends an unknown consent": (
         Reason.UNKNOWN_CONSENT,
         lambda live, good: _other_type(live, good, "ConsentAmended", _amendment(live)),

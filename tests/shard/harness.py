@@ -23,7 +23,7 @@ from deploy.scenario.simulated_broker import (
     SimulatedOutputs,
     SimulatedTransport,
 )
-from hub.broker.ports import InputRecord
+from hub.broker.ports import InputRecord, Outputs
 from hub.consent.rule_reader import RULES_FOLDER
 from hub.identity.pseudonyms import pseudonym
 from hub.shard.worker import Shard
@@ -84,7 +84,7 @@ class ShardUnderTest:
             secret=SECRET,
             store=self.store,
             inputs=SimulatedInputs(self.broker, self.names, self.registry, 0),
-            outputs=SimulatedOutputs(self.broker, self.names, 0),
+            outputs=self._outputs(),
             channel=self.control,
             idle_write_ms=0,
             rules_folder=self.rules_folder,
@@ -93,6 +93,9 @@ class ShardUnderTest:
         shard.cases.facts_max = self.facts_max
         shard.start()
         return shard
+
+    def _outputs(self) -> Outputs:
+        return SimulatedOutputs(self.broker, self.names, 0)
 
     def restart(self) -> None:
         """Lose everything in memory, as a killed worker does, and begin again from the store."""
@@ -206,7 +209,8 @@ class ShardUnderTest:
 
     def notices(self, party: str) -> list[tuple[str, str]]:
         """The notices that a receiver would hold: (kind, the `ce_id` that it is about), in order of their numbers."""
-        return [(held["kind"], held["targetEventId"]) for held in self.held(party).values() if is_notice(held)]
+        held = self.held(party).values()
+        return [(said["kind"], said["targetEventId"]) for said in held if is_notice(said) and "kind" in said]
 
     def held(self, party: str) -> dict[str, dict[str, Any]]:
         """The fold of a party's output, as a receiver would hold it."""
@@ -223,7 +227,7 @@ class ShardUnderTest:
 
 
 def is_notice(payload: Mapping[str, Any]) -> bool:
-    """Whether this is the hub's notice of a correction or retraction."""
+    """Whether this is what the hub itself says about another event: a notice, or that a withdrawal is done."""
     return "recipient" in payload and "targetEventId" in payload
 
 

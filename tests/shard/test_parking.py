@@ -119,6 +119,12 @@ SPOILT: dict[str, tuple[Reason, Spoil]] = {
             hub, record, "EventRetracted", {"targetEventId": CASE, "at": hub.now, "reason": "DUPLICATE"}
         ),
     ),
+    "a receipt of nothing": (
+        Reason.ANSWERS_NOTHING,
+        lambda hub, record: _of_type(
+            hub, record, "RemovalReceipted", {"targetEventId": CASE, "at": hub.now, "outcome": "PURGED"}
+        ),
+    ),
     "amends an unknown consent": (
         Reason.UNKNOWN_CONSENT,
         lambda hub, record: _of_type(

@@ -16,18 +16,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Any, Final
+from uuid import UUID
 
 from consumers.source import ReceivedRecord
 from contracts.failures import ForeignStore, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.topics import Names
 from deploy.scenario.simulated_broker import SimulatedBroker, SimulatedSource
+from hub.broker.control_records import control_record
 from hub.broker.merge import Merge
 from hub.broker.ports import Headers, InputRecord, OutputRecord, Positions
 from tests.simulator.machine import Program, SimulatedTime
 
 POLLED_MAX: Final = 12
 """How many records a receiver's poll gives at most."""
+
+ANSWER_LOST: Final = 0.2
+"""How often the answer to what a shard publishes to its own input is lost."""
 
 Delivery = Callable[[], object]
 
@@ -206,11 +211,28 @@ class SimulatedOutputs:
 
 
 class SimulatedChannel:
-    """A shard's way to another one (`hub.broker.ports.HubInput`); no history merges cases, so nothing goes here."""
+    """A shard's way to its own input (`hub.broker.ports.HubInput`), with the faults of that topic."""
+
+    def __init__(self, program: Program, network: Network) -> None:
+        self._program, self._network = program, network
 
     def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
         """See the port."""
-        raise TransportFailure("no case of the simulator is merged")
+        topic, now = self._network.names.hub_input, self._network.time.now
+        self._program.reach("before publishing to the hub")
+        value, headers = control_record("shard", event_type, payload, now)
+        # Its id is drawn; that of a simulated record must come from the seed.
+        named = [
+            (
+                name,
+                str(UUID(int=self._network.chance.getrandbits(128), version=4)).encode() if name == "ce_id" else said,
+            )
+            for name, said in headers
+        ]
+        self._network.append(topic, partition, None, value, named)
+        self._program.reach("after publishing to the hub")
+        if self._network.chance.random() < ANSWER_LOST:
+            raise TransportFailure("the answer of the hub's own input was lost")
 
     def publish_record(self, partition: int, value: bytes, headers: Headers) -> None:
         """See the port."""

@@ -29,7 +29,7 @@ from hub.case_timeline import timeline
 from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
 from hub.metrics import BatchCounts, Metrics
-from hub.shard import cases, forwarding, sending, settling, worker
+from hub.shard import cases, forwarding, promises, sending, settling, worker
 from hub.shard.worker import Shard
 from hub.store.ports import BatchWrites, StoreIdentity
 from hub.store.records import FactRecorded
@@ -77,6 +77,7 @@ def shared_readings(time: SimulatedTime, limits: Limits) -> Iterator[pytest.Monk
         patch.setattr(Codec, "decode_body", lambda self, schema_id, body: {**_decode_body(self, schema_id, body)})
         patch.setattr(sending, "time", time)
         patch.setattr(forwarding, "time", time)
+        patch.setattr(promises, "time", time)
         keep_to(limits, patch)
         yield patch
 
@@ -197,6 +198,9 @@ class WatchedMetrics(Metrics):
     def observe_merges(self, shard: int, waiting: int) -> None:
         """Nothing is shown."""
 
+    def observe_withdrawals(self, shard: int, unacknowledged: int, owed: Mapping[bool, int]) -> None:
+        """Nothing is shown."""
+
 
 @dataclass(slots=True)
 class Worker:
@@ -240,7 +244,7 @@ class Worker:
             store=store,
             inputs=SimulatedInputs(self.program, self.network, REGISTRY, number),
             outputs=SimulatedOutputs(self.program, self.network, number, self.witness(number)),
-            channel=SimulatedChannel(),
+            channel=SimulatedChannel(self.program, self.network),
             metrics=WatchedMetrics(number, store, self.watch),
             idle_write_ms=self.limits.idle_write_ms,
         )

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound, StoreUnavailable
 from hub.store.number_runs import packed
-from hub.store.ports import BatchWrites, Forwarding, Head, OpenReview, StoreIdentity
+from hub.store.ports import BatchWrites, Forwarding, Head, Obligation, OpenReview, Promise, StoreIdentity
 from hub.store.record_schemas import WRITTEN_AS, StoredSchema, decode_raw, encode_raw
 from hub.store.records import (
     BATCHES,
@@ -78,6 +78,8 @@ class Content:
     heard: dict[str, int] = field(default_factory=dict)
     open_reviews: dict[str, tuple[OpenReview, ...]] = field(default_factory=dict)
     forwarding: dict[tuple[str, str], Forwarding] = field(default_factory=dict)
+    promises: dict[str, tuple[Promise, ...]] = field(default_factory=dict)
+    obligations: dict[str, Obligation] = field(default_factory=dict)
     send_positions: dict[str, int] = field(default_factory=dict)
     raw_parked: dict[tuple[str, int], bytes] = field(default_factory=dict)
     """(Stream, version) -> the bytes of a parked record that is not resolved."""
@@ -206,6 +208,14 @@ class MemoryShardReader:
     def open_reviews(self) -> Mapping[str, tuple[OpenReview, ...]]:
         """See the port."""
         return dict(self._content.open_reviews)
+
+    def promises(self) -> Mapping[str, tuple[Promise, ...]]:
+        """See the port."""
+        return dict(self._content.promises)
+
+    def obligations(self) -> Mapping[str, Obligation]:
+        """See the port."""
+        return dict(self._content.obligations)
 
     def forwardings(self) -> Sequence[Forwarding]:
         """See the port."""
@@ -343,6 +353,14 @@ def _store(content: Content, writes: BatchWrites, encoded: _Encoded) -> None:
     for (case_id, other), (shard, up_to) in writes.forwarding.items():
         known = content.forwarding.get((case_id, other), Forwarding(case_id, other, shard, up_to))
         content.forwarding[case_id, other] = known._replace(up_to=up_to)
+    for event_id, promised in writes.promises.items():
+        content.promises.pop(event_id, None)
+        if promised:
+            content.promises[event_id] = tuple(promised)
+    for event_id, owed in writes.obligations.items():
+        content.obligations.pop(event_id, None)
+        if owed is not None:
+            content.obligations[event_id] = owed
     for record in writes.records:
         if isinstance(record, ParkedResolved):
             content.raw_parked.pop((record.originator_id, record.parked_version), None)

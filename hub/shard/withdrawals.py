@@ -1,0 +1,85 @@
+"""A withdrawal as a promise: who must have been sent the order to remove, and what whoever withdrew is told of it.
+
+Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not a flag):
+- The settlement that takes a withdrawal in tells everybody who had something on its ground to remove it. The last
+  number that it gives such a party is the fence on that party's topic: whoever has read past it shows nothing of it.
+- The promise is kept when the broker has confirmed every fence (`hub.shard.promises`). Only then, and by a record of
+  the shard's own input, the withdrawal is acknowledged to whoever stated it. It learns that all is done, and neither
+  whom it concerned nor whether it concerned anybody.
+- Whoever was told that a consent has ended owes a receipt: removed, or kept on a ground of its own. Until it comes it
+  is open, and overdue after the period of `hub/continuity/clocks.toml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from contracts.fact import Fact, ce_id_of, event_id_of
+from contracts.topics import HUB_PARTY
+from hub.case_timeline.timeline import CaseTimeline, Reader
+from hub.disclosure.settlement import Change, mask_of_shown
+from hub.shard.stating import hub_event_id, hub_fact
+from hub.store.ports import Obligation, Promise
+from hub.store.records import FactRecorded
+
+WITHDRAWAL: Final = "ConsentWithdrawn"
+ACKNOWLEDGEMENT: Final = "WithdrawalAcknowledged"
+DELIVERED: Final = "WithdrawalDelivered"
+
+
+def unacknowledged(case: CaseTimeline, secret: bytes) -> Iterator[str]:
+    """The withdrawals of a case that stand and were not acknowledged yet. Asks the whole history."""
+    for fact in case.live_gate_facts():
+        if fact.event_type == WITHDRAWAL and _acknowledgement_id(case, fact.event_id, secret) not in case.facts:
+            yield fact.event_id
+
+
+def promises(case: CaseTimeline, event_id: str, told: Iterable[tuple[Change, int]]) -> tuple[Promise, ...]:
+    """What must be confirmed before the withdrawal is acknowledged.
+
+    `told` are the changes of the settlement that took it in, each with its number. Where nobody had anything, the
+    promise is kept at once: it names the party that withdrew, and number 0.
+    """
+    fences: dict[str, int] = {}
+    losing: set[str] = set()
+    for change, number in told:
+        fences[change.party] = max(number, fences.get(change.party, 0))
+        if mask_of_shown(change.before) & ~mask_of_shown(change.shown):
+            losing.add(change.party)
+    withdrawing = case.facts[event_id].outline.party
+    kept = {party: fences[party] for party in losing} or {withdrawing: 0}
+    return tuple(Promise(event_id, party, case.case_id, number) for party, number in sorted(kept.items()))
+
+
+def acknowledgement(
+    case: CaseTimeline, event_id: str, recorded_at: int, reader: Reader, secret: bytes
+) -> tuple[FactRecorded, Fact] | None:
+    """What to put on the timeline now that every fence is confirmed.
+
+    `None` where it was acknowledged, where the withdrawal was taken back, and where the case was closed meanwhile.
+    """
+    if case.merged_into is not None or event_id not in unacknowledged(case, secret):
+        return None
+    payload = {
+        "occurredAt": recorded_at,
+        "targetEventId": ce_id_of(event_id),
+        "recipient": case.facts[event_id].outline.party,
+        "at": recorded_at,
+    }
+    stated_id = _acknowledgement_id(case, event_id, secret)
+    return hub_fact(case, ACKNOWLEDGEMENT, stated_id, payload, recorded_at, reader)
+
+
+def obligation(notice: Fact, case_id: str, within_ms: int) -> Obligation:
+    """What the recipient of a notice of an ended consent owes from now on."""
+    return Obligation(notice.event_id, case_id, notice.payload["recipient"], notice.recorded_at + within_ms)
+
+
+def answered(receipt: Mapping[str, object]) -> str:
+    """The notice that a receipt answers."""
+    return event_id_of(HUB_PARTY, str(receipt["targetEventId"]))
+
+
+def _acknowledgement_id(case: CaseTimeline, event_id: str, secret: bytes) -> str:
+    return hub_event_id(secret, case, "withdrawal acknowledged", event_id)

@@ -1,0 +1,195 @@
+"""A withdrawal is acknowledged once every order to remove is confirmed, to whoever stated it; receipts are owed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from contracts.fact import ce_id_of
+from contracts.reasons import Reason
+from hub.continuity.clock_terms import clock_terms
+from tests.shard.harness import DAY_MS, HOUR_MS, ShardUnderTest, imprisonment
+from tests.shard.test_disclosing import given, withdrawn
+
+PARTIES = ("PRI", "KIF", "A.SOC", "A.ADD", "B.SOC")
+WITHIN_MS = clock_terms().receipt_within_seconds * 1000
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> ShardUnderTest:
+    hub = ShardUnderTest(tmp_path, PARTIES)
+    hub.enrol()
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    given(hub, ["CU", "OF"], ["A.ADD", "B.SOC"])
+    hub.settle()
+    hub.tick(HOUR_MS)
+    return hub
+
+
+def acknowledged(hub: ShardUnderTest, party: str = "PRI") -> list[str]:
+    """The withdrawals of which the party was told that they are done, in order."""
+    return [
+        payload["targetEventId"]
+        for _, effect, event_id, payload in hub.told(party)
+        if effect == "disclosed" and event_id.startswith("HUB/") and "recipient" in payload and "kind" not in payload
+    ]
+
+
+def order_to(hub: ShardUnderTest, party: str) -> str:
+    """The `ce_id` of the notice by which a party was told that a consent has ended."""
+    (notice,) = {event_id for _, _, event_id, payload in hub.told(party) if payload.get("kind") == "CONSENT_ENDED"}
+    return ce_id_of(notice)
+
+
+def receipt(hub: ShardUnderTest, party: str, target: str, outcome: str = "PURGED", **more: object) -> None:
+    values = {"targetEventId": target, "at": hub.now, "outcome": outcome, **more}
+    hub.state(party, "RemovalReceipted", values, f"receipt {target} {outcome}")
+    hub.settle()
+
+
+def test_whoever_withdrew_is_told_once_that_it_is_done_and_nobody_else_is(hub: ShardUnderTest) -> None:
+    withdrawal = withdrawn(hub)
+    hub.settle()
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]
+    assert [acknowledged(hub, party) for party in PARTIES[1:]] == [[]] * 4
+    assert hub.shard.promises.waiting == {}
+    hub.restart()
+    hub.tick(DAY_MS)
+    hub.settle()
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]
+    assert hub.store.promises() == {}
+
+
+def test_the_acknowledgement_waits_for_every_receiver_that_had_some_of_it(hub: ShardUnderTest) -> None:
+    out = hub.names.output("B.SOC")
+    hub.broker.unreachable.add(out)
+    withdrawal = withdrawn(hub)
+    for _ in range(20):
+        hub.shard.step(0.0)
+    assert acknowledged(hub) == []
+    assert set(hub.shard.promises.waiting) == {withdrawal}
+    hub.restart()
+    for _ in range(20):
+        hub.shard.step(0.0)
+    assert acknowledged(hub) == []
+    hub.broker.unreachable.discard(out)
+    hub.restart()
+    hub.settle()
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]
+    assert "custodyId" not in str(hub.view("B.SOC"))
+
+
+def test_a_receiver_that_had_nothing_of_it_is_not_waited_for(hub: ShardUnderTest) -> None:
+    hub.broker.unreachable.add(hub.names.output("KIF"))
+    withdrawal = withdrawn(hub)
+    for _ in range(20):
+        hub.shard.step(0.0)
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]
+
+
+def test_a_withdrawal_that_concerned_nobody_is_acknowledged_too(tmp_path: Path) -> None:
+    hub = ShardUnderTest(tmp_path, PARTIES)
+    hub.enrol()
+    withdrawal = withdrawn(hub)
+    hub.settle()
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]
+
+
+def test_a_withdrawal_taken_back_before_it_was_done_is_not_acknowledged(hub: ShardUnderTest) -> None:
+    out = hub.names.output("B.SOC")
+    hub.broker.unreachable.add(out)
+    withdrawal = withdrawn(hub)
+    hub.shard.step(0.0)
+    retraction = {"targetEventId": ce_id_of(withdrawal), "at": hub.now, "reason": "NOT_OCCURRED"}
+    hub.state("PRI", "EventRetracted", retraction, "taken back")
+    hub.shard.step(0.0)
+    hub.broker.unreachable.discard(out)
+    hub.restart()
+    hub.settle()
+    assert acknowledged(hub) == []
+    assert hub.store.promises() == {}
+
+
+def test_what_was_withdrawn_while_the_shard_was_behind_is_acknowledged_when_it_has_caught_up(
+    hub: ShardUnderTest,
+) -> None:
+    withdrawal = withdrawn(hub)
+    hub.tick(HOUR_MS)
+    hub.restart()
+    hub.settle()
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]
+
+
+@pytest.mark.parametrize("steps", range(1, 6))
+def test_a_kill_after_any_step_leaves_one_acknowledgement(hub: ShardUnderTest, steps: int) -> None:
+    withdrawal = withdrawn(hub)
+    for _ in range(steps):
+        hub.shard.step(0.0)
+    hub.restart()
+    hub.settle()
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]
+
+
+def test_a_receipt_is_owed_by_each_who_was_told_and_ends_with_its_receipt(hub: ShardUnderTest) -> None:
+    withdrawn(hub)
+    hub.settle()
+    owed = hub.store.obligations()
+    assert sorted(each.party for each in owed.values()) == ["A.ADD", "B.SOC"]
+    assert {each.due for each in owed.values()} == {hub.now + WITHIN_MS}
+    receipt(hub, "B.SOC", order_to(hub, "B.SOC"))
+    assert [each.party for each in hub.store.obligations().values()] == ["A.ADD"]
+    receipt(hub, "A.ADD", order_to(hub, "A.ADD"), "KEPT", legalBasisCode="GDPR-17-3-b")
+    assert hub.store.obligations() == hub.shard.obligations == {}
+    assert hub.parked() == []
+    assert [party for party in PARTIES if "outcome" in str(hub.told(party))] == ["A.ADD", "B.SOC"]
+
+
+def test_an_unanswered_order_is_counted_as_overdue(hub: ShardUnderTest) -> None:
+    withdrawn(hub)
+    hub.settle()
+
+    def counted(state: str) -> float:
+        return float(hub.shard.metrics.receipts_owed.labels(0, state)._value.get())
+
+    hub.tick(WITHIN_MS - 1)
+    hub.settle()
+    assert (counted("pending"), counted("overdue")) == (2, 0)
+    hub.tick(HOUR_MS)
+    hub.restart()
+    hub.settle()
+    assert (counted("pending"), counted("overdue")) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "field"),
+    [
+        (lambda hub: receipt(hub, "B.SOC", order_to(hub, "A.ADD")), Reason.ANSWERS_NOTHING, "targetEventId"),
+        (
+            lambda hub: receipt(hub, "A.SOC", "d0000000-0000-4000-8000-0000000000ff"),
+            Reason.ANSWERS_NOTHING,
+            "targetEventId",
+        ),
+        (
+            lambda hub: receipt(hub, "B.SOC", order_to(hub, "B.SOC"), "KEPT"),
+            Reason.VALUE_OUTSIDE_MODEL,
+            "legalBasisCode",
+        ),
+        (
+            lambda hub: receipt(hub, "B.SOC", order_to(hub, "B.SOC"), "OTHER"),
+            Reason.VALUE_OUTSIDE_MODEL,
+            "legalBasisCode",
+        ),
+    ],
+    ids=["another's order", "no order", "kept on no ground", "other on no ground"],
+)
+def test_a_receipt_that_answers_nothing_or_names_no_ground_is_parked(
+    hub: ShardUnderTest, answer: Callable[[ShardUnderTest], None], reason: Reason, field: str
+) -> None:
+    withdrawn(hub)
+    hub.settle()
+    answer(hub)
+    (parked,) = hub.parked()
+    assert (parked.reason, parked.field) == (reason, field)
+    assert len(hub.store.obligations()) == 2
