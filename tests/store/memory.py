@@ -353,14 +353,8 @@ def _store(content: Content, writes: BatchWrites, encoded: _Encoded) -> None:
     for (case_id, other), (shard, up_to) in writes.forwarding.items():
         known = content.forwarding.get((case_id, other), Forwarding(case_id, other, shard, up_to))
         content.forwarding[case_id, other] = known._replace(up_to=up_to)
-    for event_id, promised in writes.promises.items():
-        content.promises.pop(event_id, None)
-        if promised:
-            content.promises[event_id] = tuple(promised)
-    for event_id, owed in writes.obligations.items():
-        content.obligations.pop(event_id, None)
-        if owed is not None:
-            content.obligations[event_id] = owed
+    content.promises = {name: promised for name, promised in (content.promises | writes.promises).items() if promised}
+    content.obligations = {name: owed for name, owed in (content.obligations | writes.obligations).items() if owed}
     for record in writes.records:
         if isinstance(record, ParkedResolved):
             content.raw_parked.pop((record.originator_id, record.parked_version), None)
