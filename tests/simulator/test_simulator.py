@@ -19,7 +19,7 @@ from tests.simulator.machine import Violated
 from tests.simulator.regressions import SEEDS
 from tests.simulator.running import play, play_all, told
 
-HISTORIES: Final = 2_000
+HISTORIES: Final = 1_000
 PORTIONS: Final = 20
 PORTION: Final = HISTORIES // PORTIONS
 
