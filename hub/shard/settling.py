@@ -95,6 +95,10 @@ class Settling:
     def _settle_case(self, held: HeldCase, batch: Batch) -> list[Told]:
         try:
             rights, changed, changes = self._decide(held, batch.after.clock)
+            takes_in = changed or self._is_withdrawal_in(held)
+            if takes_in:
+                # Before anything is recorded: the history comes from the store, which has nothing of this batch.
+                self.cases.hold_history(held)
             changes += self._noticed(held, rights, changes, batch)
             look_at, changes = self._reminded(held, rights, changed, changes, batch)
             forms = [self._form(held, change, batch) for change in changes]
@@ -105,7 +109,8 @@ class Settling:
             self._put_off(held, batch)
             return []
         told = self._record(held, changes, forms, rights, batch) if changes else []
-        self._promise(held, changed, told, batch)
+        if takes_in:
+            self._promise(held, told, batch)
         held.rights = rights
         held.look_at = look_at
         until = rights.until if held.timeline.merged_into is None else None
@@ -167,14 +172,16 @@ class Settling:
             stated.append(fact.event_id)
         return differences(case, rights.decider, stated)
 
-    def _promise(self, held: HeldCase, changed: bool, told: list[Told], batch: Batch) -> None:
+    def _is_withdrawal_in(self, held: HeldCase) -> bool:
+        """Whether the batch brought a withdrawal, also one that changes nothing."""
+        facts = held.timeline.facts
+        return any(facts[touched].outline.event_type == WITHDRAWAL for touched in held.touched)
+
+    def _promise(self, held: HeldCase, told: list[Told], batch: Batch) -> None:
         """Note what must be confirmed before the withdrawals that this settlement took in are acknowledged."""
         case = held.timeline
         if case.merged_into is not None or case.joining:
             return
-        if not changed and not any(case.facts[touched].outline.event_type == WITHDRAWAL for touched in held.touched):
-            return
-        self.cases.hold_history(held)
         for event_id in unacknowledged(case, self.cases.secret):
             if event_id not in self.promised:
                 batch.writes.promises[event_id] = promises(case, event_id, [(one.change, one.number) for one in told])

@@ -12,7 +12,7 @@ from hub.case_timeline.cache_row import case_from_row
 from hub.shard import worker
 from hub.shard.reminders import MINUTE_MS
 from tests.shard.harness import CASE, DAY_MS, HOUR_MS, OTHER_CASE, ShardUnderTest, imprisonment
-from tests.shard.test_disclosing import given, release_date
+from tests.shard.test_disclosing import CONSENT_ID, given, release_date, withdrawn
 from tests.shard.test_restarting import some_history
 
 
@@ -142,3 +142,21 @@ def test_a_case_that_waits_to_be_settled_and_was_only_looked_at_meanwhile_is_dec
     hub.settle()
     assert {start, waits} <= set(hub.view("PRI"))
     assert {start, waits} <= set(hub.view("A.SOC"))
+
+
+def test_what_was_told_of_a_withdrawal_that_changes_nothing_is_taken_back_with_it(hub: ShardUnderTest) -> None:
+    given(hub, ["CU"], ["B.SOC"])
+    withdrawn(hub)
+    hub.settle()
+    hub.tick(MINUTE_MS)
+    hub.settle()
+    evicted(hub)
+    values = {"consentId": CONSENT_ID, "at": hub.now, "by": "SUBJECT"}
+    again = hub.state("PRI", "ConsentWithdrawn", values, "withdrawn again")
+    hub.settle()
+    assert again in hub.view("B.SOC")
+    hub.tick(HOUR_MS)
+    corrected = hub.state("PRI", "ConsentWithdrawn", values, "withdrawn again", revision=1)
+    hub.settle()
+    assert corrected in hub.view("B.SOC")
+    assert again not in hub.view("B.SOC")
