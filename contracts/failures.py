@@ -22,6 +22,7 @@
     |  |- UnreadableRecord   a key, header or value is not what the contract says
     |  `- ForgedRecord       the hub's signature does not hold
     |- TransportFailure      Kafka or the network; retriable unless the class says otherwise
+    |  |- StalledInput       records are there and do not come: the consumer was thrown away
     |  `- TransportRefused   the broker will not have it: trying the same again cannot help
     `- SetupFailure          a download, a Java or a port that local set-up needs
 
@@ -136,6 +137,10 @@ class TransportFailure(Failure):
     """Kafka could not be reached, refused, or did not confirm."""
 
     retriable: ClassVar[bool] = True
+
+
+class StalledInput(TransportFailure):
+    """Records are there and do not come; whoever read them was thrown away, and begins again from stored positions."""
 
 
 class TransportRefused(TransportFailure):

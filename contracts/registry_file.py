@@ -37,7 +37,7 @@ def read_registry(path: Path) -> PartyRegistry:
 
 def write_registry(path: Path, registry: PartyRegistry) -> None:
     """Write `registry` to `path`, replacing the file as a whole."""
-    lines = ["# The parties of this hub: who takes part, in which role. Read at start."]
+    lines = ["# The parties of this hub: who takes part, in which role. Read at start, and when it changes."]
     for party in registry:
         lines += ["", "[[party]]", f'id = "{party.id}"']
         if party.healthcare_provider:

@@ -4,6 +4,7 @@ Rules:
 - Settings go by environment, secrets by files that only the owner can read.
 - Stores are made here, by command, before the first start; a start never makes one.
 - The process dies with its parent: no worker is left behind.
+- Several may run at once, each under a name of its own; the group shares the shards among them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from contracts.failures import SetupFailure
 from contracts.principals_file import principals_text
@@ -97,13 +98,20 @@ def create_hub(world: World, owner: DatabaseOwner | None = None) -> None:
 class HubProcess:
     """One worker of a world as a process. Its log goes to `hub/worker.log` in the world's directory."""
 
-    def __init__(self, world: World, *, tick_seconds: float = 0.0, module: str = "hub") -> None:
-        self._settings = worker_settings(world, tick_seconds=tick_seconds)
-        self._log_file = hub_directory(world) / "worker.log"
-        self._address_file = hub_directory(world) / "metrics-address"
+    def __init__(self, world: World, *, tick_seconds: float = 0.0, module: str = "hub", **changes: Any) -> None:
+        """Give other settings than a lone worker's as `changes`; one that is not alone needs a name, `worker`."""
+        self._settings = worker_settings(world, tick_seconds=tick_seconds).model_copy(update=changes)
+        suffix = f"-{self._settings.worker}" if self._settings.worker else ""
+        self._log_file = hub_directory(world) / f"worker{suffix}.log"
+        self._address_file = self._settings.metrics_address_file
         self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
+
+    @property
+    def settings(self) -> WorkerSettings:
+        """What the worker is told."""
+        return self._settings
 
     @property
     def log_file(self) -> Path:
@@ -122,6 +130,11 @@ class HubProcess:
 
     def start(self) -> None:
         """Start the worker and wait until its shards are at work; raise `SetupFailure` if it ends instead."""
+        self.launch()
+        self.wait_until_at_work()
+
+    def launch(self) -> None:
+        """Start the worker; it may be starting still."""
         self._address_file.unlink(missing_ok=True)
         self._log = self._log_file.open("ab")
         self._process = subprocess.Popen(
@@ -130,6 +143,9 @@ class HubProcess:
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
+
+    def wait_until_at_work(self) -> None:
+        """Wait until the shards of a worker that was launched are at work; raise `SetupFailure` if it ends instead."""
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self._address_file.exists():
             if not self.is_running or time.monotonic() > deadline:

@@ -212,7 +212,7 @@ def create_world(
 
 
 def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) -> World:
-    """Take the parties of `registry` that are new into `world`: users, rights, topics. Started again, the hub has them.
+    """Take the parties of `registry` that are new into `world`: users, rights, topics. A hub at work takes them up.
 
     Raises `BadRegistry` before anything is made: nobody leaves a registry, and of a party only `reads` may change.
     """

@@ -97,7 +97,7 @@ def make(
 )
 @world_option
 def join(registry: Path, directory: Path) -> None:
-    """Take new parties into a hub: users, rights, quotas, topics, settings. Start the hub again to have them served."""
+    """Take new parties into a hub: users, rights, quotas, topics, settings. Running workers take them up."""
     before = World.open(directory.absolute())
     world = extend_world(before, deployer_connection(), read_registry(registry))
     _limit(world)
@@ -105,7 +105,7 @@ def join(registry: Path, directory: Path) -> None:
     for party in joined:
         click.echo(f"settings of the subscription of {party.id}: {_write_consumer_file(world, party.id)}")
     register_all(world, [party.id for party in joined])
-    click.echo(f"{len(joined)} parties joined; started again, the hub settles every case for them")
+    click.echo(f"{len(joined)} parties joined; a hub at work takes them up by itself, and settles every case for them")
 
 
 def _limit(world: World) -> None:

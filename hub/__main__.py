@@ -2,9 +2,9 @@
 
 Rules:
 - It opens stores, it never makes one.
-- On SIGTERM or SIGINT it finishes its batch, confirms what was sent, and ends with 0.
-- A failure that a new beginning can get over (Kafka or the disk away) is retried here, from what is stored; any
-  other ends the worker with 1 and one line on standard error. A stale owner ends so, too: another worker has the shard.
+- On SIGTERM or SIGINT it finishes its batch, confirms what was sent, hands its shards over, and ends with 0.
+- A failure in one shard is that shard's alone (`hub.held_shards`). What leaves the worker nothing to do ends it with 1
+  and one line on standard error.
 - Of a failure that nobody foresaw that line has type and place, never its words: they may quote what was in hand.
 """
 
@@ -20,8 +20,6 @@ from contracts.faults import tell_faults_without_words, told
 from hub.settings import load_settings
 from hub.wiring import spare_the_collector
 from hub.worker import Worker, open_worker
-
-RETRY_SECONDS = 1.0
 
 log = logging.getLogger("hub")
 
@@ -49,27 +47,14 @@ def main() -> int:
 
 
 def run(worker: Worker, stop: threading.Event) -> None:
-    """Step every shard in turn until `stop` is set."""
+    """Work until `stop` is set."""
     try:
         worker.serve_metrics()
+        worker.join(stop)
         while not stop.is_set():
-            try:
-                worker.start()
-                worker.announce()
-                _step_until(worker, stop)
-            except Failure as failure:
-                if not failure.retriable:
-                    raise
-                log.warning("trying again in a moment: %s", failure)
-                worker.rest()
-                stop.wait(RETRY_SECONDS)
+            worker.step()
     finally:
         worker.close()
-
-
-def _step_until(worker: Worker, stop: threading.Event) -> None:
-    while not stop.is_set():
-        worker.step()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ The shard hands in plain numbers; nothing here reads a record.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from http.server import HTTPServer
 from typing import Final
@@ -40,6 +40,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._rebuilds_seen = 0
+        self._of_open_shards: list[Gauge] = []
         self.ingested = self._counter("hub_ingested_total", "facts admitted, by publishing party", "party")
         self.repeats = self._counter("hub_repeats_total", "records that were stored already and changed nothing")
         self.parked = self._counter("hub_parked_total", "records refused: see `hub parked list`", "party", "reason")
@@ -90,6 +92,25 @@ class Metrics:
             "state",
         )
         self.clock_seconds = self._gauge("hub_shard_clock_seconds", "the shard clock, as Unix time", "shard")
+        # What follows is said of every shard of the hub, by every worker.
+        self._of_open_shards = [each for each in vars(self).values() if isinstance(each, Gauge)]
+        self.owned = self._gauge("hub_shard_owned", "1 where the group gives the shard to this worker", "shard")
+        self.at_work = self._gauge("hub_shard_at_work", "1 while the shard is open here and its batches run", "shard")
+        self.failures = self._counter(
+            "hub_shard_failures_total", "times a shard was closed here over a failure, to be tried again", "shard"
+        )
+        self.fenced = self._counter(
+            "hub_shard_fenced_total", "batches refused because another worker had stored first", "shard"
+        )
+        self.stalled = self._counter(
+            "hub_inputs_stalled_total", "readers of a shard thrown away: records were there and did not come", "shard"
+        )
+        self.group_rebuilds = self._counter(
+            "hub_group_rebuilds_total", "clients of the workers' group thrown away: it did not come to rest"
+        )
+        self.registry_refused = self._gauge(
+            "hub_registry_refused", "1 while the party registry has changed and cannot be taken up: see the log"
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -145,6 +166,35 @@ class Metrics:
     def observe_merges(self, shard: int, waiting: int) -> None:
         """Set how many cases of one shard have something left to tell another one in a merge."""
         self.merges_waiting.labels(shard).set(waiting)
+
+    def expect(self, shards: Iterable[int]) -> None:
+        """Show each of `shards` from the beginning: not this worker's, nothing counted."""
+        for shard in shards:
+            for each in (self.owned, self.at_work, self.failures, self.fenced, self.stalled):
+                each.labels(shard)
+
+    def observe_holding(self, shards: Iterable[int], owned: Container[int], at_work: Container[int]) -> None:
+        """Set, for each of `shards`, whether it is this worker's and whether it is at work."""
+        for shard in shards:
+            self.owned.labels(shard).set(shard in owned)
+            self.at_work.labels(shard).set(shard in at_work)
+
+    def observe_group(self, rebuilds: int) -> None:
+        """Count clients of the workers' group that were thrown away; `rebuilds` of them by now."""
+        self.group_rebuilds.inc(rebuilds - self._rebuilds_seen)
+        self._rebuilds_seen = rebuilds
+
+    def count_failure(self, shard: int, *, is_fenced: bool, is_stalled: bool) -> None:
+        """Count one failure of a shard."""
+        self.failures.labels(shard).inc()
+        self.fenced.labels(shard).inc(is_fenced)
+        self.stalled.labels(shard).inc(is_stalled)
+
+    def forget(self, shards: Iterable[int]) -> None:
+        """Say nothing more of how shards stand that are another worker's now."""
+        for gauge in self._of_open_shards:
+            for shard in shards:
+                gauge.remove_by_labels({"shard": str(shard)})
 
     def serve(self, address: str, port: int) -> HTTPServer:
         """Serve `/metrics`; port 0 takes a free one. Returns the server (`server_port` tells the port)."""

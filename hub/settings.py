@@ -7,6 +7,8 @@ Rules:
 
 from __future__ import annotations
 
+import re
+import socket
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -46,6 +48,14 @@ class WorkerSettings(BaseSettings):
     signing_key_file: Path = Field(description="the hub's signing key: what it sends, and tells itself, is signed")
     principals_file: Path = Field(description="who else signs on the hub's own input, TOML: the operator's key")
     signature_processes: int = Field(2, ge=0, le=64, description="processes that sign and check; 0 = the worker itself")
+    worker: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,100}$",
+        description="this worker's name, the same after a restart and no other worker's; the host's if not set",
+    )
+    session_seconds: float = Field(
+        6.0, ge=1.0, le=300.0, description="after how long without a sign of life others get its shards"
+    )
     partitions: int = Field(8, ge=1, le=1024, description="number of shards; fixed when topics are created")
     tick_seconds: float = Field(5.0, ge=0, description="how often the worker ticks its shards; 0 = somebody else does")
     idle_write_seconds: float = Field(60.0, ge=0, description="how long positions of idle ticks may stay unwritten")
@@ -56,6 +66,16 @@ class WorkerSettings(BaseSettings):
     def names(self) -> Names:
         """Topic, user and group names of this hub."""
         return Names(self.world)
+
+    @property
+    def worker_name(self) -> str:
+        """The name of this worker among those of its hub."""
+        return self.worker or re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:100]
+
+    @property
+    def metrics_address_file(self) -> Path:
+        """Where this worker says that it is at work, and where its metrics are."""
+        return self.state_directory / f"metrics-address-{self.worker_name}"
 
     def connection(self, service: str) -> KafkaConnection:
         """The connection of the hub's `reader` or `sender`."""

@@ -7,7 +7,8 @@ Rules:
   a fetch that waits for records.
 - An input with much in hand is paused until half of it is given out.
 - A consumer that met a damaged batch or makes no progress is thrown away (it would spin for ever); the caller gets
-  `TransportFailure` and starts again from its stored positions.
+  `TransportFailure`, or `StalledInput`, and starts again from its stored positions. That there is something to read is
+  never left to the reading consumer to say: where it brings nothing, the ends of the logs are looked at all the same.
 - A position outside its log means another cluster or a lost log: `ForeignStore`, nothing is read.
 
 Records come from the agencies' producers and go to the shard's batch.
@@ -24,7 +25,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from contracts.connection import KafkaConnection
-from contracts.failures import ForeignStore, TransportFailure
+from contracts.failures import ForeignStore, StalledInput, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.topics import Names
 from hub.broker.header_names import repair_header_names
@@ -38,6 +39,7 @@ ENDS_WAIT_MS: Final = 2_000
 START_WAIT_MS: Final = 15_000
 FILL_SECONDS_MAX: Final = 0.2
 PROGRESS_SECONDS_MAX: Final = 30.0
+IDLE_LOOK_SECONDS: Final = 10.0
 
 
 class KafkaInputs:
@@ -54,6 +56,7 @@ class KafkaInputs:
         self._merge = Merge({})
         self._paused: set[str] = set()
         self._progressed_at = 0.0
+        self._looked_at = 0.0
         self._newest_tick = 0
 
     def start(self, positions: Positions) -> None:
@@ -71,22 +74,7 @@ class KafkaInputs:
             self._merge = Merge(starts, self._names.hub_input)
             self._paused = set()
             self._assign(starts)
-        self._progressed_at = time.monotonic()
-
-    def join(self, registry: PartyRegistry) -> None:
-        """Read the inputs of parties that are new in `registry` as well, each from its first record."""
-        fresh = [topic for topic in input_topics(self._names, registry) if topic not in self._topics]
-        if not fresh:
-            return
-        reader = self._started(self._reader)
-        with self._answering():
-            starts = self._checked_starts(fresh, {})
-            resumed = {topic: self._position(reader, topic) for topic in self._topics}
-            self._topics = [*self._topics, *fresh]
-            for topic, offset in starts.items():
-                self._merge.join(topic, offset)
-            self._paused = set()
-            self._assign(resumed | starts)
+        self._progressed_at = self._looked_at = time.monotonic()
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
@@ -123,7 +111,7 @@ class KafkaInputs:
         if not self._merge.open:
             if not self._merge.beyond_cut:
                 self._poll(limit, deadline - time.monotonic())
-            if not self._merge.beyond_cut or not self._look_at_ends():
+            if not (self._merge.beyond_cut or self._must_look()) or not self._look_at_ends():
                 return
         filled_by = min(deadline, time.monotonic() + FILL_SECONDS_MAX)
         while not self._merge.ready(limit) and not (self._paused and not self._merge.waited_for):
@@ -144,7 +132,12 @@ class KafkaInputs:
             self._merge.fetched_to(topic, self._position(reader, topic))
         return bool(polled)
 
+    def _must_look(self) -> bool:
+        """Whether nothing has come for so long that it may be the consumer that brings nothing."""
+        return time.monotonic() - self._looked_at > IDLE_LOOK_SECONDS
+
     def _look_at_ends(self) -> bool:
+        self._looked_at = time.monotonic()
         try:
             found = self._started(self._ends).end_offsets(self._places(self._topics), timeout_ms=ENDS_WAIT_MS)
         except KafkaTimeoutError:
@@ -166,13 +159,13 @@ class KafkaInputs:
                 self._paused.discard(topic)
 
     def _watch(self) -> None:
-        if not self._merge.open:
+        if not self._merge.open and not self._merge.beyond_cut:
             self._progressed_at = time.monotonic()
         elif time.monotonic() - self._progressed_at > PROGRESS_SECONDS_MAX:
-            waited_for = ", ".join(self._merge.waited_for)
+            waited_for = ", ".join(self._merge.waited_for) or "the ends of the logs"
             self.close()
-            raise TransportFailure(
-                f"no record of `{waited_for}` came for `{PROGRESS_SECONDS_MAX:.0f}` s although there are some: "
+            raise StalledInput(
+                f"nothing of `{waited_for}` came for `{PROGRESS_SECONDS_MAX:.0f}` s although there is something: "
                 "the consumer was thrown away, start again from the stored positions"
             )
 

@@ -41,10 +41,6 @@ class Merge:
         self._first_topic = first_topic
         self._inputs = {topic: _Input(offset, offset, offset) for topic, offset in positions.items()}
 
-    def join(self, topic: str, position: int) -> None:
-        """Add one more input, read from `position`; a known one stays as it is."""
-        self._inputs.setdefault(topic, _Input(position, position, position))
-
     def add(self, topic: str, records: Sequence[InputRecord]) -> None:
         """Take `records` of one input in hand, in offset order."""
         if records:

@@ -1,4 +1,4 @@
-"""What the shard asks of a broker; implemented on Kafka here, and in memory by the scenario player.
+"""What shard and worker ask of a broker; implemented on Kafka here, and in memory by the scenario player.
 
 Rules:
 - Inputs are read from positions that the store holds, never from the broker's committed offsets.
@@ -7,16 +7,19 @@ Rules:
   them late.
 - A number counts as sent only when the broker has confirmed that very record. Per party in order; a party that
   cannot be reached waits alone.
+- Whose a shard is, somebody else says. It is no more than that: what may be stored, the fence in the store decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
 Positions = Mapping[str, int]
 """Next offset to read, by topic, of one partition."""
+GiveUp = Callable[[frozenset[int]], None]
+"""Closes these shards; once it has returned, somebody else may be given them."""
 
 
 class InputRecord(NamedTuple):
@@ -110,3 +113,27 @@ class HubInput(ControlChannel, Protocol):
 
     def close(self) -> None:
         """Release the connection."""
+
+
+class Ownership(Protocol):
+    """Which shards are this worker's now. Used by one thread, between batches; never from inside of one."""
+
+    @property
+    def was_told(self) -> bool:
+        """Whether anything has been said yet, if only that there is no shard for us."""
+
+    @property
+    def rebuilds(self) -> int:
+        """How often the connection to whoever says it made no progress, and was made anew."""
+
+    def start(self, give_up: GiveUp) -> None:
+        """Ask for shards. From now on `look` calls `give_up` with what is taken from us."""
+
+    def look(self, wait_seconds: float = 0.0) -> frozenset[int]:
+        """Take in what was said, waiting at most so long for it, and return the shards owned now.
+
+        Raises `BadSetting` where another worker has our name, `TransportRefused` where a right is missing.
+        """
+
+    def close(self) -> None:
+        """Own nothing any more; others are given what was ours at once. The shards are closed by now."""

@@ -2,6 +2,8 @@
 
 Rules:
 - A tick is a record like any other: what a shard does by time alone can be replayed from its input.
+- Who owns a shard ticks it, and nobody else. A shard that is gained is ticked at once: it learns so how far behind it
+  is, before anything is sent.
 - A tick that could not be sent is not sent again; the next one says as much.
 """
 
@@ -9,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable
 
 from contracts.failures import Failure
 from hub.broker.ports import ControlChannel
@@ -20,30 +23,50 @@ log = logging.getLogger(__name__)
 
 
 class Ticker:
-    """Ticks `shards` every `every_seconds`, in a thread of its own."""
+    """Ticks shards every `every_seconds`, in a thread of its own."""
 
-    def __init__(self, control: ControlChannel, shards: Sequence[int], every_seconds: float) -> None:
+    def __init__(self, control: ControlChannel, every_seconds: float) -> None:
         self._control = control
-        self._shards = shards
         self._every_seconds = every_seconds
-        self._stopped = threading.Event()
+        self._due: dict[int, float] = {}
+        self._changed = threading.Condition()
+        self._is_stopped = False
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
 
     def start(self) -> None:
-        """Begin with a tick at once: a shard that was away learns how far behind it is."""
+        """Begin; there is nothing to tick yet."""
         self._thread.start()
+
+    def serve(self, shards: Iterable[int]) -> None:
+        """Tick these shards from now on, and no others; one that is new among them at once."""
+        wanted = set(shards)
+        with self._changed:
+            if wanted != self._due.keys():
+                self._due = {shard: self._due.get(shard, 0.0) for shard in wanted}
+                self._changed.notify()
 
     def stop(self) -> None:
         """End the thread, waiting for a tick under way."""
-        self._stopped.set()
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify()
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
-            for shard in self._shards:
-                try:
-                    self._control.publish(shard, TICK, {})
-                except Failure as failure:
-                    log.warning("tick of shard %d: %s", shard, failure)
-            if self._stopped.wait(self._every_seconds):
-                return
+        while (shard := self._next()) is not None:
+            try:
+                self._control.publish(shard, TICK, {})
+            except Failure as failure:
+                log.warning("tick of shard %d: %s", shard, failure)
+
+    def _next(self) -> int | None:
+        """Wait until a shard is due, and note when it will be again; `None` when stopped."""
+        with self._changed:
+            while not self._is_stopped:
+                now = time.monotonic()
+                shard, due = min(self._due.items(), key=lambda each: each[1], default=(0, None))
+                if due is not None and due <= now:
+                    self._due[shard] = now + self._every_seconds
+                    return shard
+                self._changed.wait(None if due is None else due - now)
+            return None

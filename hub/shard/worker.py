@@ -2,7 +2,7 @@
 
 Rules:
 - One transaction per batch. Nothing of it is sent before it is stored; if it cannot be stored, nothing happened.
-- A stale owner is refused by the fence and stops, its cache dropped.
+- A stale owner is refused by the fence: nothing of its batch is stored or sent, and its cache is dropped.
 - A record whose timestamp is far ahead of the newest tick is held back, and with it what follows on its topic.
 - A batch of ticks that changes nothing is not written; its positions move once in a while.
 - After a restart the shard catches up first, then sends.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,6 +37,8 @@ from hub.store.ports import Obligation, ShardStore
 BATCH_RECORDS_MAX: Final = 2_000
 AHEAD_OF_TICK_MS_MAX: Final = 60_000
 BEHIND_TICK_MS_MAX: Final = 60_000
+CONFIRM_SECONDS_MAX: Final = 5.0
+"""How long a shard that is closed waits for what it sent to be confirmed."""
 WATCH_AGAIN_MS: Final = 1_000
 """How far the clock moves before what changes by time alone is measured again."""
 
@@ -197,13 +200,12 @@ class Shard:
         return self.inputs.newest_tick() - clock > BEHIND_TICK_MS_MAX
 
     def close(self) -> None:
-        """Confirm what can be confirmed, and release everything."""
-        self.sending.collect(5.0)
-        self.sending.save_positions()
-        self.inputs.close()
-        self.sending.outputs.close()
-        self.forwarding.channel.close()
-        self.store.close()
+        """Confirm what can be confirmed, and release everything, whatever fails on the way."""
+        with ExitStack() as released:
+            for release in (self.store, self.forwarding.channel, self.sending.outputs, self.inputs):
+                released.callback(release.close)
+            self.sending.collect(CONFIRM_SECONDS_MAX)
+            self.sending.save_positions()
 
 
 def _counts(batch: Batch, outputs: Sequence[OutputRecord]) -> BatchCounts:

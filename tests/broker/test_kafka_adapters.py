@@ -132,17 +132,19 @@ def test_waiting_for_nothing_takes_the_time_given_and_no_more(inputs: KafkaInput
 
 def test_a_joining_party_is_read_from_its_first_record(make_world: MakeWorld) -> None:
     world = make_world(REGISTRY)
-    before = PartyRegistry.of([Party("PRI"), Party("PSY")])
-    inputs = KafkaInputs(world.connection(world.names.service("reader")), world.names, before, 0)
+    reader = world.connection(world.names.service("reader"))
     publish(world, "A.SOC", [5], partition=0)
     publish(world, "PRI", [6], partition=0)
-    inputs.start({})
-    assert [r.timestamp for r in take_all(inputs, 1)] == [6]
-    inputs.join(REGISTRY)
-    assert [r.timestamp for r in take_all(inputs, 1)] == [5]
+    before = KafkaInputs(reader, world.names, PartyRegistry.of([Party("PRI"), Party("PSY")]), 0)
+    before.start({})
+    assert [r.timestamp for r in take_all(before, 1)] == [6]
+    before.close()
+    joined = KafkaInputs(reader, world.names, REGISTRY, 0)
+    joined.start({world.names.input("PRI"): 1, world.names.input("PSY"): 0, world.names.hub_input: 0})
+    assert [r.timestamp for r in take_all(joined, 1)] == [5]
     publish(world, "PRI", [7], partition=0)
-    assert [r.timestamp for r in take_all(inputs, 1)] == [7]
-    inputs.close()
+    assert [r.timestamp for r in take_all(joined, 1)] == [7]
+    joined.close()
 
 
 def test_numbers_are_confirmed_per_party_and_arrive_in_order(world: World, outputs: KafkaOutputs) -> None:

@@ -115,12 +115,3 @@ def test_what_lies_behind_and_in_hand_is_counted() -> None:
     merge.take(1)
     assert merge.behind == 2
     assert merge.in_hand("in.a.v1") == (1, 2)
-
-
-def test_a_joining_input_is_read_from_its_position_and_a_known_one_stays() -> None:
-    merge = Merge({"in.a.v1": 4})
-    merge.add("in.a.v1", [record("in.a.v1", 4, 1)])
-    merge.join("in.a.v1", 0)
-    merge.join("in.b.v1", 2)
-    merge.cut({"in.a.v1": 5, "in.b.v1": 3})
-    assert merge.waited_for == ["in.b.v1"]

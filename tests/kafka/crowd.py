@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer
 
 from consumers.examine import Step
 from consumers.kafka_source import KafkaSource
@@ -49,13 +49,10 @@ from producers.publisher import Publisher
 from producers.statement import Statement
 from producers.transport import OutgoingRecord
 from tests.kafka.operator_records import OperatorRecords
+from tests.kafka.out_topics import ends_of, sent_to
 
 WAIT_SECONDS_MAX: Final = 60.0
 TRANSPORT_SECONDS: Final = 10.0
-RECORDS_PER_POLL: Final = 2_000
-
-Place = tuple[str, int]
-"""A topic and a partition of it."""
 
 Snapshot = Mapping[tuple[int, str], frozenset[tuple[str, int, str]]]
 """What each (citizen, party) sees: event of the scenario, its categories, its payload as text."""
@@ -219,7 +216,7 @@ class Crowd:
         """How many records lie on the input topics behind the positions that the stores hold."""
         names = self.world.names
         topics = [names.hub_input, *(names.input(party) for party in self.stores)]
-        ends = _ends_of(self._ends, topics, self.world.partitions)
+        ends = ends_of(self._ends, topics, self.world.partitions)
         heads = [shard.head() for shard in self.shards]
         return sum(end - heads[shard].positions.get(topic, 0) for (topic, shard), end in ends.items())
 
@@ -317,21 +314,7 @@ class Crowd:
 
     def sent_to(self, party: str) -> Iterator[Any]:
         """Every record of the party's output topic as the broker holds it, by partition and offset."""
-        names = self.world.names
-        consumer = KafkaConsumer(**self.world.connection(names.user(party)).consumer_options())
-        try:
-            ends = _ends_of(consumer, [names.output(party)], self.world.partitions)
-            for (topic, partition), end in ends.items():
-                place = TopicPartition(topic, partition)
-                consumer.assign([place])
-                consumer.seek(place, 0)
-                deadline = time.monotonic() + WAIT_SECONDS_MAX
-                while consumer.position(place) < end:
-                    assert time.monotonic() < deadline, f"`{topic}` could not be read to its end"
-                    for records in consumer.poll(timeout_ms=500, max_records=RECORDS_PER_POLL).values():
-                        yield from records
-        finally:
-            consumer.close()
+        return sent_to(self.world, party)
 
     def _terms_of(self, citizen: Citizen) -> Terms:
         ids: dict[str, str] = {}
@@ -351,11 +334,6 @@ def _by_key(store: PartyStore) -> dict[str, list[VisibleEvent]]:
     for event in store.visible():
         found.setdefault(event.key, []).append(event)
     return found
-
-
-def _ends_of(consumer: KafkaConsumer, topics: Sequence[str], partitions: int) -> dict[Place, int]:
-    places = [TopicPartition(topic, partition) for topic in topics for partition in range(partitions)]
-    return {(place.topic, place.partition): end for place, end in consumer.end_offsets(places).items()}
 
 
 def _again_until_done(send: Callable[[], object]) -> int:

@@ -213,13 +213,22 @@ class LiveWorld:
 
     def metrics_page(self) -> str:
         """What `/metrics` answers."""
-        with urllib.request.urlopen(self.hub.metrics_url(), timeout=10.0) as answer:
-            return str(answer.read().decode("utf-8"))
+        return _page(self.hub.metrics_url())
 
     def metrics(self) -> dict[tuple[str, str], float]:
         """Every sample on `/metrics` by (name, labels as written)."""
-        found = _SAMPLE.finditer(self.metrics_page())
-        return {(sample["name"], sample["labels"] or ""): float(sample["value"]) for sample in found}
+        return sample_values(self.hub.metrics_url())
+
+
+def sample_values(url: str) -> dict[tuple[str, str], float]:
+    """Every sample of a worker's `/metrics` by (name, labels as written)."""
+    found = _SAMPLE.finditer(_page(url))
+    return {(sample["name"], sample["labels"] or ""): float(sample["value"]) for sample in found}
+
+
+def _page(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10.0) as answer:
+        return str(answer.read().decode("utf-8"))
 
 
 def _housing_ref(number: int) -> str:

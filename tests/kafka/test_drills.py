@@ -24,11 +24,11 @@ from typing import Final
 
 import pytest
 
-from contracts.cloudevents import parse_disclosed
 from deploy.local_kafka import LocalKafka
 from deploy.scenario.expansion import expand
 from deploy.scenario.player import DAY_MS
 from tests.kafka.crowd import Crowd, Snapshot
+from tests.kafka.out_topics import number_faults
 from tests.scenario.vignettes import good_release
 
 pytestmark = [
@@ -246,32 +246,7 @@ def assert_all_arrived_once(crowd: Crowd) -> None:
     given_out = [shard.head().numbers for shard in crowd.shards]
     for party, store in crowd.stores.items():
         last = {shard: numbers[party] for shard, numbers in enumerate(given_out) if numbers.get(party)}
-        assert_dense(crowd, party, last)
+        assert number_faults(crowd.sent_to(party), last) == []
         assert crowd.subscriptions[party].numbers() == last
         once = {(shard, number): 1 for shard, count in last.items() for number in range(1, count + 1)}
         assert store.applied == once
-
-
-def assert_dense(crowd: Crowd, party: str, last: dict[int, int]) -> None:
-    """Every number is on the topic, first seen in order; a repeat says the same, or empties an overtaken one."""
-    first: dict[tuple[int, int], tuple[object, ...]] = {}
-    newest: dict[tuple[object, ...], int] = {}
-    emptied: list[tuple[tuple[object, ...], int]] = []
-    reached = dict.fromkeys(range(len(crowd.shards)), 0)
-    for record in crowd.sent_to(party):
-        told = parse_disclosed(record.headers)
-        event = (record.partition, record.key, told.party, told.id)
-        newest[event] = max(told.number, newest.get(event, 0))
-        content = (event, told.decision, told.effect, record.value)
-        if told.number == reached[record.partition] + 1:
-            reached[record.partition] = told.number
-            first[record.partition, told.number] = content
-            continue
-        assert told.number <= reached[record.partition], f"number {told.number} of {party} came before its turn"
-        before = first[record.partition, told.number]
-        if content != before:
-            assert content[:2] == before[:2]
-            assert (told.effect, record.value) == ("retracted", None)
-            emptied.append((event, told.number))
-    assert {shard: number for shard, number in reached.items() if number} == last
-    assert [place for place in emptied if newest[place[0]] == place[1]] == []

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from contracts.parties import PartyRegistry
 from hub.settings import WorkerSettings
-from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
 from hub.worker import Worker
+from tests.kafka.every_shard import EveryShard
 
 
 class Connection:
@@ -34,6 +34,9 @@ class WaitingShard:
         self.attempts.append(weakref.ref(Connection()))
         return False
 
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture
 def collector_that_rests() -> Iterator[None]:
@@ -44,7 +47,7 @@ def collector_that_rests() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("collector_that_rests")
-def test_an_idle_worker_lets_go_of_dead_connections(tmp_path: Path) -> None:
+def test_an_idle_worker_lets_go_of_dead_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "secret"
     secret.write_text("00" * 32, encoding="ascii")
     settings = WorkerSettings(
@@ -53,9 +56,14 @@ def test_an_idle_worker_lets_go_of_dead_connections(tmp_path: Path) -> None:
         principals_file=secret, partitions=1,
     )  # fmt: skip
     keys = KeyStore.create(tmp_path / "keys.db", bytes(32))
-    worker, shard = Worker(settings, keys, PartyRegistry.of([])), WaitingShard()
-    worker._shards.append(cast(Shard, shard))
-    worker.step()
+    shard = WaitingShard()
+    monkeypatch.setattr("hub.worker.COLLECT_IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("hub.worker.look_at_cluster", lambda *_: None)
+    monkeypatch.setattr("hub.worker.open_shard", lambda *_: shard)
+    worker = Worker(settings, keys, PartyRegistry.of([]), EveryShard(1))
+    deadline = time.monotonic() + 10.0
+    while not shard.attempts:
+        assert time.monotonic() < deadline, "the shard was not opened"
+        worker.step()
     assert [attempt() for attempt in shard.attempts] == [None]
-    worker._shards.clear()
     worker.close()
