@@ -99,7 +99,7 @@ def test_an_agreement_is_known_to_every_shard_and_told_once(live: LiveWorld, fil
         ("startsOn = 'someday'", "startsOn"),
         ('kind = "TREATY"', "kind"),
         ('categories = ["XX"]', "categories"),
-        ("subject = 'x'", "subject"),
+        ("subject = 'x'", "its key number 6 is no field"),
         ("costRule = 'LUCK'", "costRule"),
     ],
 )

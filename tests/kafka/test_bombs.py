@@ -15,6 +15,7 @@ import pytest
 from confluent_kafka import KafkaError, Message, Producer
 
 from contracts.reasons import Reason
+from contracts.signatures import signed_headers
 from deploy.local_kafka import LocalKafka
 from deploy.topics import INPUT_BYTES_MAX
 from tests.kafka.live_world import LiveWorld
@@ -46,8 +47,10 @@ def _send(
     def report(error: KafkaError | None, _: Message) -> None:
         said.append(error)
 
+    topic, signing_key = live.world.names.input("A.SOC"), live.world.signing_key("A.SOC")
     for value in values:
-        client.produce(live.world.names.input("A.SOC"), value, b"k", partition=0, on_delivery=report)
+        headers = signed_headers(signing_key, topic, b"k", [("ce_source", b"urn:party:A.SOC:bomber")], value)
+        client.produce(topic, value, b"k", partition=0, on_delivery=report, headers=list(headers))
     assert client.flush(30.0) == 0
     return said
 
