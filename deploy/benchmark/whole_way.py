@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from contracts.principals_file import read_principals
 from deploy.benchmark.workload import PUBLISHER
 from deploy.hub_process import hub_directory, worker_settings
 from deploy.world import World
@@ -59,6 +60,7 @@ def open_shard(world: World, state_directory: Path) -> Shard:
         inputs=_PortionedInputs(reader, world.names, world.registry, 0),
         outputs=KafkaOutputs(sender, world.names, 0),
         channel=KafkaControl(reader, world.names, "merges", now_ms),
+        principals=read_principals(settings.principals_file),
     )
 
 
