@@ -26,6 +26,8 @@ pytestmark = pytest.mark.kafka
 SHARDS = set(range(8))
 SESSION_SECONDS = 2.0
 PAUSE_SECONDS = 0.05
+ROBBERS_TURN_SECONDS = 7.0
+"""Longer than a robber that was fenced off itself waits before it takes the shard again and stores a tick."""
 TAKE_OVER_SECONDS_MAX = 15.0
 HAND_OVER_SECONDS_MAX = 5.0
 """Well below what a session takes with the time that a loaded machine needs."""
@@ -103,7 +105,7 @@ def test_a_worker_robbed_of_a_shard_is_fenced_and_loses_that_one_alone(shared: T
         owner = shared.owner(robbed)
         hold(robbed)
         shared.wait_until(lambda: shared.owner(robbed) != owner, "the robber has stored a batch")
-        with shared.traffic(seed=4, pause_seconds=PAUSE_SECONDS):
+        with shared.traffic(seed=4, pause_seconds=ROBBERS_TURN_SECONDS):
             shared.wait_until(lambda: samples(shared)[fenced[robbed]] >= 1.0, "the owner is fenced off")
             assert others <= shared.at_work("east")
     shared.wait_until(lambda: shared.at_work("east") == others | {robbed}, "the owner has it again, the robber gone")

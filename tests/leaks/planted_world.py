@@ -25,6 +25,7 @@ from contracts.event_types import EventType, Kind
 from contracts.parties import Party, PartyRegistry
 from contracts.schema_ids import schema_ids
 from deploy import command_line
+from hub.arrival.gate import REFERENCES
 from producers.transport import OutgoingRecord
 from tests.kafka.live_world import LiveWorld, RawRecord, raw
 from tests.leaks.canaries import Canaries
@@ -34,7 +35,7 @@ REGISTRY: Final = PartyRegistry.of([Party("A.SOC"), Party("A.BEN"), Party("PRI")
 PUBLISHER: Final = "A.SOC"
 MAY_SEE: Final = frozenset({"A.SOC", "PRI", "A.BEN"})
 """Who may be told something of what A's social services state; the others have no right to any of it."""
-REFERRING: Final = frozenset({"EventRetracted", "ConsentAmended", "ConsentWithdrawn"})
+REFERRING: Final = frozenset({*REFERENCES, "ConsentWithdrawn"})
 FACT, REFUSED, SECRET, PERSON = "fact", "refused", "for auditors", "person"
 
 

@@ -23,6 +23,7 @@ from contracts.categories import Category
 from contracts.civil_time import day_number
 from contracts.event_types import DOMAIN, NEVER, EventType, Field, Kind
 from contracts.parties import Party, PartyRegistry
+from hub.arrival.gate import REFERENCES
 from tests.consent.production import Stated
 
 DAY_MS: Final = 86_400_000
@@ -59,7 +60,7 @@ EVALUATION: Final[dict[str, Any]] = {
     "categories": [category.value for category in Category],
 }
 """The agreement by which an evaluator follows the citizens whose cases cite it; wire values."""
-REFERRING: Final = frozenset({"EventRetracted", "ConsentAmended"})
+REFERRING: Final = frozenset(REFERENCES)
 """Event types whose reference arrival checks: made on purpose only, never at random."""
 
 
