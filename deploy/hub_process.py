@@ -23,7 +23,7 @@ from deploy.kafka.node_state import write_private
 from deploy.operator_channel import PRINCIPALS
 from deploy.world import HUB_KEY, OPERATOR_KEY, World
 from hub.settings import WorkerSettings, store_path
-from hub.store.places import DatabaseOwner, DatabasePlace, FilePlace, place_of
+from hub.store.places import DatabaseOwner, StorePlace, place_of
 from hub.wiring import create_stores
 
 STOP_SECONDS_MAX: Final = 20.0
@@ -85,7 +85,7 @@ def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
     )
 
 
-def world_stores(world: World) -> FilePlace | DatabasePlace:
+def world_stores(world: World) -> StorePlace:
     """Where the stores of the world's hub are."""
     return place_of(hub_directory(world), world.store_url, world.keys_url)
 

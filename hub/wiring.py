@@ -16,7 +16,6 @@ from pathlib import Path
 
 from contracts.catalogue import catalogue
 from contracts.codec import codec
-from contracts.failures import BadSetting
 from contracts.parties import PartyRegistry
 from contracts.principals_file import read_principals
 from contracts.registry_file import read_registry
@@ -54,7 +53,7 @@ from hub.shard.settling import Settling
 from hub.shard.silence import Silence
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
-from hub.store.places import DatabaseOwner, DatabasePlace, FilePlace, place_of
+from hub.store.places import DatabaseOwner, StorePlace, place_of
 from hub.store.ports import ShardStore, StoreIdentity
 
 IDLE_WRITE_MS = 60_000
@@ -214,7 +213,7 @@ def look_at_cluster(settings: WorkerSettings, registry: PartyRegistry) -> Cluste
     return identify_cluster(settings.connection("reader"), topics, settings.partitions)
 
 
-def store_place(settings: WorkerSettings) -> FilePlace | DatabasePlace:
+def store_place(settings: WorkerSettings) -> StorePlace:
     """Where the stores of this hub are."""
     return place_of(settings.state_directory, settings.store_url, settings.keys_url)
 
@@ -229,10 +228,4 @@ def create_stores(settings: WorkerSettings, owner: DatabaseOwner | None = None) 
         StoreIdentity(facts.cluster_id, settings.world, number, settings.partitions, facts.topic_ids)
         for number in range(settings.partitions)
     ]
-    place, master_key = store_place(settings), read_secret(settings.master_key_file)
-    if isinstance(place, FilePlace):
-        place.create(master_key, identities)
-    elif owner is None:
-        raise BadSetting("stores in databases are made by their owner: give the owner's URLs")
-    else:
-        place.create(master_key, identities, owner)
+    store_place(settings).create(read_secret(settings.master_key_file), identities, owner)

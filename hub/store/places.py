@@ -30,6 +30,9 @@ from hub.store.unsafe_settings import unsafe_settings
 class StorePlace(Protocol):
     """The place of one hub's stores."""
 
+    def create(self, master_key: bytes, identities: Sequence[StoreIdentity], owner: DatabaseOwner | None) -> None:
+        """Make the key store, and one store per identity; raises `BadSetting` where that takes an `owner`."""
+
     def open_keys(self, master_key: bytes, *, read_only: bool = False) -> KeyStore:
         """Open the key store."""
 
@@ -49,8 +52,9 @@ class FilePlace:
 
     directory: Path
 
-    def create(self, master_key: bytes, identities: Sequence[StoreIdentity]) -> None:
-        """Make the key store, and one store per identity."""
+    def create(self, master_key: bytes, identities: Sequence[StoreIdentity], owner: DatabaseOwner | None) -> None:
+        """See `StorePlace.create`; files are made by whoever runs this."""
+        del owner
         keys_file = keys_path(self.directory)
         keys_file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
         with closing(KeyStore.create(keys_file, master_key)) as keys:
@@ -99,8 +103,10 @@ class DatabasePlace:
         ):
             raise BadSetting("`HUB_STORE_URL` and `HUB_KEYS_URL` lead to one database: keys need one of their own")
 
-    def create(self, master_key: bytes, identities: Sequence[StoreIdentity], owner: DatabaseOwner) -> None:
-        """Make the key store, and one store per identity, as the databases' owner for the roles of the URLs."""
+    def create(self, master_key: bytes, identities: Sequence[StoreIdentity], owner: DatabaseOwner | None) -> None:
+        """See `StorePlace.create`; the databases' owner makes them for the roles of the URLs."""
+        if owner is None:
+            raise BadSetting("stores in databases are made by their owner: give the owner's URLs")
         KeyStore.create_in_database(owner.keys_url, role_of(self.keys_url), master_key)
         for identity in identities:
             postgres.create_store(owner.url, role_of(self.url), identity)
@@ -122,7 +128,7 @@ class DatabasePlace:
         return unsafe_settings(os.environ) + postgres.unsafe_server(self.url, shard)
 
 
-def place_of(directory: Path, store_url: str, keys_url: str) -> FilePlace | DatabasePlace:
+def place_of(directory: Path, store_url: str, keys_url: str) -> StorePlace:
     """Where the stores are: in the databases of the URLs, or below `directory` where neither is given."""
     if not store_url and not keys_url:
         return FilePlace(directory)

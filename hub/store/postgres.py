@@ -15,7 +15,7 @@ from typing import Final
 import psycopg
 
 from contracts.failures import ForeignStore, StoreUnavailable
-from hub.store.identity import add_topics, read_identity, require_identity, write_identity
+from hub.store.identity import read_identity, require_identity, write_identity
 from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
 from hub.store.ports import StoreIdentity
@@ -23,7 +23,7 @@ from hub.store.postgres_datastore import ShardDatastore, checked_url, connect, i
 from hub.store.postgres_recorder import PostgresRecorder
 from hub.store.postgres_safety import refuse_unsafe_server, unsafe
 from hub.store.reader import STORAGE_ERRORS, ShardReader, storage_errors_named
-from hub.store.shard_store import DatabaseShardStore
+from hub.store.shard_store import DatabaseShardStore, opened_to_write
 from hub.store.unsafe_settings import refuse_unsafe_settings
 
 STORE_URL_SETTING: Final = "HUB_STORE_URL"
@@ -67,13 +67,10 @@ def open_store(url: str, identity: StoreIdentity, keys: KeyStore) -> DatabaseSha
         require_identity(stored, identity)
         with storage_errors_named():
             refuse_unsafe_server(recorder)
-            add_topics(recorder, stored, identity.topic_ids)
-        store = DatabaseShardStore(recorder, RecordMapper(keys, identity.shard), keys)
-        store.destroy_keys_of_resolved()
     except BaseException:
         recorder.close()
         raise
-    return store
+    return opened_to_write(recorder, stored, identity, keys)
 
 
 def open_for_reading(url: str, shard: int, keys: KeyStore) -> ShardReader:

@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
-from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent, Tracking
+from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent
 from eventsourcing.postgres import PostgresProcessRecorder
 from eventsourcing.utils import retry
 from psycopg import Cursor
 from psycopg.rows import tuple_row
 
 from hub.store.postgres_datastore import ShardDatastore, in_schema
-from hub.store.recorder import require_dense, streams_in
+from hub.store.recorder import TRACKINGS, moved, require_dense, streams_in
 from hub.store.tables import DUE_IN_ORDER, OWN_TABLES, STORED_EVENTS, TRACKING, Beside, Fate, Kind, Rows, Table, Write
 
 _TYPES: Final[Mapping[Kind, str]] = {"text": 'text COLLATE "C"', "integer": "bigint", "bytes": "bytea"}
@@ -84,17 +84,12 @@ class PostgresRecorder(PostgresProcessRecorder):
             c.execute(f"LOCK TABLE {TRACKING.name} IN EXCLUSIVE MODE")
             require_dense(_heads(c, streams_in(stored_events)), stored_events, beside.runs)
             _copy(c, STORED_EVENTS, events)
-            self._move_positions(c, beside.positions)
+            c.execute(TRACKINGS)
+            for tracking in moved(beside.positions, dict(c.fetchall())):
+                self._insert_tracking(c, tracking)
             for write, rows in beside.writes:
                 _run(c, write, rows)
         return None
-
-    def _move_positions(self, c: Cursor[Any], positions: Sequence[Tracking]) -> None:
-        c.execute(f"SELECT {', '.join(TRACKING.columns)} FROM {TRACKING.name}")
-        stored = dict(c.fetchall())
-        for tracking in positions:
-            if stored.get(tracking.application_name) != tracking.notification_id:
-                self._insert_tracking(c, tracking)
 
     @_READING_TRIED_AGAIN
     def heads(self, streams: Sequence[str]) -> Mapping[str, int]:

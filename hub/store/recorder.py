@@ -17,11 +17,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
-from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
+from eventsourcing.persistence import IntegrityError, Notification, StoredEvent, Tracking
 
 from hub.store.records import BATCHES
 from hub.store.tables import STORED_EVENTS, TOPIC_PREFIX, TRACKING, Beside, Rows, Table, Write
 
+TRACKINGS: Final = f"SELECT {', '.join(TRACKING.columns)} FROM {TRACKING.name}"
 _STREAMS_PER_READ: Final = 500
 # One seek per stream, whatever its length: the smallest id after the one before.
 _STREAMS: Final = """
@@ -87,9 +88,14 @@ class Recorder(Protocol):
         """Release the database."""
 
 
+def moved(positions: Sequence[Tracking], stored: Mapping[str, int]) -> list[Tracking]:
+    """Those of `positions` that differ from what is `stored`: the library's statement refuses one that stays."""
+    return [each for each in positions if stored.get(each.application_name) != each.notification_id]
+
+
 def topic_positions(recorder: Recorder) -> dict[str, int]:
     """The next offset to read of each topic."""
-    trackings = recorder.select(f"SELECT {', '.join(TRACKING.columns)} FROM {TRACKING.name}")
+    trackings = recorder.select(TRACKINGS)
     return {name.removeprefix(TOPIC_PREFIX): at for name, at in trackings if name.startswith(TOPIC_PREFIX)}
 
 

@@ -19,10 +19,11 @@ from typing import NoReturn
 from eventsourcing.persistence import IntegrityError
 
 from contracts.failures import DamagedStore, FencedOff, NotFound, StoreUnavailable
+from hub.store.identity import add_topics
 from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
 from hub.store.number_runs import packed
-from hub.store.ports import BatchWrites
+from hub.store.ports import BatchWrites, StoreIdentity
 from hub.store.reader import STORAGE_ERRORS, ShardReader, storage_errors_named
 from hub.store.recorder import Recorder, streams_of
 from hub.store.records import (
@@ -110,6 +111,21 @@ class DatabaseShardStore(ShardReader):
             raise FencedOff(f"batch `{version}` was stored by another owner: drop the cache and stop") from error
         if stored != committed:
             raise DamagedStore(f"batch `{committed.originator_version}` is stored with other positions") from error
+
+
+def opened_to_write(
+    recorder: Recorder, stored: StoreIdentity, identity: StoreIdentity, keys: KeyStore
+) -> DatabaseShardStore:
+    """Return the store that `recorder` has open, which was made as `stored` says; on any failure that is closed."""
+    try:
+        with storage_errors_named():
+            add_topics(recorder, stored, identity.topic_ids)
+        store = DatabaseShardStore(recorder, RecordMapper(keys, identity.shard), keys)
+        store.destroy_keys_of_resolved()
+    except BaseException:
+        recorder.close()
+        raise
+    return store
 
 
 def _refuse_unstored(committed: BatchCommitted, error: Exception) -> NoReturn:

@@ -12,12 +12,12 @@ import os
 from pathlib import Path
 
 from contracts.failures import ForeignStore
-from hub.store.identity import add_topics, read_identity, require_identity, write_identity
+from hub.store.identity import read_identity, require_identity, write_identity
 from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
 from hub.store.ports import StoreIdentity
 from hub.store.reader import STORAGE_ERRORS, ShardReader, storage_errors_named
-from hub.store.shard_store import DatabaseShardStore
+from hub.store.shard_store import DatabaseShardStore, opened_to_write
 from hub.store.sqlite_datastore import ShardDatastore
 from hub.store.sqlite_recorder import SQLiteRecorder
 from hub.store.unsafe_settings import refuse_unsafe_settings
@@ -42,16 +42,7 @@ def open_store(path: Path, identity: StoreIdentity, keys: KeyStore) -> DatabaseS
     looked_at, stored = _opened_read_only(path)
     looked_at.close()
     require_identity(stored, identity)
-    recorder = SQLiteRecorder(ShardDatastore(path, "rw"))
-    try:
-        with storage_errors_named():
-            add_topics(recorder, stored, identity.topic_ids)
-        store = DatabaseShardStore(recorder, RecordMapper(keys, identity.shard), keys)
-        store.destroy_keys_of_resolved()
-    except BaseException:
-        recorder.close()
-        raise
-    return store
+    return opened_to_write(SQLiteRecorder(ShardDatastore(path, "rw")), stored, identity, keys)
 
 
 def open_for_reading(path: Path, keys: KeyStore) -> ShardReader:

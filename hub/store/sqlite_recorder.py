@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, cast
 
-from eventsourcing.persistence import StoredEvent, Tracking
+from eventsourcing.persistence import StoredEvent
 from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
 
-from hub.store.recorder import require_dense, streams_in
-from hub.store.tables import DUE_IN_ORDER, OWN_TABLES, TRACKING, Beside, Kind, Rows, Table, Write
+from hub.store.recorder import TRACKINGS, moved, require_dense, streams_in
+from hub.store.tables import DUE_IN_ORDER, OWN_TABLES, Beside, Kind, Rows, Table, Write
 
 _NAMES_PER_READ: Final = 500
 _TYPES: Final[Mapping[Kind, str]] = {"text": "TEXT", "integer": "INTEGER", "bytes": "BLOB"}
@@ -41,17 +41,12 @@ class SQLiteRecorder(SQLiteProcessRecorder):
         before = self._max_notification_id(c) or 0
         rows = [(row.originator_id, row.originator_version, row.topic, row.state) for row in stored_events]
         c.executemany(self.insert_events_statement, rows)
-        self._move_positions(c, beside.positions)
+        c.execute(TRACKINGS)
+        for tracking in moved(beside.positions, dict(c.fetchall())):
+            self._insert_tracking(c, tracking)
         for write, values in beside.writes:
             c.executemany(_statement(write), values)
         return range(before + 1, before + 1 + len(rows))
-
-    def _move_positions(self, c: SQLiteCursor, positions: Sequence[Tracking]) -> None:
-        c.execute(f"SELECT {', '.join(TRACKING.columns)} FROM {TRACKING.name}")
-        stored = dict(c.fetchall())
-        for tracking in positions:
-            if stored.get(tracking.application_name) != tracking.notification_id:
-                self._insert_tracking(c, tracking)
 
     def heads(self, streams: Sequence[str]) -> Mapping[str, int]:
         """See `Recorder.heads`."""

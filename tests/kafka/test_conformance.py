@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -29,7 +28,7 @@ from deploy.conformance.command import conformance
 from deploy.conformance.receiving import Sequence
 from deploy.world import World
 from tests.conftest import MakeWorld
-from tests.kafka.schema_registry import schema_registry, schema_text
+from tests.kafka.schema_registry import schema_text
 
 pytestmark = pytest.mark.kafka
 
@@ -38,14 +37,6 @@ PARTITIONS: Final = 4
 TYPE: Final = "HousingSecured"
 RECORDS: Final = 20
 WAIT_SECONDS_MAX: Final = 20.0
-
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[SchemaRegistryClient]:
-    with schema_registry() as address:
-        client = SchemaRegistryClient({"url": address})
-        yield client
-        client.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import hashlib
 import struct
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
@@ -28,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.catalogue import catalogue
 from contracts.schema_ids import schema_ids
 from tests.kafka.live_world import PARTITIONS, LiveWorld
-from tests.kafka.schema_registry import schema_registry, schema_text
+from tests.kafka.schema_registry import schema_text
 
 pytestmark = pytest.mark.kafka
 
@@ -53,14 +52,6 @@ class _Bytes(Format):
 
     def get_content_type(self) -> str:
         return "application/avro"
-
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[SchemaRegistryClient]:
-    with schema_registry() as address:
-        client = SchemaRegistryClient({"url": address})
-        yield client
-        client.close()
 
 
 @pytest.fixture

