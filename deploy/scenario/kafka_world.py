@@ -3,8 +3,9 @@
 Rules:
 - The hub runs as in production, `python -m hub`; it ticks nothing itself, the player does.
 - Records carry their own time: a played world's topics take it and keep them.
-- `settle` waits for the store's positions to reach what was published, for nothing to be due, and for every
-  subscription to have applied the last number given out. A hub that ended is reported, not waited for.
+- `settle` waits for the store's positions to reach the ends of all inputs (the hub publishes on its own one too), for
+  nothing to be due, and for every subscription to have applied the last number given out. A hub that ended is
+  reported, not waited for.
 - Everything made for the world is taken off the cluster when it is closed; its directory stays, for readers.
 
 The cluster is handed in as its deployer's connection.
@@ -14,11 +15,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from kafka import KafkaConsumer, TopicPartition
 
 from consumers.hub_signatures import HubSignatures
 from consumers.kafka_source import KafkaSource
@@ -37,6 +39,7 @@ from deploy.scenario.citizen import played_national_id
 from deploy.scenario.scenario import Scenario
 from deploy.scenario.world import newest_decisions
 from deploy.world import HUB_KEY, OPERATOR_KEY, create_world, remove_world
+from hub.broker.kafka_inputs import input_topics
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity
 from hub.identity.pseudonyms import governance_key, pseudonym
@@ -44,7 +47,6 @@ from hub.identity.vault import Vault
 from hub.store.records import CaseRecord, RecordParked, Shown
 from producers.kafka_transport import KafkaTransport
 from producers.publisher import Publisher
-from producers.transport import OutgoingRecord, Position
 
 PARTITIONS: Final = 1
 SHARD: Final = 0
@@ -59,7 +61,6 @@ class KafkaWorld:
     def __init__(self, admin: KafkaConnection, registry: PartyRegistry, directory: Path, world_name: str) -> None:
         self._clock = 0
         self._case_id = ""
-        self._published: Counter[str] = Counter()
         self._publishers: dict[str, Publisher] = {}
         self._closing = ExitStack()
         try:
@@ -86,6 +87,10 @@ class KafkaWorld:
         self._closing.callback(self._keys.close)
         self._shard = world_stores(self._world).open_for_reading(SHARD, self._keys)
         self._closing.callback(self._shard.close)
+        names = self._world.names
+        self._inputs = [TopicPartition(topic, SHARD) for topic in input_topics(names, self._world.registry)]
+        self._ends = KafkaConsumer(**self._world.connection(names.service("reader")).consumer_options())
+        self._closing.callback(self._ends.close)
 
     def _start_identity(self) -> None:
         self._control = operator_channel(self._world, clock=lambda: self._clock)
@@ -93,7 +98,9 @@ class KafkaWorld:
         create_vault(self._world)
         vault = Vault.open(vault_path(self._world), self._world.master_key)
         self._closing.callback(vault.close)
-        self._identity = Identity(vault, self._world.hub_secret, self, self._world.registry, read_basics_rules())
+        self._identity = Identity(
+            vault, self._world.hub_secret, self._control, self._world.registry, read_basics_rules()
+        )
 
     def _subscribe(self, party: str) -> None:
         path = store_path(self._world.directory, party)
@@ -106,15 +113,10 @@ class KafkaWorld:
         self._subscriptions[party] = Subscription(party, source, self._stores[party], signatures)
         self._closing.callback(self._subscriptions[party].close)
 
-    def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
-        """Publish a control record and count it (`hub.broker.ports.ControlChannel`)."""
-        self._control.publish(partition, event_type, payload)
-        self._published[self._world.names.hub_input] += 1
-
     def enrol(self, scenario: Scenario, at: int) -> None:
         """See `World.enrol`."""
         self._clock = at
-        register_parties(self._world, self._world.registry.parties, self)
+        register_parties(self._world, self._world.registry.parties, self._control)
         national_id = played_national_id(scenario.jurisdiction)
         self._case_id = self._identity.enrol(national_id, scenario.born)
         for party in self._world.registry:
@@ -125,7 +127,7 @@ class KafkaWorld:
         if party not in self._publishers:
             names = self._world.names
             user = names.service("operator") if party == HUB_PARTY else names.user(party)
-            transport = _CountingTransport(KafkaTransport(self._world.connection(user)), self._published)
+            transport = KafkaTransport(self._world.connection(user))
             self._closing.callback(transport.close)
             system, key = (OPERATOR, OPERATOR_KEY) if party == HUB_PARTY else ("scenario", party)
             self._publishers[party] = Publisher(
@@ -154,12 +156,13 @@ class KafkaWorld:
     def tick(self, at: int) -> None:
         """See `World.tick`."""
         self._clock = at
-        self.publish(SHARD, "ShardTicked", {})
+        self._control.publish(SHARD, "ShardTicked", {})
 
     def settle(self) -> None:
         """See `World.settle`."""
         deadline = time.monotonic() + SETTLE_SECONDS_MAX
-        while not self._is_stored():
+        ends = self._ends.end_offsets(self._inputs)
+        while not self._is_stored({place.topic: end for place, end in ends.items()}):
             self._check_hub(deadline)
             time.sleep(POLL_SECONDS)
         for party, number in self._shard.head().numbers.items():
@@ -167,9 +170,9 @@ class KafkaWorld:
                 self._subscriptions[party].advance(0.2)
                 self._check_hub(deadline)
 
-    def _is_stored(self) -> bool:
+    def _is_stored(self, ends: Mapping[str, int]) -> bool:
         head, due = self._shard.head(), self._shard.next_due()
-        stored = all(head.positions.get(topic, 0) >= count for topic, count in self._published.items())
+        stored = all(head.positions.get(topic, 0) >= end for topic, end in ends.items())
         return stored and (due is None or due > head.clock)
 
     def _check_hub(self, deadline: float) -> None:
@@ -204,34 +207,3 @@ class KafkaWorld:
     def close(self) -> None:
         """Stop the hub, release every client, take the world off the cluster."""
         self._closing.close()
-
-
-class _CountingTransport:
-    """Counts what was stored per topic, so that `settle` knows what to wait for."""
-
-    def __init__(self, transport: KafkaTransport, published: Counter[str]) -> None:
-        self._transport = transport
-        self._published = published
-
-    def send(
-        self,
-        topic: str,
-        key: bytes,
-        value: bytes,
-        headers: Sequence[tuple[str, bytes]],
-        timestamp_ms: int | None = None,
-    ) -> Position:
-        return self.send_many([OutgoingRecord(topic, key, value, headers, timestamp_ms)])[0]
-
-    def send_to_all(self, topic: str, value: bytes, headers: Sequence[tuple[str, bytes]]) -> Sequence[Position]:
-        positions = self._transport.send_to_all(topic, value, headers)
-        self._published.update(position.topic for position in positions)
-        return positions
-
-    def send_many(self, records: Sequence[OutgoingRecord]) -> Sequence[Position]:
-        positions = self._transport.send_many(records)
-        self._published.update(record.topic for record in records)
-        return positions
-
-    def close(self) -> None:
-        self._transport.close()

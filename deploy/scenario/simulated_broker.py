@@ -158,9 +158,8 @@ class SimulatedInputs:
         return taken
 
     def newest_tick(self) -> int:
-        """The timestamp of the last record on the hub's own input, 0 where there is none."""
-        log = self._log(self._hub_input)
-        return log[-1].timestamp if log else 0
+        """The newest timestamp on the hub's own input, 0 where there is none."""
+        return max((record.timestamp for record in self._log(self._hub_input)), default=0)
 
     def lag_records(self) -> int:
         """How many records lie ahead."""

@@ -92,7 +92,7 @@ class KafkaInputs:
                     return []
 
     def newest_tick(self) -> int:
-        """The timestamp of the last record on the hub's own input, as last seen; 0 where there is none."""
+        """The newest timestamp on the hub's own input, as last seen; 0 where there is none."""
         return self._newest_tick
 
     def lag_records(self) -> int:
@@ -126,7 +126,8 @@ class KafkaInputs:
         for place, records in polled.items():
             self._merge.add(place.topic, [_input_record(record) for record in records])
             if place.topic == self._names.hub_input:
-                self._newest_tick = max(self._newest_tick, records[-1].timestamp)
+                # The last one is not always the newest: a shard's promise is as old as what it had handled by then.
+                self._newest_tick = max(self._newest_tick, *(record.timestamp for record in records))
             self._pause_full(place.topic)
         for topic in self._merge.waited_for:
             self._merge.fetched_to(topic, self._position(reader, topic))

@@ -59,7 +59,7 @@ class Inputs(Protocol):
         """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
 
     def newest_tick(self) -> int:
-        """The timestamp of the last record on the hub's own input, as last seen; 0 where there is none.
+        """The newest timestamp on the hub's own input, as last seen; 0 where there is none.
 
         Looked up once by `start`, before anything is taken, so a shard knows how far behind it is.
         """

@@ -77,7 +77,7 @@ class VerifiedInputs:
         return _Portion(records, checked, self._pool.ask(b"", questions))
 
     def newest_tick(self) -> int:
-        """The timestamp of the last record on the hub's own input, as last seen."""
+        """The newest timestamp on the hub's own input, as last seen."""
         return self.inputs.newest_tick()
 
     def lag_records(self) -> int:

@@ -127,20 +127,20 @@ class Shard:
         return Counter((review.kind, review.due <= clock) for review in owed)
 
     def _take(self, wait_seconds: float) -> Sequence[InputRecord]:
-        taken = [*self._held_back, *self.inputs.take(BATCH_RECORDS_MAX, 0.0 if self._held_back else wait_seconds)]
+        taken = [*self._held_back, *self.inputs.take(BATCH_RECORDS_MAX, wait_seconds)]
         limit = self.inputs.newest_tick() + AHEAD_OF_TICK_MS_MAX
         if not self._held_back and all(record.timestamp <= limit for record in taken):
             return taken
         held_topics: set[str] = set()
         ready: list[InputRecord] = []
-        self._held_back = []
+        were_held, self._held_back = bool(self._held_back), []
         for record in taken:
             if record.topic in held_topics or (record.timestamp > limit and not self._is_hub_input(record)):
                 held_topics.add(record.topic)
                 self._held_back.append(record)
             else:
                 ready.append(record)
-        if held_topics:
+        if held_topics and not were_held:
             log.warning("records far ahead of the newest tick are held back on %d topics", len(held_topics))
         return ready
 

@@ -63,6 +63,17 @@ def take_all(inputs: KafkaInputs, count: int, limit: int = 1000, seconds: float 
     return taken
 
 
+def test_the_newest_tick_is_the_newest_though_an_older_record_came_behind_it(world: World, inputs: KafkaInputs) -> None:
+    inputs.start({})
+    producer = KafkaProducer(**world.connection(world.names.service("reader")).producer_options())
+    for instant in (5000, 2000):
+        producer.send(world.names.hub_input, value=b"v", partition=1, timestamp_ms=instant)
+    producer.flush()
+    producer.close()
+    assert [found.timestamp for found in take_all(inputs, 2)] == [5000, 2000]
+    assert inputs.newest_tick() == 5000
+
+
 def record(party: str, number: int, value: bytes = b"v") -> OutputRecord:
     return OutputRecord(party, number, b"key", value, (("hub_seq", str(number).encode()),))
 

@@ -122,7 +122,7 @@ class SimulatedInputs:
             self._merge.add(topic, records)
             self._fetched[topic] = end
             if topic == self._hub_input:
-                self._newest_tick = max(self._newest_tick, records[-1].timestamp)
+                self._newest_tick = max(self._newest_tick, *(record.timestamp for record in records))
 
     def newest_tick(self) -> int:
         """See the port."""
