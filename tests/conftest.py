@@ -1,6 +1,7 @@
-"""What every room's tests may ask for: the real broker, once per run, and worlds of their own on it.
+"""What every room's tests may ask for: the real broker, once per test process, and worlds of their own on it.
 
-Rule: tests marked `kafka` run on one worker, so one broker serves them all; those marked `postgres` on another.
+Rule: the tests of a file that ask for a server run in one process, one after the other, so they share its world; each
+process has servers of its own. What shares the demo's run stays together too.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ MakeWorld = Callable[..., World]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for server in ("kafka", "postgres"):
-            if item.get_closest_marker(server):
-                item.add_marker(pytest.mark.xdist_group(server))
+        if any(item.get_closest_marker(server) for server in ("kafka", "postgres")):
+            shares_demo = "demo_run" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("demo" if shares_demo else item.location[0]))
 
 
 @pytest.fixture(scope="session")

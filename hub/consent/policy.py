@@ -164,9 +164,13 @@ class Policy:
         """The parties of `municipality`; of an unknown one, none."""
         return self._by_municipality.get(municipality, frozenset()) if municipality is not None else frozenset()
 
+    @cached_property
+    def _roles(self) -> Mapping[str, str]:
+        return {party.id: party.role for party in self.registry}
+
     def role_of(self, party: str) -> str | None:
         """The role of a registered party, `None` for any other."""
-        return self.registry[party].role if party in self.registry else None
+        return self._roles.get(party)
 
     def terms_of(self, party: str) -> Role | None:
         """What the rule set says of a registered party's role; `None` where it receives nothing."""

@@ -36,6 +36,10 @@ EVERYWHERE: Final = {"OWN", "RECORD", "C", "BG", "L1", *CONDITIONS, *NEVER, "gat
 ALSO: Final = {"DK": {"gate probation"}, "SE": set[str]()}
 
 
+pytestmark = pytest.mark.xdist_group("naive")
+"""All questions are asked once: in one process."""
+
+
 @pytest.fixture(scope="module")
 def tally() -> Tally:
     """All questions, asked."""

@@ -13,7 +13,7 @@ From `stories`; goes to `twins`, which says by it what was never visible to whom
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -22,6 +22,7 @@ from contracts.catalogue import catalogue
 from contracts.civil_time import day_number
 from contracts.codec import codec
 from contracts.fact import Fact, Outline, event_id_of
+from contracts.parties import role_of_id
 from contracts.schema_ids import schema_ids
 from hub.case_timeline.timeline import CaseTimeline, Reader
 from hub.consent.agreements import Agreements
@@ -53,20 +54,29 @@ class Answers:
     def entitled(self, party: str, settlement: int, jurisdiction: str, at: int) -> tuple[int, ...]:
         """What `party` would be shown, at one settlement, of what clocks ask for, had it been stated at `at`."""
         decider = self.deciders[settlement]
-        asked = {
-            (event, each.categories)
-            for (where, _), lines in clock_terms().asked.items()
-            if where == jurisdiction
-            for each in lines
-            for event in each.events
-        }
-        masks = []
-        for event, categories in sorted(asked):
-            anchor = catalogue().event_types[event].anchor_bit({})
-            for stated_by in PARTIES:
-                unstated = Outline("", event, stated_by, at, anchor, categories | anchor, {})
-                masks.append(mask_of_shown(decider.shown(unstated, party)))
-        return tuple(masks)
+        unstated = (
+            Outline("", event, stated_by, at, anchor, categories, {})
+            for event, stated_by, anchor, categories in _asked_by_clocks(jurisdiction)
+        )
+        return tuple(mask_of_shown(decider.shown(outline, party)) for outline in unstated)
+
+
+@lru_cache(maxsize=2)
+def _asked_by_clocks(jurisdiction: str) -> Sequence[tuple[str, str, int, int]]:
+    """What clocks ask for: event type, a party that may state it, anchor and categories."""
+    asked = {
+        (catalogue().event_types[event], each.categories)
+        for (where, _), lines in clock_terms().asked.items()
+        if where == jurisdiction
+        for each in lines
+        for event in each.events
+    }
+    return sorted(
+        (event_type.name, stated_by, event_type.anchor_bit({}), categories | event_type.anchor_bit({}))
+        for event_type, categories in asked
+        for stated_by in PARTIES
+        if event_type.may_state(role_of_id(stated_by))
+    )
 
 
 @lru_cache(maxsize=2)

@@ -126,7 +126,7 @@ def disturb(hub: MergingShards, chance: random.Random) -> None:
 
 @pytest.mark.parametrize("shards_of", [{LOSER: 0, WINNER: 0}, {LOSER: 0, WINNER: 1}], ids=["same", "across"])
 @settings(
-    max_examples=50,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.target],
