@@ -82,7 +82,7 @@ class Town:
             self._publishers = {party.id: self._publisher(party.id) for party in REGISTRY}
             self._ends = KafkaConsumer(**self.world.connection(names.service("reader")).consumer_options())
             self._closing.callback(self._ends.close)
-            self._cases = {str(uuid.uuid5(uuid.NAMESPACE_OID, f"town {n}")): n % partitions for n in range(citizens)}
+            self.cases = {str(uuid.uuid5(uuid.NAMESPACE_OID, f"town {n}")): n % partitions for n in range(citizens)}
         except BaseException:
             self._closing.close()
             raise
@@ -111,7 +111,7 @@ class Town:
     def settle_in(self) -> None:
         """Enrol everybody, give each party its keys, and let the prison state that everybody is in prison."""
         records: list[tuple[int, str, Mapping[str, Any]]] = []
-        for case_id, shard in self._cases.items():
+        for case_id, shard in self.cases.items():
             records.append((shard, "CitizenEnrolled", {"caseId": case_id, "birthDate": 6_000, "jurisdiction": "DK"}))
             for party in REGISTRY:
                 issued = {"caseId": case_id, "party": party.id, "key": self.key(case_id, party.id)}
@@ -121,11 +121,11 @@ class Town:
             operator.send(records, time.time_ns() // 1_000_000)
         finally:
             operator.close()
-        self._publish("PRI", [self._imprisonment(case_id) for case_id in self._cases])
+        self.publish("PRI", [self._imprisonment(case_id) for case_id in self.cases])
 
     def key(self, case_id: str, party: str) -> str:
         """The party's own pseudonym of a citizen."""
-        return pseudonym(self.world.hub_secret, case_id, party, self._cases[case_id], self.world.partitions)
+        return pseudonym(self.world.hub_secret, case_id, party, self.cases[case_id], self.world.partitions)
 
     def worker(self, name: str) -> HubProcess:
         """The worker of that name; a new one is not started yet."""
@@ -216,12 +216,12 @@ class Town:
 
     def _state_some(self, draw: random.Random, told: list[tuple[str, str]]) -> None:
         """State some housing; now and then take one back, say one again, or write what must be parked."""
-        cases = draw.choices(list(self._cases), k=PER_TURN)
+        cases = draw.choices(list(self.cases), k=PER_TURN)
         fresh = [(case_id, f"housing-{uuid.UUID(int=draw.getrandbits(128))}") for case_id in cases]
         records = [self._housing(case_id, ref) for case_id, ref in fresh]
         if told and draw.random() < 0.3:
             records.append(self._housing(*draw.choice(told[-200:])))
-        self._publish("A.SOC", records)
+        self.publish("A.SOC", records)
         if draw.random() < 0.2:
             bad = replace(records[0], value=BAD_VALUE)
             with suppress(TransportFailure):
@@ -230,10 +230,11 @@ class Town:
             case_id, ref = told.pop(draw.randrange(max(0, len(told) - 200), len(told)))
             target = self._publishers["A.SOC"].event_id("HousingSecured", ref)
             values = {"targetEventId": target, "at": _moment_of(ref), "reason": "NOT_OCCURRED"}
-            self._publish("A.SOC", [self._record("A.SOC", "EventRetracted", values, case_id, target)])
+            self.publish("A.SOC", [self.record("A.SOC", "EventRetracted", values, case_id, target)])
         told += fresh
 
-    def _publish(self, party: str, records: list[OutgoingRecord]) -> None:
+    def publish(self, party: str, records: list[OutgoingRecord]) -> None:
+        """Send `records` of a party; those that the broker confirms are expected of the hub."""
         ids = [event_id_of(party, dict(record.headers)["ce_id"].decode()) for record in records]
         self.stated.tried.update(ids)
         with suppress(TransportFailure):
@@ -246,17 +247,20 @@ class Town:
             "institution": "PRI", "legalStatus": "CONVICTED", "planDuty": True, "sentenceDays": 480,
             "offenceGroup": "VIOLENCE", "homeMunicipality": "A",
         }  # fmt: skip
-        return self._record("PRI", "ImprisonmentStarted", values, case_id, f"custody of {case_id}")
+        return self.record("PRI", "ImprisonmentStarted", values, case_id, f"custody of {case_id}")
 
     def _housing(self, case_id: str, ref: str) -> OutgoingRecord:
         values = {
             "housingId": uuid.uuid5(uuid.NAMESPACE_OID, ref), "kind": "OWN_TENANCY", "at": _moment_of(ref),
             "address": "Nygade 1",
         }  # fmt: skip
-        return self._record("A.SOC", "HousingSecured", values, case_id, ref)
+        return self.record("A.SOC", "HousingSecured", values, case_id, ref)
 
-    def _record(self, party: str, event_type: str, values: dict[str, Any], case_id: str, ref: str) -> OutgoingRecord:
-        statement = Statement(event_type, values, _moment_of(ref))
+    def record(
+        self, party: str, event_type: str, values: dict[str, Any], case_id: str, ref: str, at: datetime | None = None
+    ) -> OutgoingRecord:
+        """What a party states of a citizen, ready to be sent; `ref` names it among its own, and when it was."""
+        statement = Statement(event_type, values, at or _moment_of(ref))
         return self._publishers[party].prepare(statement, key=self.key(case_id, party), source_ref=ref)
 
 
