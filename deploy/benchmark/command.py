@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 from kafka import KafkaProducer
 
+from deploy.benchmark.many_workers import compare_workers
 from deploy.benchmark.raw_limit import run_raw
 from deploy.benchmark.rule_cost import rule_costs
 from deploy.benchmark.timeline_cost import timeline_costs
@@ -58,6 +60,11 @@ MEASURED = (*RAW_RECEIVERS, RAW_WITH_THE_HUBS_SENDER, "hub")
     help="How often each is measured; the median counts.",
 )
 @click.option("--rules", "of_rules", is_flag=True, help="Measure decisions and a change of rules instead.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=2),
+    help="Measure one worker against so many on one backlog instead, with the processor time of each.",
+)
 @click.option("--year", is_flag=True, help="Replay a year of releases instead, and work out the indicators over it.")
 @click.option(
     "--municipalities",
@@ -76,9 +83,21 @@ MEASURED = (*RAW_RECEIVERS, RAW_WITH_THE_HUBS_SENDER, "hub")
 @click.option("--seed", default=Size().seed, show_default=True, help="Of the year: from which its lives are drawn.")
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
 def bench(
-    events: int, rounds: int, of_rules: bool, year: bool, municipalities: int, releases: int, seed: int, as_json: bool
+    events: int,
+    rounds: int,
+    of_rules: bool,
+    workers: int | None,
+    year: bool,
+    municipalities: int,
+    releases: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Measure the hub against the raw limit of its own parts."""
+    if workers:
+        with tempfile.TemporaryDirectory(prefix="hub-bench-") as directory:
+            _report_workers(compare_workers(Path(directory), workers, events, rounds), workers, as_json)
+        return
     if year:
         report_year(Size(municipalities, releases, seed=seed), as_json=as_json)
         return
@@ -125,6 +144,20 @@ def _report(rates: dict[str, float], costs: dict[str, float], as_json: bool) -> 
     )
     click.echo(f"with the hub's own sender, one record per event: raw {native:.0f} events/s, ratio {hub / native:.2f}")
     click.echo(f"raw {raw:.0f} events/s, hub {hub:.0f} events/s, ratio {ratio:.2f}")
+
+
+def _report_workers(figures: dict[str, Any], workers: int, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    for name, words in (("one_worker", "1 worker"), (f"{workers}_workers", f"{workers} workers")):
+        where = figures[name]
+        click.echo(
+            f"{words}: {figures[f'{name}_per_second']:.0f} events/s in {where['seconds']} s; processor seconds: "
+            f"workers {where['worker_cpu_seconds']}, broker {where['broker_cpu_seconds']}; "
+            f"{where['cores_used']} of {figures['cores']} cores"
+        )
+    click.echo(f"ratio {figures['ratio']:.2f}")
 
 
 def _report_rules(costs: dict[str, float], as_json: bool) -> None:

@@ -37,6 +37,7 @@ class WorkRecord:
     key: bytes | None
     value: bytes
     headers: list[tuple[str, bytes]]
+    partition: int
 
 
 def registry() -> PartyRegistry:
@@ -46,30 +47,44 @@ def registry() -> PartyRegistry:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The records of one run, for a hub with `secret` and one partition, stated a little before `now` (ms)."""
+    """The records of one run, for a hub with `secret`, stated a little before `now` (ms).
+
+    Citizens are spread over the `partitions` in turn.
+    """
 
     names: Names
     secret: bytes
     now: int
     citizens: int = CITIZENS
+    partitions: int = 1
+
+    def shard_of(self, citizen: int) -> int:
+        """The shard of one citizen's case."""
+        return citizen % self.partitions
 
     def enrolments(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """The control records (type, payload) that enrol everybody and issue the publishers' keys."""
-        for case_id in self._case_ids():
-            yield "CitizenEnrolled", {"caseId": case_id, "birthDate": 7_000, "jurisdiction": "DK"}
-            for party in (*PARTIES,):
-                yield "KeyIssued", {"caseId": case_id, "party": party, "key": self._key(case_id, party)}
+        for citizen in range(self.citizens):
+            yield from self.enrolment(citizen)
+
+    def enrolment(self, citizen: int) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Those of one citizen, for the shard of the case."""
+        case_id = self.case_id(citizen)
+        yield "CitizenEnrolled", {"caseId": case_id, "birthDate": 7_000, "jurisdiction": "DK"}
+        for party in (*PARTIES,):
+            yield "KeyIssued", {"caseId": case_id, "party": party, "key": self._key(citizen, party)}
 
     def setting(self) -> Iterator[WorkRecord]:
         """What makes every other party a candidate: the sentence, a case of each municipal party."""
         at = self.now - 60 * DAY_MS
-        for case_id in self._case_ids():
-            yield self._record(case_id, PUBLISHER, "ImprisonmentStarted", at, _imprisonment(case_id, at))
+        for citizen in range(self.citizens):
+            case_id = self.case_id(citizen)
+            yield self._record(citizen, PUBLISHER, "ImprisonmentStarted", at, _imprisonment(case_id, at))
             for party in ("A.SOC", "A.JOB", "A.BEN", "A.HSG", "A.ADD"):
-                yield self._record(case_id, party, "CaseOpened", at + DAY_MS, {"caseNo": "x", "at": at + DAY_MS})
+                yield self._record(citizen, party, "CaseOpened", at + DAY_MS, {"caseNo": "x", "at": at + DAY_MS})
             handed = {"episodeId": _id("episode", case_id), "at": at + DAY_MS, "atcGroup": "N05A", "prescriber": "PHE"}
             yield self._record(
-                case_id, "PHE", "MedicationAgreementMade", at + DAY_MS, {**handed, "substitution": False}
+                citizen, "PHE", "MedicationAgreementMade", at + DAY_MS, {**handed, "substitution": False}
             )
 
     def events(self, count: int) -> Iterator[WorkRecord]:
@@ -88,28 +103,26 @@ class Workload:
             "reason": "RECALCULATED",
         }
         at = self.now - 30 * DAY_MS + number
-        return self._record(case_id, PUBLISHER, "ReleaseDateChanged", at, payload, f"event-{number}")
+        return self._record(citizen, PUBLISHER, "ReleaseDateChanged", at, payload, f"event-{number}")
 
     def changed_standing(self, citizen: int) -> WorkRecord:
         """A risk cooperation of prison and social services about one citizen: it changes who may see what."""
         at = self.now - DAY_MS
         ends_on = day_number(moment_of(self.now).date()) + 30
         payload = {"at": at, "ground": "OTHER", "necessity": "x", "radicalisation": False, "endsOn": ends_on}
-        return self._record(self.case_id(citizen), PUBLISHER, "KspActivated", at, payload)
-
-    def _case_ids(self) -> Iterator[str]:
-        return map(self.case_id, range(self.citizens))
+        return self._record(citizen, PUBLISHER, "KspActivated", at, payload)
 
     def case_id(self, citizen: int) -> str:
         """The case of one citizen."""
         return _id("case", str(citizen))
 
-    def _key(self, case_id: str, party: str) -> str:
-        return pseudonym(self.secret, case_id, party, 0, 1)
+    def _key(self, citizen: int, party: str) -> str:
+        return pseudonym(self.secret, self.case_id(citizen), party, self.shard_of(citizen), self.partitions)
 
     def _record(
-        self, case_id: str, party: str, name: str, at: int, payload: dict[str, Any], reference: str = ""
+        self, citizen: int, party: str, name: str, at: int, payload: dict[str, Any], reference: str = ""
     ) -> WorkRecord:
+        case_id = self.case_id(citizen)
         ce_id = _id(party, name, case_id, reference)
         attributes = Attributes(
             id=ce_id,
@@ -121,8 +134,8 @@ class Workload:
             causation=None,
         )
         value = codec().encode(schema_ids().published(name), {"occurredAt": at, **payload})
-        key = self._key(case_id, party).encode("ascii")
-        return WorkRecord(self.names.input(party), key, value, published_headers(attributes))
+        key = self._key(citizen, party).encode("ascii")
+        return WorkRecord(self.names.input(party), key, value, published_headers(attributes), self.shard_of(citizen))
 
 
 def _imprisonment(case_id: str, at: int) -> dict[str, Any]:
