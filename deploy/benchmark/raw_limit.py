@@ -1,8 +1,8 @@
 """The raw limit: the least that any hub of this design must do per event, and nothing else.
 
 Rules:
-- Poll, decode, one row per event through the library's recorder in batches, one produced record per event with as
-  many headers as a disclosure has. No decision, no check, no encryption, no index.
+- Poll, decode, rows in batches (`raw_store`), one produced record per event with as many headers as a disclosure has.
+  No decision, no check, no encryption.
 - One process, the same records, batches, options and warm-up as the hub's. Both Kafka clients are kafka-python's, which
   reads for the hub too. The hub sends through librdkafka, so the same is measured with that sender beside it.
 """
@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
-from eventsourcing.persistence import StoredEvent
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from contracts.codec import codec
+from deploy.benchmark.raw_store import RawStore
 from deploy.benchmark.workload import PUBLISHER
 from deploy.world import World
 from hub.broker.kafka_outputs import BATCH_BYTES, REQUEST_BYTES_MAX
@@ -28,7 +26,7 @@ from hub.shard.worker import BATCH_RECORDS_MAX
 
 def run_raw(
     world: World,
-    directory: Path,
+    store: RawStore,
     first_offset: int,
     warm_up: int,
     count: int,
@@ -47,22 +45,21 @@ def run_raw(
     consumer.assign([place])
     consumer.seek(place, first_offset)
     sender = _NativeSender(world) if native else _PlainSender(world, topics)
-    recorder = _recorder(directory)
     handled = 0
 
     def handle_until(end: int) -> None:
         nonlocal handled
         while handled < end:
-            rows: list[StoredEvent] = []
+            rows: list[tuple[str, bytes]] = []
             for records in consumer.poll(timeout_ms=1000, max_records=min(BATCH_RECORDS_MAX, end - handled)).values():
                 for record in records:
                     decoded = codec().decode_body(int.from_bytes(record.value[1:5], "big"), record.value[5:])
                     handled += 1
-                    rows.append(StoredEvent("raw", handled, decoded["kind"], record.value))
+                    rows.append((decoded["kind"], record.value))
                     for topic in topics:
                         sender.send(topic, record)
             if rows:
-                recorder.insert_events(rows)
+                store.insert(rows)
         sender.flush()
 
     handle_until(warm_up)
@@ -126,10 +123,3 @@ class _NativeSender:
 def _headers(record: Any) -> list[tuple[str, bytes]]:
     """The record's own headers and three more: as many as the hub sends."""
     return [*record.headers, ("hub_seq", b"1"), ("hub_effect", b"disclosed"), ("hub_decision", b"0" * 36)]
-
-
-def _recorder(directory: Path) -> SQLiteApplicationRecorder:
-    datastore = SQLiteDatastore(str(directory / "raw.db"))
-    recorder = SQLiteApplicationRecorder(datastore)
-    recorder.create_table()
-    return recorder

@@ -2,6 +2,7 @@
 
 Rules:
 - The very shard that a worker runs, in one process, on a copy of a store in which everybody is enrolled.
+- Unsigned, it neither checks nor signs; signed, it does both, in processes beside it, as a worker does.
 - The clock stops when every number given out is confirmed sent.
 """
 
@@ -12,24 +13,27 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from contracts.principals_file import read_principals
 from deploy.benchmark.workload import PUBLISHER
 from deploy.hub_process import hub_directory, worker_settings
-from deploy.world import World
+from deploy.world import HUB_KEY, World
 from hub.broker.kafka_cluster import identify_cluster
 from hub.broker.kafka_control import KafkaControl
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
 from hub.broker.kafka_outputs import KafkaOutputs
 from hub.broker.ports import InputRecord
-from hub.settings import keys_path, store_path
+from hub.broker.signature_pool import SignaturePool
+from hub.broker.verified_inputs import VerifiedInputs
+from hub.settings import WorkerSettings
 from hub.shard.worker import Shard
-from hub.store.keys import KeyStore
+from hub.store.places import place_of
 from hub.store.ports import StoreIdentity
-from hub.store.sqlite import open_store
-from hub.wiring import build_shard, spare_the_collector
+from hub.wiring import WORKER_PRINCIPALS, build_shard, spare_the_collector
 from producers.publisher import now_ms
+
+SIGNATURE_PROCESSES: Final[int] = WorkerSettings.model_fields["signature_processes"].default
 
 
 class _PortionedInputs(KafkaInputs):
@@ -43,24 +47,31 @@ class _PortionedInputs(KafkaInputs):
         return taken
 
 
-def open_shard(world: World, state_directory: Path) -> Shard:
-    """Open the one shard of `world` on the store below `state_directory`."""
+def open_shard(world: World, state_directory: Path, pool: SignaturePool | None = None) -> Shard:
+    """Open the one shard of `world` on its database, or on the store below `state_directory`.
+
+    `pool` checks and signs; without one, nothing is checked that bears no signature, and nothing is signed.
+    """
     settings = worker_settings(world, tick_seconds=0.0)
     reader, sender = settings.connection("reader"), settings.connection("sender")
     facts = identify_cluster(reader, input_topics(world.names, world.registry), 1)
     identity = StoreIdentity(facts.cluster_id, world.name, 0, 1, facts.topic_ids)
-    keys = KeyStore(keys_path(state_directory), world.master_key)
+    place = place_of(state_directory, world.store_url, world.keys_url)
+    inputs = _PortionedInputs(reader, world.names, world.registry, 0)
+    hub_key = world.signing_key(HUB_KEY)
     return build_shard(
         shard=0,
         partitions=1,
         registry=world.registry,
         names=world.names,
         secret=world.hub_secret,
-        store=open_store(store_path(state_directory, 0), identity, keys),
-        inputs=_PortionedInputs(reader, world.names, world.registry, 0),
+        store=place.open_store(identity, place.open_keys(world.master_key)),
+        inputs=inputs,
         outputs=KafkaOutputs(sender, world.names, 0),
         channel=KafkaControl(reader, world.names, "merges", now_ms),
-        principals=read_principals(settings.principals_file),
+        principals=read_principals(settings.principals_file) | {hub_key.public: WORKER_PRINCIPALS},
+        signing_key=hub_key if pool else None,
+        pool=pool,
     )
 
 
@@ -70,14 +81,17 @@ def run_until(shard: Shard, topic: str, offset: int) -> None:
         shard.step(0.005)
 
 
-def run_hub(world: World, directory: Path, first_offset: int, warm_up: int, count: int) -> tuple[float, int]:
+def run_hub(
+    world: World, directory: Path, first_offset: int, warm_up: int, count: int, *, signed: bool
+) -> tuple[float, int]:
     """Handle records from `first_offset` on a copy of the world's store.
 
     `warm_up` records come first and are not measured. Returns the seconds and the disclosures of the next `count`.
     """
     state = directory / "hub"
     shutil.copytree(hub_directory(world), state)
-    shard = open_shard(world, state)
+    pool = SignaturePool(SIGNATURE_PROCESSES) if signed else None
+    shard = open_shard(world, state, pool)
     shard.start()
     spare_the_collector()
     topic = world.names.input(PUBLISHER)
@@ -88,9 +102,12 @@ def run_hub(world: World, directory: Path, first_offset: int, warm_up: int, coun
     seconds = time.perf_counter() - began
     told = sum(shard.state.numbers.values()) - before
     shard.close()
+    if pool is not None:
+        pool.close()
     return seconds, told
 
 
 def _run_portion(shard: Shard, topic: str, until_offset: int, count: int) -> None:
-    cast(_PortionedInputs, shard.inputs).left = count
+    inputs = shard.inputs.inputs if isinstance(shard.inputs, VerifiedInputs) else shard.inputs
+    cast(_PortionedInputs, inputs).left = count
     run_until(shard, topic, until_offset)

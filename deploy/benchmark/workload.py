@@ -10,8 +10,8 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.catalogue import catalogue
@@ -20,6 +20,7 @@ from contracts.cloudevents import Attributes, published_headers
 from contracts.codec import codec
 from contracts.parties import Party, PartyRegistry
 from contracts.schema_ids import schema_ids
+from contracts.signatures import SigningKey, signed_headers
 from contracts.topics import Names
 from hub.identity.pseudonyms import pseudonym
 
@@ -57,6 +58,8 @@ class Workload:
     now: int
     citizens: int = CITIZENS
     partitions: int = 1
+    signing_keys: Mapping[str, SigningKey] = field(default_factory=dict)
+    """With which keys parties sign; who has none does not sign."""
 
     def shard_of(self, citizen: int) -> int:
         """The shard of one citizen's case."""
@@ -87,9 +90,9 @@ class Workload:
                 citizen, "PHE", "MedicationAgreementMade", at + DAY_MS, {**handed, "substitution": False}
             )
 
-    def events(self, count: int) -> Iterator[WorkRecord]:
-        """`count` changes of a release date, in turn over the citizens."""
-        return (self.event(number % self.citizens, number) for number in range(count))
+    def events(self, count: int, first: int = 0) -> Iterator[WorkRecord]:
+        """`count` changes of a release date from number `first` on, in turn over the citizens."""
+        return (self.event(number % self.citizens, number) for number in range(first, first + count))
 
     def event(self, citizen: int, number: int) -> WorkRecord:
         """Change of a release date `number`, of citizen `citizen`."""
@@ -135,7 +138,10 @@ class Workload:
         )
         value = codec().encode(schema_ids().published(name), {"occurredAt": at, **payload})
         key = self._key(citizen, party).encode("ascii")
-        return WorkRecord(self.names.input(party), key, value, published_headers(attributes), self.shard_of(citizen))
+        topic, headers = self.names.input(party), published_headers(attributes)
+        if signing_key := self.signing_keys.get(party):
+            headers = signed_headers(signing_key, topic, key, headers, value)
+        return WorkRecord(topic, key, value, headers, self.shard_of(citizen))
 
 
 def _imprisonment(case_id: str, at: int) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner
 
+from deploy.local_postgres import LocalPostgres
 from deploy.parked_command import parked_lines
 from deploy.store_command import store
 from hub.store.places import DatabaseOwner
 from tests.conftest import MakeWorld
 from tests.kafka.live_world import PARTITIONS, REGISTRY, LiveWorld, raw
-from tests.local_postgres import LocalPostgres
 from tests.store.postgres_stores import KEYS, ROLE, SHARDS, cleared
 
 pytestmark = pytest.mark.kafka

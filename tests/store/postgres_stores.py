@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import psycopg
 
+from deploy.local_postgres import LocalPostgres
 from hub.store.keys import KeyStore
 from hub.store.places import DatabasePlace
 from hub.store.ports import StoreIdentity
@@ -15,7 +16,6 @@ from hub.store.postgres import create_store, open_for_reading, open_store
 from hub.store.postgres_keys import KEYS_SCHEMA
 from hub.store.reader import ShardReader
 from hub.store.shard_store import DatabaseShardStore
-from tests.local_postgres import LocalPostgres
 from tests.store.builders import IDENTITY, MASTER_KEY
 
 ROLE: Final = "hub"

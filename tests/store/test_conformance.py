@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound
+from deploy.local_postgres import LocalPostgres
 from hub.store.ports import BatchWrites, Head, StoreIdentity
 from hub.store.records import Decision, FactRecorded, Record
-from tests.local_postgres import LocalPostgres
 from tests.store.builders import (
     IDENTITY,
     batch,

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from contracts.failures import BadSetting, DamagedStore, ForeignStore, NotFound
+from deploy.local_postgres import LocalPostgres
 from hub.store.keys import KeyStore
-from tests.local_postgres import LocalPostgres
 from tests.store.builders import MASTER_KEY
 from tests.store.postgres_stores import KEYS, ROLE, cleared
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from contracts.failures import DamagedStore, FencedOff
+from deploy.local_postgres import LocalPostgres
 from hub.store.ports import BatchWrites
 from hub.store.records import Record
-from tests.local_postgres import LocalPostgres
 from tests.store.builders import committed, enrolled, fact, number, parked, resolved
 from tests.store.postgres_stores import PostgresStores
 from tests.store.stores import SQLiteStores

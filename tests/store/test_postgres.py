@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from contracts.failures import BadSetting, FencedOff, ForeignStore, StoreUnavailable
+from deploy.local_postgres import LocalPostgres
 from hub.store.places import DatabasePlace, place_of
 from hub.store.postgres import create_store, open_store, schema_of
 from hub.store.shard_store import DatabaseShardStore
-from tests.local_postgres import LocalPostgres
 from tests.store.builders import IDENTITY, batch, enrolled, fact, full_batch, parked, resolved
 from tests.store.cutting_proxy import CuttingProxy
 from tests.store.postgres_stores import KEYS, ROLE, SHARDS, PostgresStores

