@@ -68,10 +68,12 @@ class KafkaInputs:
         self.close()
         with self._answering():
             self._ends = KafkaConsumer(**self._options())
-            starts = self._checked_starts(self._topics, positions)
+            starts, ends = self._checked_starts(self._topics, positions)
             self._newest_tick = self._last_timestamp(self._names.hub_input)
             self._reader = KafkaConsumer(**self._options())
             self._merge = Merge(starts, self._names.hub_input)
+            # Whoever starts is not up to date before it has been given all that lies there now.
+            self._merge.cut(ends)
             self._paused = set()
             self._assign(starts)
         self._progressed_at = self._looked_at = time.monotonic()
@@ -170,7 +172,8 @@ class KafkaInputs:
                 "the consumer was thrown away, start again from the stored positions"
             )
 
-    def _checked_starts(self, topics: Iterable[str], positions: Positions) -> dict[str, int]:
+    def _checked_starts(self, topics: Iterable[str], positions: Positions) -> tuple[dict[str, int], dict[str, int]]:
+        """Where each topic is read from, and where it ends."""
         places = self._places(topics)
         ends_reader = self._started(self._ends)
         firsts = ends_reader.beginning_offsets(places, timeout_ms=START_WAIT_MS)
@@ -185,7 +188,7 @@ class KafkaInputs:
                     "do not start this shard until it is known what was lost"
                 )
             starts[place.topic] = start
-        return starts
+        return starts, {place.topic: end for place, end in ends.items()}
 
     def _last_timestamp(self, topic: str) -> int:
         """Look at the last record of `topic`; 0 where it has none, or none that comes within the time for it."""

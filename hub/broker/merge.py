@@ -24,7 +24,6 @@ from hub.broker.ports import InputRecord
 @dataclass(slots=True)
 class _Input:
     fetched_to: int
-    given_to: int
     cut: int
     hand: deque[InputRecord] = field(default_factory=deque)
     hand_bytes: int = 0
@@ -33,13 +32,17 @@ class _Input:
     def waited_for(self) -> bool:
         return not self.hand and self.fetched_to < self.cut
 
+    @property
+    def next_offset(self) -> int:
+        return self.hand[0].offset if self.hand else self.fetched_to
+
 
 class Merge:
-    """The inputs of one shard with what is in hand of each. Offsets are next offsets: fetched, given out, cut."""
+    """The inputs of one shard with what is in hand of each. Offsets are next offsets: fetched, cut."""
 
     def __init__(self, positions: Mapping[str, int], first_topic: str = "") -> None:
         self._first_topic = first_topic
-        self._inputs = {topic: _Input(offset, offset, offset) for topic, offset in positions.items()}
+        self._inputs = {topic: _Input(offset, offset) for topic, offset in positions.items()}
 
     def add(self, topic: str, records: Sequence[InputRecord]) -> None:
         """Take `records` of one input in hand, in offset order."""
@@ -84,8 +87,8 @@ class Merge:
 
     @property
     def behind(self) -> int:
-        """How many offsets lie between what was given out and the cut."""
-        return sum(max(0, known.cut - known.given_to) for known in self._inputs.values())
+        """How many offsets below the cut have not been given out yet; none exactly where nothing is `open`."""
+        return sum(max(0, known.cut - known.next_offset) for known in self._inputs.values())
 
     def ready(self, limit: int) -> bool:
         """Whether `limit` records below the cut are in hand, or all that are left of it."""
@@ -126,7 +129,6 @@ class Merge:
             given += 1
             taken.append(record)
         known.hand_bytes -= size
-        known.given_to = taken[-1].offset + 1
 
     def _head(self, known: _Input) -> Iterable[tuple[int, bool, str]]:
         """The place of an input's next record in the order; nothing where none is below the cut."""

@@ -65,7 +65,7 @@ class Inputs(Protocol):
         """
 
     def lag_records(self) -> int:
-        """How many records lie between what was taken and the ends of the logs, as last seen."""
+        """How many records lie between what was taken and the ends of the logs, as last seen; `start` looks first."""
 
     def close(self) -> None:
         """Release the connection."""

@@ -92,8 +92,8 @@ class Shard:
             )
             if self._is_behind(self.state.clock):
                 self._caught_up = False
-            # A portion that is not full has emptied what there was: only now is anything sent after an outage.
-            elif len(records) + len(self._held_back) < BATCH_RECORDS_MAX:
+            # Only when all that lay there at the last look is taken in: a withdrawal may be the last of it.
+            elif not self.inputs.lag_records():
                 self._caught_up = True
         if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX:
             worked = self.sending.send_left_over(self.state.clock) or worked

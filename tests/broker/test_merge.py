@@ -106,6 +106,16 @@ def test_a_log_that_ends_without_a_record_is_not_waited_for() -> None:
     assert len(merge.take(10)) == 1
 
 
+def test_nothing_is_behind_exactly_where_all_below_the_cut_is_given_out_though_a_log_ends_without_a_record() -> None:
+    merge = Merge({"in.a.v1": 0, "in.b.v1": 2})
+    merge.cut({"in.a.v1": 3, "in.b.v1": 2})
+    assert (merge.behind, merge.open) == (3, True)
+    merge.add("in.a.v1", [record("in.a.v1", 0, 1)])
+    merge.fetched_to("in.a.v1", 3)
+    assert len(merge.take(10)) == 1
+    assert (merge.behind, merge.open) == (0, False)
+
+
 def test_what_lies_behind_and_in_hand_is_counted() -> None:
     merge = Merge({"in.a.v1": 10})
     merge.cut({"in.a.v1": 13})

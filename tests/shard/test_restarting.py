@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from eventsourcing.sqlite import SQLiteConnection
 
 from contracts.failures import FencedOff, ForeignStore, StoreUnavailable
 from deploy.scenario.simulated_broker import SimulatedBroker
+from hub.broker.ports import InputRecord
 from hub.shard import worker
 from hub.store.ports import BatchWrites
 from hub.store.sqlite import open_store
@@ -142,6 +143,26 @@ def test_what_was_withdrawn_while_the_hub_was_down_is_taken_in_before_anything_i
     withdrawn(hub)
     hub.tick()
     hub.restart()
+    hub.settle()
+    assert [payload for _, _, event_id, payload in hub.told("B.SOC") if event_id == start] == [{}, {}]
+
+
+def test_what_is_left_over_waits_for_what_lay_there_though_the_first_look_brings_nothing(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_off(hub, "B.SOC")
+    start = some_history(hub)
+    given(hub, ["CU"], ["B.SOC"])
+    hub.settle()
+    reachable_again(hub)
+    withdrawn(hub)
+    hub.restart()
+    take = hub.shard.inputs.take
+    looks: list[Sequence[InputRecord]] = [[]]
+    monkeypatch.setattr(hub.shard.inputs, "take", lambda *words: looks.pop() if looks else take(*words))
+    hub.shard.step(0.0)
+    assert looks == []
+    assert hub.told("B.SOC") == []
     hub.settle()
     assert [payload for _, _, event_id, payload in hub.told("B.SOC") if event_id == start] == [{}, {}]
 

@@ -49,7 +49,11 @@ DEFECTS: Final = (
     Defect("settled while behind", Shard._run_batch, "if self._is_behind(batch.after.clock):", "if False:"),
     Defect(
         "caught up after one batch", Shard.step,
-        "elif len(records) + len(self._held_back) < BATCH_RECORDS_MAX:", "else:",
+        "elif not self.inputs.lag_records():", "else:",
+    ),
+    Defect(
+        "caught up when nothing has come yet", Shard.step,
+        "elif not self.inputs.lag_records():", "elif len(records) + len(self._held_back) < BATCH_RECORDS_MAX:",
     ),
     Defect(
         "left-over numbers sent before it has caught up", Shard.step,

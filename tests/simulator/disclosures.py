@@ -33,8 +33,6 @@ from tests.simulator.machine import require, violate
 CONSENT: Final = "C:"
 SCOPES: Final = frozenset({"ConsentGiven", "ConsentAmended"})
 ENDS: Final = frozenset({"ConsentWithdrawn", "ConsentExpired", "ConsentInvalidated"})
-LONG_UNREAD_MS: Final = 180_000
-"""A withdrawal that was this much older than the newest tick lay there while the shard was behind."""
 
 
 class Numbered(NamedTuple):
@@ -170,8 +168,8 @@ class Disclosures:
             self.numbered[party, number] = Numbered(one.case_id, event_id, decision)
             self.newest[party, event_id] = number
 
-    def handed_over(self, record: OutputRecord, key: bytes, unread: Iterable[Unread], newest_tick: int) -> None:
-        """Judge a record that is handed over now. `key`: the party's own for the case; `unread`: of this shard."""
+    def handed_over(self, record: OutputRecord, key: bytes, heeded: Iterable[Unread]) -> None:
+        """Judge a record that is handed over now. `key`: the party's own for the case; `heeded`: what it must obey."""
         party, number = record.party, record.number
         told = self.numbered.get((party, number))
         where = f"number {number} of {party}"
@@ -186,19 +184,17 @@ class Disclosures:
         require(any(mask for _, mask in told.decision.shown), STORED_FIRST, f"{where} shows what was not decided")
         overtaken = self.newest[party, told.event_id] != number
         require(not overtaken, WITHDRAWN, f"{where} has content, and a later number of its event is stored")
-        self._rests_on(told, where, unread, newest_tick)
+        self._rests_on(told, where, heeded)
 
-    def _rests_on(self, told: Numbered, where: str, unread: Iterable[Unread], newest_tick: int) -> None:
+    def _rests_on(self, told: Numbered, where: str, heeded: Iterable[Unread]) -> None:
         line = self.lines[told.case_id]
         shown = self.shown[told.decision.party, told.event_id]
         bases = {basis.removeprefix(CONSENT) for basis, _ in shown if basis.startswith(CONSENT)}
         for consent_id in sorted(bases):
             ended = line.is_withdrawn(consent_id, self.clock)
             require(not ended, WITHDRAWN, f"{where} rests on a consent whose end is stored")
-        for one in unread:
-            if one.case_id == told.case_id and one.consent_id in bases:
-                lay_long = newest_tick - one.timestamp > LONG_UNREAD_MS
-                require(not lay_long, WITHDRAWN, f"{where} rests on a consent whose withdrawal had long lain there")
+        ended_unread = any(one.case_id == told.case_id and one.consent_id in bases for one in heeded)
+        require(not ended_unread, WITHDRAWN, f"{where} rests on a consent whose withdrawal lay there unread")
 
     def arrived(self, record: OutputRecord) -> None:
         """A record lies on its topic now: the next number of its party, or one that lies there."""

@@ -25,6 +25,7 @@ from tests.simulator.world import INPUTS, Beginning, World, nothing_yet
 STEPS_MIN: Final = 200
 STEPS_MORE: Final = 20
 TICK_MS: Final = 5_000
+STEPS_TO_SEND_MAX: Final = 8
 
 
 @dataclass(slots=True)
@@ -44,6 +45,8 @@ class History:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.chance = Random(seed)
+        self.cuts = Random(f"cuts of {seed}")
+        """Apart, so that a history without a cut is what it was before there were any."""
         self.limits = _limits(self.chance)
         self.steps = STEPS_MIN + self.chance.randrange(STEPS_MORE)
         self.trace: list[str] = []
@@ -245,10 +248,10 @@ class History:
     def outage(self) -> str:
         """Every worker is gone or frozen for a while in which parties go on, with withdrawals; then they tick again."""
         is_frozen = self.chance.random() < 0.4
+        author, said = self.author, [] if is_frozen or self.cuts.random() < 0.5 else self._end_unsent()
         for worker in self.world.workers:
             if not worker.is_dead and not is_frozen:
                 worker.bury()
-        author, said = self.author, []
         for _ in range(self.chance.randrange(2, 6)):
             self.world.time.now += self.chance.choice((20_000, HOUR_MS))
             said.append(self.say(self.chance.choice((author.consent, author.fact, author.withdrawal))))
@@ -256,6 +259,19 @@ class History:
                 said.append(self.say(author.withdrawal_of_the_last))
         self.world.tick(self.chance.choice((HOUR_MS, DAY_MS)))
         return f"{'frozen' if is_frozen else 'away'}: {'; '.join(said)}"
+
+    def _end_unsent(self) -> list[str]:
+        """A consent opens something, and the worker ends before it has sent what it stored; then it is withdrawn."""
+        world, said = self.world, [self.say(self.author.consent)]
+        shard = self.author.consents[-1].partition
+        owner = world.workers[world.owner[shard]]
+        world.tick(1_000)
+        owner.program.killed_when_at = "before handing over"
+        for _ in range(STEPS_TO_SEND_MAX):
+            if shard in owner.shards:
+                owner.step(shard)
+        owner.program.killed_when_at = ""
+        return [*said, self.say(self.author.withdrawal_of_the_last)]
 
     def long_time(self) -> str:
         """Days pass in quiet: something lapses by time alone."""

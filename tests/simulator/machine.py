@@ -54,15 +54,17 @@ class Program:
     points_left: int | None = None
     """How many more points it gets past before it is killed; `None`: all of them."""
     killed_at: str = ""
+    killed_when_at: str = ""
+    """The point at which it will be killed, whenever it gets there; none where empty."""
 
     def reach(self, point: str) -> None:
         """Get to a point at which the program may be killed."""
         if self.killed_at:
             raise Killed(self.killed_at)
+        if self.points_left == 0 or point == self.killed_when_at:
+            self.killed_at = point
+            raise Killed(point)
         if self.points_left is not None:
-            if self.points_left == 0:
-                self.killed_at = point
-                raise Killed(point)
             self.points_left -= 1
 
     def kill(self) -> None:

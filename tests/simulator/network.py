@@ -91,6 +91,7 @@ class SimulatedInputs:
         self._merge = Merge({})
         self._fetched: dict[str, int] = {}
         self._newest_tick = 0
+        self._is_fresh = True
 
     def start(self, positions: Positions) -> None:
         """See the port."""
@@ -98,19 +99,22 @@ class SimulatedInputs:
         for topic, offset in starts.items():
             if offset > len(self._network.broker.log(topic, self._partition)):
                 raise ForeignStore(f"position `{offset}` of topic `{topic}` lies outside its log")
-        self._merge, self._fetched = Merge(starts, self._hub_input), starts
+        self._merge, self._fetched = Merge(starts, self._hub_input), {**starts}
+        self._merge.cut(self.ends())
         ticks = self._network.broker.log(self._hub_input, self._partition)
         end = self._network.end(self._hub_input, self._partition)
         self._newest_tick = ticks[end - 1].timestamp if end else 0
+        self._is_fresh = True
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
-        """See the port; never waits."""
+        """See the port; never waits. A fresh client has nothing yet when it is asked first."""
         self._program.reach("before taking")
+        is_fresh, self._is_fresh = self._is_fresh, False
         for topic in self._topics:
-            if topic not in self._network.unread:
+            if topic not in self._network.unread and not is_fresh:
                 self._fetch(topic)
         if not self._merge.open and self._merge.beyond_cut:
-            self._merge.cut({topic: self._network.end(topic, self._partition) for topic in self._topics})
+            self._merge.cut(self.ends())
         taken = self._merge.take(limit)
         self._program.reach("after taking")
         return taken
@@ -130,7 +134,11 @@ class SimulatedInputs:
 
     def lag_records(self) -> int:
         """See the port; what is in hand beyond the cut counts too."""
-        return sum(self._merge.in_hand(topic)[0] for topic in self._topics)
+        return max(self._merge.behind, sum(self._merge.in_hand(topic)[0] for topic in self._topics))
+
+    def ends(self) -> dict[str, int]:
+        """The end of each input, as a reader sees it now."""
+        return {topic: self._network.end(topic, self._partition) for topic in self._topics}
 
     def close(self) -> None:
         """Nothing is held."""

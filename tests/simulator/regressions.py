@@ -9,7 +9,5 @@ from __future__ import annotations
 from typing import Final
 
 SEEDS: Final = {
-    251: "a withdrawal that changed nothing was told, and forgotten as told: its correction did not take it back",
-    1018: "the newest tick was hidden from every reader: the checkers must not ask for what no worker can know",
-    1161: "a withdrawal was hidden from every reader: the checkers must not ask for what no worker can know",
+    150: "the first look of a fresh reader brought nothing: what was left over went out before a withdrawal was read",
 }

@@ -204,7 +204,7 @@ def told_by_consent() -> Disclosures:
 def test_what_is_stored_and_newest_may_be_handed_over_again_and_again() -> None:
     found = told_by_consent()
     for _ in range(2):
-        found.handed_over(handed(1), KEY, (), 0)
+        found.handed_over(handed(1), KEY, ())
         found.arrived(handed(1))
     found.confirmed({"B.SOC": 1})
 
@@ -229,32 +229,32 @@ def test_a_decision_cites_rules_and_a_consent_that_stands() -> None:
 
 def test_nothing_is_handed_over_that_is_not_stored_or_is_about_something_else() -> None:
     with breaks(STORED_FIRST):
-        disclosures().handed_over(handed(1), KEY, (), 0)
+        disclosures().handed_over(handed(1), KEY, ())
     with breaks(STORED_FIRST):
-        told_by_consent().handed_over(handed(1, event_id="2"), KEY, (), 0)
+        told_by_consent().handed_over(handed(1, event_id="2"), KEY, ())
     with breaks(STORED_FIRST):
-        told_by_consent().handed_over(handed(1), b"another's key", (), 0)
+        told_by_consent().handed_over(handed(1), b"another's key", ())
 
 
 def test_content_that_a_withdrawal_has_overtaken_is_noticed_unless_it_lies_on_the_topic_already() -> None:
     found = told_by_consent()
     found.stored([on_timeline(5, ENDED)], 200)
     with breaks(WITHDRAWN):
-        found.handed_over(handed(1), KEY, (), 0)
+        found.handed_over(handed(1), KEY, ())
     found.stored([decided(6, 2, ()), numbers(2, 6)], 200)
     with breaks(WITHDRAWN):
-        found.handed_over(handed(1), KEY, (), 0)
-    found.handed_over(handed(1, None), KEY, (), 0)
+        found.handed_over(handed(1), KEY, ())
+    found.handed_over(handed(1, None), KEY, ())
     found.arrived(handed(1))
-    found.handed_over(handed(1), KEY, (), 0)
+    found.handed_over(handed(1), KEY, ())
 
 
-def test_content_whose_withdrawal_has_long_lain_unread_is_noticed() -> None:
+def test_content_whose_withdrawal_lies_there_unread_is_noticed() -> None:
     found = told_by_consent()
     lies_there = [Unread(GIVEN.payload["consentId"], "1", TOPIC, 0, 1_000)]
-    found.handed_over(handed(1), KEY, lies_there, 60_000)
+    found.handed_over(handed(1), KEY, ())
     with breaks(WITHDRAWN):
-        found.handed_over(handed(1), KEY, lies_there, 3_600_000)
+        found.handed_over(handed(1), KEY, lies_there)
 
 
 def test_a_gap_on_a_topic_two_contents_and_an_early_confirmation_are_noticed() -> None:

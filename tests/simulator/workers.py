@@ -141,9 +141,11 @@ class Watch:
 class UnsteadyStore(MemoryShardStore):
     """One worker's handle on the store of a shard, around each writing of which it may be killed."""
 
-    def __init__(self, shard: int, program: Program, disk: Disk, watch: Watch) -> None:
+    def __init__(self, shard: int, program: Program, disk: Disk, watch: Watch, newest_tick: Callable[[], int]) -> None:
         super().__init__(disk.content)
         self._shard, self._program, self._disk, self._watch = shard, program, disk, watch
+        self.newest_tick = newest_tick
+        """The newest tick that the worker's reader has come upon: of a later one it cannot know."""
         self.found: Found | None = None
         """What the accounts found of the batch that was stored last and is not counted yet."""
 
@@ -204,14 +206,14 @@ class WatchedMetrics(Metrics):
 
 @dataclass(slots=True)
 class Worker:
-    """One worker process, over all its runs. `witness` of a shard hears what is handed over."""
+    """One worker process, over all its runs. `witness` hears what it hands over of a shard taken at given ends."""
 
     name: str
     network: Network
     disks: list[Disk]
     limits: Limits
     watch: Watch
-    witness: Callable[[int], Witness]
+    witness: Callable[[int, Mapping[str, int]], Witness]
     program: Program = field(init=False)
     shards: dict[int, Shard] = field(default_factory=dict)
 
@@ -233,8 +235,10 @@ class Worker:
         return self._doing(lambda: self._open(shard))
 
     def _open(self, number: int) -> str:
-        store = UnsteadyStore(number, self.program, self.disks[number], self.watch)
+        inputs = SimulatedInputs(self.program, self.network, REGISTRY, number)
+        store = UnsteadyStore(number, self.program, self.disks[number], self.watch, inputs.newest_tick)
         self.program.reach("while starting")
+        witness = self.witness(number, inputs.ends())
         shard = wiring.build_shard(
             shard=number,
             partitions=PARTITIONS,
@@ -242,8 +246,8 @@ class Worker:
             names=NAMES,
             secret=SECRET,
             store=store,
-            inputs=SimulatedInputs(self.program, self.network, REGISTRY, number),
-            outputs=SimulatedOutputs(self.program, self.network, number, self.witness(number)),
+            inputs=inputs,
+            outputs=SimulatedOutputs(self.program, self.network, number, witness),
             channel=SimulatedChannel(self.program, self.network),
             metrics=WatchedMetrics(number, store, self.watch),
             idle_write_ms=self.limits.idle_write_ms,

@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -56,6 +56,8 @@ RULE_SETS: Final = {
 }
 BEHIND_MS_MAX: Final = 60_000
 """How far behind its ticks a shard may be and settle nevertheless."""
+LONG_UNREAD_MS: Final = 180_000
+"""A withdrawal that is so much older than the newest tick lay there while the shard was behind."""
 QUIET_SECONDS_MAX: Final = 30
 STEPS_MAX: Final = 500
 
@@ -143,7 +145,7 @@ class World(Watch):
         writer.found = accounts.stored(records, committed, self._logs(shard))
         self.disclosures[shard].stored(records, committed.clock)
         settled = any(isinstance(record, DecisionsRecorded) for record in records)
-        behind = self._newest_visible_tick(shard) - committed.clock
+        behind = min(writer.newest_tick(), self._newest_visible_tick(shard)) - committed.clock
         require(not settled or behind <= BEHIND_MS_MAX, WITHDRAWN, f"cases are settled {behind} ms behind the ticks")
 
     def _fresh(self, content: Content, accounts: Accounts) -> list[StoredRecord]:
@@ -164,11 +166,11 @@ class World(Watch):
         """See `Watch`."""
         self.disclosures[shard].confirmed(positions)
 
-    def _witness(self, shard: int) -> Witness:
-        return _ShardWitness(self, shard)
+    def _witness(self, shard: int, ends: Mapping[str, int]) -> Witness:
+        return _ShardWitness(self, shard, ends)
 
-    def handed_over(self, shard: int, record: OutputRecord) -> None:
-        """A worker hands a record to its client."""
+    def handed_over(self, shard: int, record: OutputRecord, ends: Mapping[str, int]) -> None:
+        """A worker that took the shard when its inputs ended at `ends` hands a record to its client."""
         accounts, disclosures = self.accounts[shard], self.disclosures[shard]
         unread = self.unread[shard]
         unread[:] = [one for one in unread if one.offset >= accounts.positions.get(one.topic, 0)]
@@ -177,9 +179,19 @@ class World(Watch):
         due = self.disks[shard].content.due.get(told.case_id) if told else None
         waits = record.value is not None and due is not None and due <= disclosures.clock
         require(not waits, WITHDRAWN, f"number {record.number} of {record.party} has content, and its case is due")
-        # What no reader can see yet, nobody can heed.
-        visible = [one for one in unread if one.offset < self.network.end(one.topic, shard)]
-        disclosures.handed_over(record, key.encode(), visible, self._newest_visible_tick(shard))
+        disclosures.handed_over(record, key.encode(), self._heeded(shard, ends))
+
+    def _heeded(self, shard: int, ends: Mapping[str, int]) -> Iterator[Unread]:
+        """The withdrawals that are not taken in and must be obeyed by whoever took the shard at `ends`.
+
+        What no reader can see yet, nobody can obey.
+        """
+        newest_tick = self._newest_visible_tick(shard)
+        for one in self.unread[shard]:
+            lay_there = one.offset < ends[one.topic]
+            lay_long = newest_tick - one.timestamp > LONG_UNREAD_MS
+            if (lay_there or lay_long) and one.offset < self.network.end(one.topic, shard):
+                yield one
 
     def _newest_visible_tick(self, shard: int) -> int:
         end = 0 if HUB_INPUT in self.network.unread else self.network.end(HUB_INPUT, shard)
@@ -303,13 +315,13 @@ def _key(case_id: str, shard: int, party: str) -> str:
 
 
 class _ShardWitness(Witness):
-    """Tells the world of which shard it hears."""
+    """Tells the world of which shard it hears, and at which ends of its inputs that was taken."""
 
-    def __init__(self, world: World, shard: int) -> None:
-        self._world, self._shard = world, shard
+    def __init__(self, world: World, shard: int, ends: Mapping[str, int]) -> None:
+        self._world, self._shard, self._ends = world, shard, ends
 
     def handed_over(self, partition: int, record: OutputRecord) -> None:
-        self._world.handed_over(self._shard, record)
+        self._world.handed_over(self._shard, record, self._ends)
 
     def arrived(self, partition: int, record: OutputRecord) -> None:
         self._world.disclosures[self._shard].arrived(record)
