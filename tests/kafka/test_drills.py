@@ -1,6 +1,7 @@
-"""200 citizens live through SC1 while the hub is killed 20 times, or the broker three times, on the real Kafka.
+"""Citizens live through SC1 while the hub is killed again and again, on the real Kafka.
 
 Rules:
+- `HUB_DRILL_KILLS=20` is the long run, with 200 citizens; ten citizens for each kill.
 - Afterwards everything is as in an undisturbed run: every view at every `X` date and at the end, event by event and
   field by field; every number given out is on the party's topic, and was applied once.
 - A kill counts as one among unprocessed records only where the stores' own positions say so afterwards.
@@ -13,7 +14,6 @@ import gc
 import logging
 import os
 import random
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -37,15 +37,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
 
-CITIZENS: Final = 200
+HUB_KILLS: Final = int(os.environ.get("HUB_DRILL_KILLS", "5"))
+CITIZENS: Final = 10 * HUB_KILLS
 PARTITIONS: Final = 2
-HUB_KILLS: Final = 20
-HUB_KILLS_AMONG_UNPROCESSED_MIN: Final = 15
-HUB_KILLS_AT_WORK_MIN: Final = 10
-HUB_KILLS_AT_ONCE: Final = 6
+HUB_KILLS_AMONG_UNPROCESSED_MIN: Final = HUB_KILLS * 3 // 4
+HUB_KILLS_AT_WORK_MIN: Final = HUB_KILLS // 2
+HUB_KILLS_AT_ONCE: Final = HUB_KILLS * 3 // 10
 """At most so many kills meet a hub that has only begun to start; the others meet one that stores and sends."""
 START_SECONDS_MAX: Final = 30.0
-BROKER_KILLS: Final = 3
 BATCH_SECONDS: Final = 0.06
 """About what the hub needs for the records of one instant."""
 SEED: Final = 20260
@@ -132,7 +131,7 @@ def reference(local_kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_hub_killed_twenty_times_loses_and_doubles_nothing(
+def test_hub_killed_again_and_again_loses_and_doubles_nothing(
     local_kafka: LocalKafka, tmp_path: Path, reference: list[Snapshot], seed: int
 ) -> None:
     with crowd_on(local_kafka, tmp_path) as crowd:
@@ -141,20 +140,6 @@ def test_hub_killed_twenty_times_loses_and_doubles_nothing(
         assert len(drill.unprocessed) == HUB_KILLS
         assert sum(count > 0 for count in drill.unprocessed) >= HUB_KILLS_AMONG_UNPROCESSED_MIN
         assert sum(count > 0 for count in drill.batches) >= HUB_KILLS_AT_WORK_MIN
-        assert_as_undisturbed(crowd, played, reference)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_broker_killed_three_times_loses_and_doubles_nothing_and_the_hub_recovers_by_itself(
-    local_kafka: LocalKafka, tmp_path: Path, reference: list[Snapshot], seed: int
-) -> None:
-    with crowd_on(local_kafka, tmp_path) as crowd:
-        drill = BrokerKills(random.Random(seed), instants_of(crowd)[1], local_kafka)
-        process = crowd.hub.process_id
-        played = play(crowd, drill.publish)
-        assert drill.kills == BROKER_KILLS
-        assert crowd.hub.is_running
-        assert crowd.hub.process_id == process
         assert_as_undisturbed(crowd, played, reference)
 
 
@@ -199,34 +184,6 @@ class HubKills:
         while crowd.batches() == self._batches_before and crowd.unprocessed():
             assert time.monotonic() < deadline, "the hub did not come to work again"
             time.sleep(0.01)
-
-
-class BrokerKills:
-    """Kills the broker in the middle of an instant's records and starts it again while the rest is published."""
-
-    def __init__(self, draw: random.Random, stated: set[int], kafka: LocalKafka) -> None:
-        self._draw = draw
-        self._at = set(draw.sample(sorted(stated), BROKER_KILLS))
-        self._kafka = kafka
-        self.kills = 0
-
-    def publish(self, instant: int, crowd: Crowd) -> None:
-        """Publish what is stated at `instant`, the broker dying on the way where that was drawn."""
-        records = crowd.stated_at(instant)
-        if instant not in self._at:
-            crowd.publish(records)
-            return
-        part = self._draw.randrange(1, len(records))
-        crowd.publish(records[:part])
-        time.sleep(self._draw.uniform(0.0, BATCH_SECONDS))
-        self._kafka.kill()
-        self.kills += 1
-        back = threading.Thread(target=self._kafka.start)
-        back.start()
-        try:
-            crowd.publish(records[part:])
-        finally:
-            back.join()
 
 
 def assert_as_undisturbed(crowd: Crowd, played: Played, reference: list[Snapshot]) -> None:
