@@ -31,6 +31,7 @@ from deploy.conformance.lines import GivenRecord, line_of, read_lines
 from deploy.conformance.publishing import PublisherCheck
 from deploy.conformance.receiving import Sequence, differences, read_report
 from deploy.options import world_option
+from deploy.stores import opened_stores
 from deploy.world import World
 from hub.broker.header_names import repair_header_names
 from hub.broker.ports import InputRecord
@@ -82,11 +83,13 @@ def publisher(
 @json_option
 @world_option
 def published(party: str, as_json: bool, directory: Path) -> None:
-    """Say what the hub would do with each record that lies on PARTY's input topic in a world."""
+    """Say what the hub would do with each record that lies on PARTY's input topic in a world, signatures included."""
     world = _world_of(party, directory)
     reader = world.connection(world.names.service("reader"))
     given = map(GivenRecord, _whole_topic(reader, world.names.input(party)))
-    _judge(PublisherCheck(Party(party), world.names, world.partitions), given, as_json=as_json)
+    with opened_stores(world) as stores:
+        changes = list(stores[0].signing_keys(party))  # every shard was told the same
+    _judge(PublisherCheck(Party(party), world.names, world.partitions, changes=changes), given, as_json=as_json)
 
 
 def _judge(check: PublisherCheck, given: Iterable[GivenRecord], *, as_json: bool) -> None:

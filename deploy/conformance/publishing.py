@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import reduce
 from typing import Final, Literal
 
 from contracts.codec import codec
@@ -38,6 +39,7 @@ from hub.arrival.gate import (
 )
 from hub.arrival.keyring import Keyring, KnownKey, authenticate
 from hub.broker.ports import InputRecord
+from hub.store.records import SigningKeyChanged
 from producers.event_ids import event_id
 
 Outcome = Literal["admitted", "repeat", "parked"]
@@ -103,8 +105,9 @@ class _Stated:
 class PublisherCheck:
     """Judges one party's records in the order in which they come.
 
-    `secret` is the party's own, for its ids; `public_keys` are those with which it signs. Without any, no signature is
-    asked for and none is looked at.
+    `secret` is the party's own, for its ids. `public_keys` are those with which it signs, whenever; `changes` are what
+    a hub has recorded of its keys, each counting from its time on. Without a key, no signature is asked for and none is
+    looked at.
     """
 
     def __init__(
@@ -114,7 +117,9 @@ class PublisherCheck:
         partitions: int,
         secret: bytes | None = None,
         public_keys: Sequence[bytes] = (),
+        changes: Sequence[SigningKeyChanged] = (),
     ) -> None:
+        self._changes = changes
         self._keyring = Keyring({party.id: {key_id_of(public): KnownKey(public, 0) for public in public_keys}})
         self._hub_input = names.hub_input
         self._party, self._topic, self._partitions, self._secret = party, names.input(party.id), partitions, secret
@@ -139,8 +144,9 @@ class PublisherCheck:
             raise Refused(
                 Reason.SOURCE_NOT_TOPICS_PARTY, "topic", f"write to `{self._topic}`, the only topic you reach"
             )
-        if self._keyring.signs(self._party.id):
-            authenticate(record, self._party, self._keyring, self._hub_input)
+        keyring = self._keyring_at(record.timestamp)
+        if keyring.signs(self._party.id):
+            authenticate(record, self._party, keyring, self._hub_input)
         statement = read(record, self._party, record.timestamp, codec())
         if statement.event_type.control:
             return statement, False
@@ -156,6 +162,9 @@ class PublisherCheck:
         self._digests[statement.event_id] = digest
         stated.note(statement)
         return statement, False
+
+    def _keyring_at(self, instant: int) -> Keyring:
+        return reduce(Keyring.after, (each for each in self._changes if each.recorded_at <= instant), self._keyring)
 
     def _remarks(self, given: GivenRecord, statement: Statement) -> Iterable[str]:
         ce_id, name = statement.attributes.id, statement.event_type.name

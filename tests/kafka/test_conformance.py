@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -24,9 +25,13 @@ from contracts.failures import MissingNumber
 from contracts.parties import Party, PartyRegistry
 from contracts.partitioning import partition_of
 from contracts.schema_ids import schema_ids
+from contracts.signatures import SigningKey, signed_headers
 from deploy.conformance.command import conformance
 from deploy.conformance.receiving import Sequence
+from deploy.hub_process import HubProcess, create_hub
+from deploy.key_registration import change_keys
 from deploy.world import World
+from hub.shard.signing_keys import REGISTRATION
 from tests.conftest import MakeWorld
 from tests.kafka.schema_registry import schema_text
 
@@ -41,7 +46,9 @@ WAIT_SECONDS_MAX: Final = 20.0
 
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
-    return make_world(PartyRegistry.of([Party(PARTY)]), partitions=PARTITIONS, played=False)
+    world = make_world(PartyRegistry.of([Party(PARTY)]), partitions=PARTITIONS, played=False)
+    create_hub(world)
+    return world
 
 
 def run(world: World, command: str, *words: str, given: str | None = None) -> Result:
@@ -53,23 +60,7 @@ def run(world: World, command: str, *words: str, given: str | None = None) -> Re
 def test_a_stock_publisher_is_judged_on_what_it_wrote(
     world: World, registry: SchemaRegistryClient, partitioner: str
 ) -> None:
-    options = {"auto.register.schemas": False, "subject.name.strategy": record_subject_name_strategy}
-    serialize = AvroSerializer(registry, schema_text(schema_ids().published(TYPE)), conf=options)
-    names, moment = world.names, datetime.now(UTC) - timedelta(minutes=5)
-    connection = world.connection(names.user(PARTY))
-    producer = Producer({**connection.native_producer_options(), "partitioner": partitioner})
-    for _ in range(RECORDS):
-        fact = {"occurredAt": moment, "housingId": uuid.uuid4(), "kind": "OWN_TENANCY", "at": moment, "address": "x"}
-        value = serialize(fact, SerializationContext(names.input(PARTY), MessageField.VALUE))
-        headers = {
-            "ce_specversion": "1.0",
-            "ce_id": str(uuid.uuid4()),
-            "ce_source": f"urn:party:{PARTY}:stock",
-            "ce_type": catalogue().event_types[TYPE].ce_type,
-            "ce_time": datetime.now(UTC).isoformat(),
-        }
-        producer.produce(names.input(PARTY), cast(bytes, value), str(uuid.uuid4()), headers=[*headers.items()])
-    assert producer.flush(10) == 0
+    publish(world, registry, partitioner)
     done = run(world, "published", "--json")
     rows = json.loads(done.output)
     assert len(rows) == RECORDS
@@ -80,6 +71,52 @@ def test_a_stock_publisher_is_judged_on_what_it_wrote(
     else:
         assert done.exit_code == 1
         assert set(parked) == {"wrong_partition"}
+
+
+def test_what_was_published_after_a_key_was_registered_must_be_signed_with_it(
+    world: World, registry: SchemaRegistryClient
+) -> None:
+    publish(world, registry, "murmur2_random")
+    key = world.signing_key(PARTY)
+    hub = HubProcess(world, tick_seconds=0.5)
+    hub.start()
+    try:
+        change_keys(world, REGISTRATION, {"party": PARTY, "publicKey": key.public.hex()}, bool)
+    finally:
+        hub.stop()
+    publish(world, registry, "murmur2_random")
+    publish(world, registry, "murmur2_random", key)
+    publish(world, registry, "murmur2_random", SigningKey(b"\x05" * 32))
+    done = run(world, "published", "--json")
+    reasons = Counter(row["reason"] for row in json.loads(done.output))
+    assert reasons == {"": 2 * RECORDS, "unsigned": RECORDS, "unknown_signing_key": RECORDS}
+    assert done.exit_code == 1
+
+
+def publish(
+    world: World, registry: SchemaRegistryClient, partitioner: str, signing_key: SigningKey | None = None
+) -> None:
+    """Let a stock client write `RECORDS` records, signed with a key or not at all."""
+    options = {"auto.register.schemas": False, "subject.name.strategy": record_subject_name_strategy}
+    serialize = AvroSerializer(registry, schema_text(schema_ids().published(TYPE)), conf=options)
+    names, moment = world.names, datetime.now(UTC) - timedelta(minutes=5)
+    connection = world.connection(names.user(PARTY))
+    producer = Producer({**connection.native_producer_options(), "partitioner": partitioner})
+    for _ in range(RECORDS):
+        fact = {"occurredAt": moment, "housingId": uuid.uuid4(), "kind": "OWN_TENANCY", "at": moment, "address": "x"}
+        value = serialize(fact, SerializationContext(names.input(PARTY), MessageField.VALUE))
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", str(uuid.uuid4()).encode()),
+            ("ce_source", f"urn:party:{PARTY}:stock".encode()),
+            ("ce_type", catalogue().event_types[TYPE].ce_type.encode()),
+            ("ce_time", datetime.now(UTC).isoformat().encode()),
+        ]
+        key = str(uuid.uuid4()).encode()
+        if signing_key is not None:
+            headers = signed_headers(signing_key, names.input(PARTY), key, headers, cast(bytes, value))
+        producer.produce(names.input(PARTY), cast(bytes, value), key, headers=[*headers])
+    assert producer.flush(10) == 0
 
 
 def test_a_stock_receiver_reports_what_must_come_out(world: World, registry: SchemaRegistryClient) -> None:
