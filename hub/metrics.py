@@ -68,6 +68,12 @@ class Metrics:
             "shard",
             "party",
         )
+        self.signing_key_missing = self._gauge(
+            "hub_signing_key_missing",
+            "1 where no key of the party was ever registered: it need not sign, see `hub keys list`",
+            "shard",
+            "party",
+        )
         self.open_reviews = self._gauge(
             "hub_open_reviews",
             "emergency access not reviewed, or not told to the citizen: pending, or overdue",
@@ -150,6 +156,11 @@ class Metrics:
             self.silent_seconds.labels(shard, party).set(
                 math.inf if milliseconds is None else max(0, milliseconds) / 1000
             )
+
+    def observe_signing(self, shard: int, signs: Mapping[str, bool]) -> None:
+        """Set which parties have no key to sign with on one shard."""
+        for party, has_key in signs.items():
+            self.signing_key_missing.labels(shard, party).set(not has_key)
 
     def observe_reviews(self, shard: int, owed: Mapping[tuple[str, bool], int]) -> None:
         """Set what is owed about emergency access on one shard, by (kind of reminder, whether it is overdue)."""

@@ -112,6 +112,7 @@ class Shard:
         if self.state.clock - self._watched_clock >= WATCH_AGAIN_MS:
             self._watched_clock = self.state.clock
             self.metrics.observe_silence(self.shard, self._silent_ms())
+            self.metrics.observe_signing(self.shard, self._signs())
             self.metrics.observe_reviews(self.shard, self._owed())
             due = [owed.due <= self.state.clock for owed in self.obligations.values()]
             self.metrics.observe_withdrawals(self.shard, len(self.promises.waiting), Counter(due))
@@ -119,6 +120,9 @@ class Shard:
     def _silent_ms(self) -> dict[str, int | None]:
         heard, clock = self.state.heard, self.state.clock
         return {party.id: clock - heard[party.id] if party.id in heard else None for party in self.admission.registry}
+
+    def _signs(self) -> dict[str, bool]:
+        return {party.id: self.state.keyring.signs(party.id) for party in self.admission.registry}
 
     def _owed(self) -> Counter[tuple[str, bool]]:
         """How much is owed about emergency access, by kind of reminder and whether it is overdue."""

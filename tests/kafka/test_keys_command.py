@@ -18,10 +18,10 @@ from contracts.signatures import SigningKey
 from deploy.keys_command import keys
 from tests.conftest import MakeWorld
 from tests.kafka.live_world import PARTITIONS, REGISTRY, LiveWorld
+from tests.revocation.drill import REVOKED_SECONDS_MAX, revoke_under_load
 
 pytestmark = pytest.mark.kafka
 
-REVOKED_SECONDS_MAX: Final = 5.0
 EXTENDED: Final = PartyRegistry.of([*REGISTRY, Party("B.SOC")])
 
 
@@ -43,6 +43,12 @@ def hub_keys(live: LiveWorld | None, *arguments: str, exit_code: int = 0) -> str
 def states(live: LiveWorld, party: str) -> dict[str, str]:
     rows = json.loads(hub_keys(live, "list", "--party", party, "--json"))["keys"]
     return {row["key"]: row["state"] for row in rows}
+
+
+def without_a_key(live: LiveWorld) -> set[str]:
+    """The parties that the worker's metrics name as having no key."""
+    samples = live.metrics().items()
+    return {labels.split('"')[1] for (name, labels), value in samples if name == "hub_signing_key_missing" and value}
 
 
 def test_a_key_is_made_registered_rotated_and_revoked(live: LiveWorld, tmp_path: Path) -> None:
@@ -89,8 +95,17 @@ def test_a_key_is_made_registered_rotated_and_revoked(live: LiveWorld, tmp_path:
     assert "a key that ended never comes back" in hub_keys(live, "register", "A.SOC", public, exit_code=1)
 
 
+def test_a_key_is_revoked_while_its_party_goes_on_publishing(live: LiveWorld) -> None:
+    outcome = revoke_under_load(live, seconds=1.0)
+    assert 0 < outcome.admitted < outcome.published
+    assert 0 < outcome.listed < outcome.admitted
+    assert outcome.refused_after_seconds <= REVOKED_SECONDS_MAX
+    assert outcome.is_list_exact
+
+
 def test_a_party_without_a_key_is_named_and_gets_one(live: LiveWorld, tmp_path: Path) -> None:
     assert "B.SOC  no key: it need not sign" in hub_keys(live, "list")
+    live.wait_until(lambda: without_a_key(live) == {"B.SOC"}, "the metrics name the one without a key")
     public = hub_keys(None, "make", str(tmp_path / "key")).strip()
     assert "weak" in hub_keys(live, "register", "B.SOC", "00" * 32, exit_code=1)
     assert "in use by another" in hub_keys(
@@ -99,5 +114,6 @@ def test_a_party_without_a_key_is_named_and_gets_one(live: LiveWorld, tmp_path: 
     hub_keys(live, "register", "B.SOC", public)
     hub_keys(live, "register", "B.SOC", public)
     assert list(states(live, "B.SOC").values()) == ["signs"]
+    live.wait_until(lambda: not without_a_key(live), "the metrics name nobody any more")
     assert "is no key of party" in hub_keys(live, "revoke", "B.SOC", live.world.signing_key("PRI").id, exit_code=1)
     assert "not in the registry" in hub_keys(live, "list", "--party", "X.SOC", exit_code=1)

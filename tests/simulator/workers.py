@@ -194,6 +194,9 @@ class WatchedMetrics(Metrics):
     def observe_silence(self, shard: int, silent_ms: Mapping[str, int | None]) -> None:
         """Nothing is shown."""
 
+    def observe_signing(self, shard: int, signs: Mapping[str, bool]) -> None:
+        """Nothing is shown."""
+
     def observe_reviews(self, shard: int, owed: Mapping[tuple[str, bool], int]) -> None:
         """Nothing is shown."""
 
