@@ -38,22 +38,14 @@ class Kept:
 
 def check(town: Town) -> Kept:
     """Compare what was stated with what the stores hold and the topics say; the hub must be quiet."""
-    facts = _facts(town)
+    facts = stored_facts(town)
     parked = [record for store in town.stores for record, _ in store.parked()]
     faults = [
-        *_fact_faults(town, facts),
+        *fact_faults(town, facts),
         *_parked_faults(town, [(record.topic, record.partition, record.offset) for record in parked]),
-        *_position_faults(town),
+        *position_faults(town),
     ]
-    for party in REGISTRY:
-        last = {
-            shard: number
-            for shard, store in enumerate(town.stores)
-            if (number := store.head().numbers.get(party.id, 0))
-        }
-        records = list(sent_to(town.world, party.id))
-        faults += [f"{party.id}: {fault}" for fault in number_faults(records, last)]
-        faults += [f"{party.id}: {fault}" for fault in _view_faults(town, party.id, records)]
+    faults += output_faults(town)
     owners = [_owners(town, shard) for shard in range(len(town.stores))]
     return Kept(
         facts.total(),
@@ -65,7 +57,8 @@ def check(town: Town) -> Kept:
     )
 
 
-def _facts(town: Town) -> Counter[str]:
+def stored_facts(town: Town) -> Counter[str]:
+    """How often each event of an agency is on a timeline."""
     return Counter(
         record.event_id
         for store in town.stores
@@ -75,7 +68,8 @@ def _facts(town: Town) -> Counter[str]:
     )
 
 
-def _fact_faults(town: Town, facts: Counter[str]) -> Iterator[str]:
+def fact_faults(town: Town, facts: Counter[str]) -> Iterator[str]:
+    """What is lost, doubled or invented among the stored facts."""
     lost = town.stated.confirmed.keys() - facts.keys()
     doubled = [event for event, times in facts.items() if times > 1]
     invented = facts.keys() - town.stated.tried
@@ -91,7 +85,8 @@ def _parked_faults(town: Town, places: list[tuple[str, int, int]]) -> Iterator[s
         yield f"{len(places)} records are parked, {town.stated.bad} were bad"
 
 
-def _position_faults(town: Town) -> Iterator[str]:
+def position_faults(town: Town) -> Iterator[str]:
+    """Inputs that are not read to their end, numbers that are not confirmed or not dense."""
     for (topic, shard), end in town.ends().items():
         position = town.stores[shard].head().positions.get(topic, 0)
         # Ticks go on, and their positions may stay unwritten.
@@ -105,6 +100,19 @@ def _position_faults(town: Town) -> Iterator[str]:
             given = [each.originator_version for each in store.numbers(party.id, 0, 1_000_000)]
             if given != list(range(1, head.numbers.get(party.id, 0) + 1)):
                 yield f"numbers of {party.id} in shard {shard} are not dense"
+
+
+def output_faults(town: Town) -> Iterator[str]:
+    """What is wrong on the parties' topics: numbers that are missing or doubled, content that was not decided so."""
+    for party in REGISTRY:
+        last = {
+            shard: number
+            for shard, store in enumerate(town.stores)
+            if (number := store.head().numbers.get(party.id, 0))
+        }
+        records = list(sent_to(town.world, party.id))
+        yield from (f"{party.id}: {fault}" for fault in number_faults(records, last))
+        yield from (f"{party.id}: {fault}" for fault in _view_faults(town, party.id, records))
 
 
 def _view_faults(town: Town, party: str, records: list[object]) -> Iterator[str]:

@@ -36,6 +36,7 @@ from deploy.hub_process import HubProcess, create_hub, world_stores
 from deploy.key_registration import register_all
 from deploy.world import World, create_world, remove_world
 from hub.identity.pseudonyms import pseudonym
+from hub.store.places import DatabaseOwner
 from producers.kafka_transport import KafkaTransport
 from producers.publisher import Publisher
 from producers.statement import Statement
@@ -61,27 +62,48 @@ class Stated:
 
 
 class Town:
-    """The world of `citizens`, spread evenly over its shards. `changes` are settings of its workers."""
+    """The world of `citizens`, spread evenly over its shards. `changes` are settings of its workers.
+
+    `databases` are the URLs of its stores, which `owner` makes, where they are not files; `module` is what
+    a worker runs.
+    """
 
     def __init__(
-        self, admin: KafkaConnection, directory: Path, *, citizens: int, partitions: int, **changes: Any
+        self,
+        admin: KafkaConnection,
+        directory: Path,
+        *,
+        citizens: int,
+        partitions: int,
+        databases: Mapping[str, str] | None = None,
+        owner: DatabaseOwner | None = None,
+        module: str = "hub",
+        **changes: Any,
     ) -> None:
-        self._changes = changes
+        self._changes = {"module": module, **changes}
         self._closing = ExitStack()
         self.workers: dict[str, HubProcess] = {}
         self.stated = Stated()
         try:
             self.world: World = create_world(
-                directory, admin, REGISTRY, partitions=partitions, played=False, world_name=directory.name
+                directory,
+                admin,
+                REGISTRY,
+                partitions=partitions,
+                played=False,
+                world_name=directory.name,
+                **(databases or {}),
             )
             self._closing.callback(remove_world, self.world, admin)
-            create_hub(self.world)
+            create_hub(self.world, owner)
             register_all(self.world, self.world.registry.parties)
             self._open_stores()
             names = self.world.names
             self._publishers = {party.id: self._publisher(party.id) for party in REGISTRY}
             self._ends = KafkaConsumer(**self.world.connection(names.service("reader")).consumer_options())
             self._closing.callback(self._ends.close)
+            self._operator = OperatorRecords(self.world)
+            self._closing.callback(self._operator.close)
             self.cases = {str(uuid.uuid5(uuid.NAMESPACE_OID, f"town {n}")): n % partitions for n in range(citizens)}
         except BaseException:
             self._closing.close()
@@ -111,17 +133,22 @@ class Town:
     def settle_in(self) -> None:
         """Enrol everybody, give each party its keys, and let the prison state that everybody is in prison."""
         records: list[tuple[int, str, Mapping[str, Any]]] = []
-        for case_id, shard in self.cases.items():
-            records.append((shard, "CitizenEnrolled", {"caseId": case_id, "birthDate": 6_000, "jurisdiction": "DK"}))
-            for party in REGISTRY:
-                issued = {"caseId": case_id, "party": party.id, "key": self.key(case_id, party.id)}
-                records.append((shard, "KeyIssued", issued))
-        operator = OperatorRecords(self.world)
-        try:
-            operator.send(records, time.time_ns() // 1_000_000)
-        finally:
-            operator.close()
+        for case_id in self.cases:
+            records += [self.enrolment(case_id), *(self.issue(case_id, party.id) for party in REGISTRY)]
+        self.control(records)
         self.publish("PRI", [self._imprisonment(case_id) for case_id in self.cases])
+
+    def enrolment(self, case_id: str) -> tuple[int, str, Mapping[str, Any]]:
+        """The control record that enrols a citizen."""
+        return self.cases[case_id], "CitizenEnrolled", {"caseId": case_id, "birthDate": 6_000, "jurisdiction": "DK"}
+
+    def issue(self, case_id: str, party: str) -> tuple[int, str, Mapping[str, Any]]:
+        """The control record that gives a party its key of a citizen."""
+        return self.cases[case_id], "KeyIssued", {"caseId": case_id, "party": party, "key": self.key(case_id, party)}
+
+    def control(self, records: Sequence[tuple[int, str, Mapping[str, Any]]]) -> None:
+        """Let the operator say something to the shards."""
+        self._operator.send(records, time.time_ns() // 1_000_000)
 
     def key(self, case_id: str, party: str) -> str:
         """The party's own pseudonym of a citizen."""
@@ -218,20 +245,27 @@ class Town:
         """State some housing; now and then take one back, say one again, or write what must be parked."""
         cases = draw.choices(list(self.cases), k=PER_TURN)
         fresh = [(case_id, f"housing-{uuid.UUID(int=draw.getrandbits(128))}") for case_id in cases]
-        records = [self._housing(case_id, ref) for case_id, ref in fresh]
+        records = [self.housing(case_id, ref) for case_id, ref in fresh]
         if told and draw.random() < 0.3:
-            records.append(self._housing(*draw.choice(told[-200:])))
+            records.append(self.housing(*draw.choice(told[-200:])))
         self.publish("A.SOC", records)
         if draw.random() < 0.2:
-            bad = replace(records[0], value=BAD_VALUE)
-            with suppress(TransportFailure):
-                self.stated.bad += len(self._publishers["A.SOC"].publish_many([bad]))
+            self.publish_bad(records[0])
         if told and draw.random() < 0.5:
             case_id, ref = told.pop(draw.randrange(max(0, len(told) - 200), len(told)))
-            target = self._publishers["A.SOC"].event_id("HousingSecured", ref)
-            values = {"targetEventId": target, "at": _moment_of(ref), "reason": "NOT_OCCURRED"}
-            self.publish("A.SOC", [self.record("A.SOC", "EventRetracted", values, case_id, target)])
+            self.publish("A.SOC", [self.retraction(case_id, ref)])
         told += fresh
+
+    def publish_bad(self, record: OutgoingRecord) -> None:
+        """Write what must be parked in the place of a record of social services."""
+        with suppress(TransportFailure):
+            self.stated.bad += len(self._publishers["A.SOC"].publish_many([replace(record, value=BAD_VALUE)]))
+
+    def retraction(self, case_id: str, ref: str) -> OutgoingRecord:
+        """Social services take back what they stated of housing under `ref`."""
+        target = self._publishers["A.SOC"].event_id("HousingSecured", ref)
+        values = {"targetEventId": target, "at": moment_of(ref), "reason": "NOT_OCCURRED"}
+        return self.record("A.SOC", "EventRetracted", values, case_id, target)
 
     def publish(self, party: str, records: list[OutgoingRecord]) -> None:
         """Send `records` of a party; those that the broker confirms are expected of the hub."""
@@ -243,15 +277,16 @@ class Town:
 
     def _imprisonment(self, case_id: str) -> OutgoingRecord:
         values = {
-            "custodyId": uuid.uuid5(uuid.NAMESPACE_OID, case_id), "startedAt": _moment_of(case_id),
+            "custodyId": uuid.uuid5(uuid.NAMESPACE_OID, case_id), "startedAt": moment_of(case_id),
             "institution": "PRI", "legalStatus": "CONVICTED", "planDuty": True, "sentenceDays": 480,
             "offenceGroup": "VIOLENCE", "homeMunicipality": "A",
         }  # fmt: skip
         return self.record("PRI", "ImprisonmentStarted", values, case_id, f"custody of {case_id}")
 
-    def _housing(self, case_id: str, ref: str) -> OutgoingRecord:
+    def housing(self, case_id: str, ref: str) -> OutgoingRecord:
+        """Social services state housing of a citizen; `ref` names it."""
         values = {
-            "housingId": uuid.uuid5(uuid.NAMESPACE_OID, ref), "kind": "OWN_TENANCY", "at": _moment_of(ref),
+            "housingId": uuid.uuid5(uuid.NAMESPACE_OID, ref), "kind": "OWN_TENANCY", "at": moment_of(ref),
             "address": "Nygade 1",
         }  # fmt: skip
         return self.record("A.SOC", "HousingSecured", values, case_id, ref)
@@ -260,7 +295,7 @@ class Town:
         self, party: str, event_type: str, values: dict[str, Any], case_id: str, ref: str, at: datetime | None = None
     ) -> OutgoingRecord:
         """What a party states of a citizen, ready to be sent; `ref` names it among its own, and when it was."""
-        statement = Statement(event_type, values, at or _moment_of(ref))
+        statement = Statement(event_type, values, at or moment_of(ref))
         return self._publishers[party].prepare(statement, key=self.key(case_id, party), source_ref=ref)
 
 
@@ -293,7 +328,7 @@ class Traffic:
             self._failure = failure
 
 
-def _moment_of(ref: str) -> datetime:
+def moment_of(ref: str) -> datetime:
     """A moment of the past days, the same for the same reference: what is stated again must be the same."""
     seconds = uuid.uuid5(uuid.NAMESPACE_OID, ref).int % 86_400
     return _BEGAN - timedelta(days=2, seconds=seconds)
