@@ -46,6 +46,9 @@ class _PortionedInputs(KafkaInputs):
         self.left -= len(taken)
         return taken
 
+    def lag_records(self) -> int:
+        return min(super().lag_records(), self.left)
+
 
 def open_shard(world: World, state_directory: Path, pool: SignaturePool | None = None) -> Shard:
     """Open the one shard of `world` on its database, or on the store below `state_directory`.
