@@ -119,6 +119,18 @@ def claimed_source(headers: Headers) -> tuple[str, str] | None:
     return (match[1].decode("ascii"), match[2].decode("ascii")) if match else None
 
 
+def claimed_event(headers: Headers) -> tuple[str, str] | None:
+    """Return the `ce_id` and the name of the event type that `headers` give; `None` where one of them is unclear."""
+    ids = [value for name, value in headers if name == "ce_id" and isinstance(value, bytes)]
+    types = [value for name, value in headers if name == "ce_type" and isinstance(value, bytes)]
+    if len(ids) != 1 or len(types) != 1:
+        return None
+    event_id, event_type = ids[0].decode("ascii", "replace"), types[0].decode("ascii", "replace")
+    if not _UUID.fullmatch(event_id) or not _TYPE.fullmatch(event_type):
+        return None
+    return event_id, event_type.split(".")[-2]
+
+
 def parse_attributes(headers: Headers) -> Attributes:
     """Return what a publisher's `headers` say; raise `Refused(bad_header)` naming the header at fault."""
     usual = _usual_attributes(headers)

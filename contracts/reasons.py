@@ -41,3 +41,5 @@ class Reason(StrEnum):
     """A receipt (`targetEventId`) names no notice that its publisher was sent about this citizen."""
     UNKNOWN_CONSENT = "unknown_consent"
     """An amendment of a consent that its publisher neither collected nor is named in."""
+    WAITS_FOR_PARKED = "waits_for_parked"
+    """An amendment of a consent that its publisher has parked; or that consent, while such an amendment is refused."""

@@ -22,7 +22,7 @@ from deploy.operator_channel import operator_channel
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
-from hub.shard.admission import RETRY
+from hub.shard.retrying import RETRY
 from hub.store.records import ParkedResolved, RecordParked
 
 RETRY_SECONDS_MAX = 30.0
@@ -62,6 +62,7 @@ class ParkedLine:
             "partition": self.record.partition,
             "offset": self.record.offset,
             "outcome": self.outcome,
+            "resolved_at": moment_of(self.resolved.recorded_at).isoformat() if self.resolved else None,
         }
 
 

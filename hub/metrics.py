@@ -24,10 +24,11 @@ REVIEWS: Final = ("REVIEW_OVERDUE", "CITIZEN_NOTICE_OVERDUE")
 
 @dataclass(frozen=True, slots=True)
 class BatchCounts:
-    """What one stored batch did. Keys are party ids; of `parked`, (party, reason code)."""
+    """What one stored batch did, by party id; `parked` by (party, reason code), `resolved` by (party, outcome)."""
 
     admitted: Mapping[str, int]
     parked: Mapping[tuple[str, str], int]
+    resolved: Mapping[tuple[str, str], int]
     repeats: int
     undecided: int
     decisions: int
@@ -45,6 +46,12 @@ class Metrics:
         self.ingested = self._counter("hub_ingested_total", "facts admitted, by publishing party", "party")
         self.repeats = self._counter("hub_repeats_total", "records that were stored already and changed nothing")
         self.parked = self._counter("hub_parked_total", "records refused: see `hub parked list`", "party", "reason")
+        self.parked_resolved = self._counter(
+            "hub_parked_resolved_total",
+            "parked records that are no longer open: `admitted`, `parked_again` or `expired`",
+            "party",
+            "outcome",
+        )
         self.decisions = self._counter("hub_decisions_total", "decisions recorded: a party's view of a fact changed")
         self.undecided = self._counter(
             "hub_undecided_total", "settlements that failed: nothing of those cases leaves, see the log"
@@ -59,6 +66,13 @@ class Metrics:
         self.oldest_unsent_seconds = self._gauge(
             "hub_oldest_unsent_seconds",
             "age of the oldest number not confirmed sent: a party cannot be reached",
+            "shard",
+            "party",
+        )
+        self.parked_records = self._gauge("hub_parked_records", "parked records that wait", "shard", "party")
+        self.oldest_parked_seconds = self._gauge(
+            "hub_oldest_parked_seconds",
+            "age of the oldest parked record that waits: it expires, see `hub parked list`",
             "shard",
             "party",
         )
@@ -133,6 +147,8 @@ class Metrics:
             self.ingested.labels(party).inc(count)
         for (party, reason), count in counts.parked.items():
             self.parked.labels(party, reason).inc(count)
+        for (party, outcome), count in counts.resolved.items():
+            self.parked_resolved.labels(party, outcome).inc(count)
         for party, count in counts.disclosed.items():
             self.disclosed.labels(party).inc(count)
         for party, count in counts.retracted.items():
@@ -149,6 +165,12 @@ class Metrics:
         for party, (count, age_seconds) in unsent.items():
             self.unsent_records.labels(shard, party).set(count)
             self.oldest_unsent_seconds.labels(shard, party).set(age_seconds)
+
+    def observe_parked(self, shard: int, waiting: Mapping[str, tuple[int, int]]) -> None:
+        """Set, per party of one shard, how many parked records wait and how old the oldest is (milliseconds)."""
+        for party, (count, age_ms) in waiting.items():
+            self.parked_records.labels(shard, party).set(count)
+            self.oldest_parked_seconds.labels(shard, party).set(age_ms / 1000)
 
     def observe_silence(self, shard: int, silent_ms: Mapping[str, int | None]) -> None:
         """Set how long ago each publisher gave its last sign of life on one shard; `None` = never."""

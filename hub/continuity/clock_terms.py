@@ -28,7 +28,7 @@ CLOCKS_FILE: Final = Path(__file__).with_name("clocks.toml")
 PUBLISHER: Final = "publisher"
 PROVIDER: Final = "provider"
 _KEYS: Final = frozenset({"kind", "title", "law", "confidence", "jurisdictions", "asked"})
-_PERIODS: Final = ("silent_after_seconds", "receipt_within_seconds")
+_PERIODS: Final = ("silent_after_seconds", "receipt_within_seconds", "parked_for_seconds")
 _ASKED_KEYS: Final = frozenset({"events", "of", "categories"})
 
 
@@ -47,6 +47,7 @@ class ClockTerms:
 
     `silent_after_seconds`: after how long without a sign of life a publisher counts as silent.
     `receipt_within_seconds`: after how long without a receipt a receiver that was told of a consent's end is overdue.
+    `parked_for_seconds`: how long a refused record is kept, from when it was first parked.
     """
 
     id: str
@@ -54,6 +55,7 @@ class ClockTerms:
     asked: Mapping[tuple[str, str], tuple[Asked, ...]]
     silent_after_seconds: int
     receipt_within_seconds: int
+    parked_for_seconds: int
 
 
 @lru_cache(maxsize=1)

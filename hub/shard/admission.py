@@ -4,8 +4,8 @@ Rules:
 - Records are handled in the order in which they were taken; each gets its recorded time, which never goes back.
 - Keys and repeats are looked up once for the whole batch; what the batch itself adds is seen by what follows.
 - Nothing is dropped: a record is admitted, a counted repeat, a control record of the hub, or parked.
-- A retry goes the same way as a first arrival, at the clock of the retry. Where its signature was not why it was
-  refused, it held when the record came: then only a key that was revoked since refuses it.
+- What ends a record that its publisher has parked is admitted; what amends a consent that is parked waits for it
+  (`hub.shard.parking`). A retry (`hub.shard.retrying`) goes the same way as a first arrival.
 
 Records come from `hub.broker`; facts go to `hub.case_timeline`, and what is stored into the batch.
 """
@@ -14,16 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from contracts.fact import Fact, event_id_of
-from contracts.failures import DamagedStore, NotFound, Refused
+from contracts.failures import DamagedStore, Refused
 from contracts.parties import Party, PartyRegistry
 from contracts.reasons import Reason
 from contracts.topics import HUB_PARTY, Names
-from hub.arrival.forwarded import Forwarded, is_forwarded, read_forwarded
+from hub.arrival.forwarded import is_forwarded, read_forwarded
 from hub.arrival.gate import (
     RECEIPT,
+    REFERENCES,
     Statement,
     check_subject,
     digest_of,
@@ -34,47 +35,25 @@ from hub.arrival.gate import (
     read,
     unknown_key,
 )
-from hub.arrival.keyring import SIGNATURE_REASONS, Keyring, authentic_then, authenticate
+from hub.arrival.keyring import Keyring, authentic_then, authenticate
 from hub.arrival.recording import record_of
 from hub.broker.ports import InputRecord
-from hub.case_timeline.timeline import RETRACTION
+from hub.case_timeline.timeline import RETRACTION, CaseTimeline
+from hub.shard.arrived import Arrived, Lookups
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.governance import Governance
 from hub.shard.merging import CONTROLS, Merging
 from hub.shard.notices import notices_of
+from hub.shard.parking import Parking, WithParked
 from hub.shard.reminders import ends_another
+from hub.shard.retrying import Retrying
 from hub.shard.signing_keys import KEY_CHANGES, take_change
 from hub.shard.withdrawals import acknowledgement, answered
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
 HUB = Party(HUB_PARTY)
-
-RETRY = "ParkedRetried"
-_NEVER_RETRIED = frozenset({RETRY, *KEY_CHANGES})
-RETRY_ADMITTED = "admitted"
-RETRY_PARKED_AGAIN = "parked_again"
-
-
-class Arrived(NamedTuple):
-    """One record with what the gate read from it, or why it was refused."""
-
-    record: InputRecord
-    party: Party
-    recorded_at: int
-    statement: Statement | None
-    key: str
-    refused: Refused | None
-    forwarded: Forwarded | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lookups:
-    """What the store knew of a batch's keys and event ids, and what the batch has added since."""
-
-    cases: dict[tuple[str, str], str]
-    digests: dict[str, bytes]
 
 
 @dataclass(slots=True)
@@ -87,6 +66,7 @@ class Admission:
     names: Names
     governance: Governance
     merging: Merging
+    parking: Parking
     _party_of_topic: dict[str, Party] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,15 +78,16 @@ class Admission:
         arrived = [self._read(record, batch) for record in records]
         # Keys that the batch itself gave out before anything was read count at once.
         lookups = Lookups(dict(batch.writes.keys), {})
-        self._look_up(arrived, lookups)
+        self.look_up(arrived, lookups)
         for one in arrived:
             batch.read_past(one.record)
+            self.parking.expire(one.recorded_at, batch)
             try:
-                self._handle(one, lookups, batch)
+                self.handle(one, lookups, batch)
             except Refused as refused:
-                batch.park(one.party.id, one.record, refused)
+                self.parking.park(one.party.id, one.record, refused, one.recorded_at, batch)
 
-    def _look_up(self, arrived: Sequence[Arrived], lookups: Lookups) -> None:
+    def look_up(self, arrived: Sequence[Arrived], lookups: Lookups) -> None:
         """Ask the store once for all keys and event ids; what the batch itself added stands."""
         pairs = {(one.party.id, one.key) for one in arrived if one.key}
         for pair, case_id in self.store.cases_of(pairs).items():
@@ -118,7 +99,7 @@ class Admission:
     def _read(self, record: InputRecord, batch: Batch) -> Arrived:
         party = self._party_of_topic[record.topic]
         recorded_at = batch.clock_moves_to(record.timestamp)
-        one = self._examine(record, party, recorded_at, batch.after.keyring)
+        one = self.examine(record, party, recorded_at, batch.after.keyring)
         if one.statement is not None and one.statement.event_type.name in KEY_CHANGES:
             try:
                 take_change(one.statement, recorded_at, self.registry, batch)
@@ -126,7 +107,7 @@ class Admission:
                 return one._replace(statement=None, refused=refused)
         return one
 
-    def _examine(
+    def examine(
         self, record: InputRecord, party: Party, recorded_at: int, keyring: Keyring, *, was_authentic: bool = False
     ) -> Arrived:
         try:
@@ -146,7 +127,7 @@ class Admission:
             return Arrived(record, party, recorded_at, None, "", refused)
         return Arrived(record, party, recorded_at, statement, key, None)
 
-    def _handle(self, one: Arrived, lookups: Lookups, batch: Batch) -> None:
+    def handle(self, one: Arrived, lookups: Lookups, batch: Batch) -> None:
         statement = one.statement
         if statement is None:
             raise one.refused or DamagedStore("a record was neither read nor refused")
@@ -167,7 +148,7 @@ class Admission:
         if self._is_repeat(statement, case_id, digest, known):
             batch.duplicates += 1
             return
-        self._admit_fact(statement, case_id, one.recorded_at, batch)
+        self._admit_fact(statement, case_id, one.key, one.recorded_at, batch)
         if known is None:
             lookups.digests[statement.event_id] = batch.writes.digests[statement.event_id] = digest
         if about_nobody:
@@ -180,13 +161,13 @@ class Admission:
                 return repeats
         return is_repeat(digest, known)
 
-    def _admit_fact(self, statement: Statement, case_id: str, recorded_at: int, batch: Batch) -> None:
+    def _admit_fact(self, statement: Statement, case_id: str, key: str, recorded_at: int, batch: Batch) -> None:
         held = self.cases.get(case_id)
         is_ending = statement.corrects is not None or statement.event_type.name == RETRACTION
         if is_ending or statement.event_type.name == RECEIPT:
             self.cases.hold_history(held)
         if held.timeline.merged_into is None:
-            place(statement, held.timeline)
+            self._check_references(statement, held.timeline, key)
             self.merging.refuse_what_left(statement, held.timeline)
         fact = fact_of(statement, recorded_at)
         record = record_of(statement, case_id, held.timeline.version + 1, recorded_at)
@@ -196,6 +177,20 @@ class Admission:
             self._place(held, record, fact, batch)
         if held.timeline.merged_into is None:
             batch.count_admitted(fact.party)
+
+    def _check_references(self, statement: Statement, case: CaseTimeline, key: str) -> None:
+        """Raise `Refused` where the event refers to what its publisher neither stated, nor was told, nor has parked."""
+        if not statement.corrects and statement.event_type.name not in REFERENCES:
+            return
+        line = self.parking.line_of(statement.party, key)
+        try:
+            place(statement, WithParked(case, self.parking, line))
+        except Refused as refused:
+            consent_id = statement.payload.get("consentId", "")
+            if refused.reason != Reason.UNKNOWN_CONSENT or not self.parking.holds_consent(line, consent_id):
+                raise
+            fix = "the consent is parked: have it retried, and what waits for it follows"
+            raise Refused(Reason.WAITS_FOR_PARKED, refused.field, fix) from refused
 
     def _place_and_notify(self, held: HeldCase, record: FactRecorded, fact: Fact, batch: Batch) -> None:
         """Place a fact, and tell those who were told of what it corrects or takes back, if it does."""
@@ -235,13 +230,19 @@ class Admission:
             case "WithdrawalDelivered":
                 self._acknowledge(payload, recorded_at, batch)
             case "ParkedRetried":
-                self._retry(payload["party"], payload["parkedNumber"], lookups, batch)
+                party = self._party(payload["party"])
+                Retrying(self.parking, self).retry(party, payload["parkedNumber"], recorded_at, lookups, batch)
             case change if change in KEY_CHANGES:
                 return  # taken while the batch was read
             case merging if merging in CONTROLS:
                 self.merging.control(merging, payload, recorded_at, batch, self._place_and_notify)
             case other:
                 raise Refused(Reason.MAY_NOT_STATE, "ce_type", f"`{other}` is no control record of this version")
+
+    def _party(self, party_id: str) -> Party:
+        if party_id != HUB_PARTY and party_id not in self.registry:
+            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "party", "name a party of the registry")
+        return HUB if party_id == HUB_PARTY else self.registry[party_id]
 
     def _acknowledge(self, payload: Mapping[str, Any], recorded_at: int, batch: Batch) -> None:
         """State that a withdrawal is done, if it stands and was not said before; the promise is kept either way."""
@@ -275,34 +276,3 @@ class Admission:
         if key != self.cases.derived_key(case_id, party):
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "key", "issue the key that the hub derives for case and party")
         lookups.cases[party, key] = batch.writes.keys[party, key] = case_id
-
-    def _retry(self, party_id: str, number: int, lookups: Lookups, batch: Batch) -> None:
-        """Send a parked record through the gate again, at the shard clock of the retry; once, however often asked."""
-        if (party_id, number) in batch.resolved:
-            batch.duplicates += 1
-            return
-        try:
-            parked = self.store.parked_record(party_id, number)
-        except NotFound as missing:
-            if number <= batch.after.parked.get(party_id, 0):
-                batch.duplicates += 1
-                return
-            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", str(missing)) from missing
-        party = HUB if party_id == HUB_PARTY else self.registry[party_id]
-        clock = batch.after.clock
-        record = InputRecord(
-            parked.topic, parked.partition, parked.offset, clock, parked.key, parked.value, parked.headers
-        )
-        was_authentic = parked.reason not in SIGNATURE_REASONS
-        one = self._examine(record, party, clock, batch.after.keyring, was_authentic=was_authentic)
-        if one.statement and one.statement.event_type.name in _NEVER_RETRIED:
-            fix = "a parked retry or change of keys is not retried: send a new one"
-            raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", fix)
-        self._look_up([one], lookups)
-        try:
-            self._handle(one, lookups, batch)
-        except Refused as refused:
-            batch.resolve(party_id, number, RETRY_PARKED_AGAIN)
-            batch.park(party_id, record, refused)
-        else:
-            batch.resolve(party_id, number, RETRY_ADMITTED)

@@ -89,8 +89,10 @@ class Batch:
     """Admitted facts per publishing party, for the metrics."""
     parked: dict[tuple[str, str], int] = field(default_factory=dict)
     """Parked records per (party, reason), for the metrics."""
-    resolved: set[tuple[str, int]] = field(default_factory=set)
-    """Parked records that this batch resolves, by (party, number): the store still holds them as open."""
+    fresh_parked: dict[tuple[str, int], RecordParked] = field(default_factory=dict)
+    """The records that this batch parks, by (party, number): the store does not have them yet."""
+    resolved: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Parked records that this batch resolves, per (party, outcome), for the metrics."""
 
     @classmethod
     def after_state(cls, state: ShardState, owner: str) -> Batch:
@@ -152,33 +154,33 @@ class Batch:
         self.writes.records.append(NumberAssigned(sent_stream(party), number, case_id, decided_version, index))
         return number
 
-    def park(self, party: str, record: InputRecord, refused: Refused) -> None:
-        """Keep a refused record, with its reason code, until somebody has dealt with it."""
-        self.writes.records.append(
-            RecordParked(
-                parked_stream(party),
-                self._next_parked(party),
-                refused.reason,
-                refused.field,
-                refused.fix,
-                record.topic,
-                record.partition,
-                record.offset,
-                self.after.clock,
-                record.key,
-                record.value,
-                tuple((name, value) for name, value in record.headers),
-            )
+    def park(self, party: str, record: InputRecord, refused: Refused, recorded_at: int) -> int:
+        """Put a refused record on its publisher's list, with its reason code; return its number there."""
+        number = self._next_parked(party)
+        parked = RecordParked(
+            parked_stream(party),
+            number,
+            refused.reason,
+            refused.field,
+            refused.fix,
+            record.topic,
+            record.partition,
+            record.offset,
+            recorded_at,
+            record.key,
+            record.value,
+            tuple((name, value) for name, value in record.headers),
         )
+        self.writes.records.append(parked)
+        self.fresh_parked[party, number] = parked
         self.parked[party, refused.reason] = self.parked.get((party, refused.reason), 0) + 1
+        return number
 
-    def resolve(self, party: str, parked_version: int, outcome: str) -> None:
+    def resolve(self, party: str, parked_version: int, outcome: str, at: int) -> None:
         """Record what became of a parked record."""
-        self.resolved.add((party, parked_version))
         version = self._next_parked(party)
-        self.writes.records.append(
-            ParkedResolved(parked_stream(party), version, parked_version, outcome, self.after.clock)
-        )
+        self.writes.records.append(ParkedResolved(parked_stream(party), version, parked_version, outcome, at))
+        self.resolved[party, outcome] = self.resolved.get((party, outcome), 0) + 1
 
     def _next_parked(self, party: str) -> int:
         version = self.after.parked.get(party, 0) + 1

@@ -37,6 +37,7 @@ from hub.case_timeline.merges import (
 from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, UNJUDGED, CaseTimeline
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
+from hub.shard.parking import Parking
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, MergeStepped, Origin, case_stream
 
@@ -55,6 +56,7 @@ class Merging:
     store: ShardStore
     cases: Cases
     names: Names
+    parking: Parking
 
     def control(
         self, event_type: str, payload: Mapping[str, Any], recorded_at: int, batch: Batch, place_fact: PlaceFact
@@ -161,7 +163,7 @@ class Merging:
                 place(statement, case)
                 is_judged = True
         except Refused as refused:
-            self._park(forwarded, refused, batch)
+            self._park(forwarded, refused, recorded_at, batch)
             return
         fact = fact_of(statement, forwarded.recorded_at)
         origin = Origin(_first_from(case, forwarded), forwarded.recorded_at, is_judged)
@@ -202,12 +204,13 @@ class Merging:
             fix = "what it refers to is about another citizen: state it under that citizen's key"
             raise Refused(Reason.UNKNOWN_CONSENT, field, fix)
 
-    def _park(self, forwarded: Forwarded, refused: Refused, batch: Batch) -> None:
+    def _park(self, forwarded: Forwarded, refused: Refused, recorded_at: int, batch: Batch) -> None:
         party = forwarded.statement.party
         key = self.cases.derived_key(forwarded.case_id, party)
         batch.writes.keys[party, key] = forwarded.case_id
         topic, shard = self.names.input(party), self.cases.shard
-        batch.park(party, forwarded.as_stated._replace(topic=topic, partition=shard, key=key.encode()), refused)
+        record = forwarded.as_stated._replace(topic=topic, partition=shard, key=key.encode())
+        self.parking.park(party, record, refused, recorded_at, batch)
 
     def repeats(self, statement: Statement, case_id: str, known: bytes) -> bool | None:
         """Whether an event that is known, with digest `known`, stands here; `None` where merges have no part in it.

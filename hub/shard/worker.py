@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.failures import StoreFailure
+from contracts.topics import HUB_PARTY
 from hub.broker.ports import InputRecord, Inputs, OutputRecord
 from hub.metrics import BatchCounts, Metrics
 from hub.shard.admission import Admission
@@ -29,6 +30,7 @@ from hub.shard.batch import Batch, ShardState
 from hub.shard.cases import Cases
 from hub.shard.forwarding import MergeForwarding
 from hub.shard.governance import Governance
+from hub.shard.parking import Parking
 from hub.shard.promises import Promises
 from hub.shard.sending import IN_FLIGHT_MAX, Sending
 from hub.shard.settling import Settling
@@ -54,6 +56,7 @@ class Shard:
     cases: Cases
     admission: Admission
     governance: Governance
+    parking: Parking
     settling: Settling
     sending: Sending
     forwarding: MergeForwarding
@@ -114,6 +117,7 @@ class Shard:
             self.metrics.observe_silence(self.shard, self._silent_ms())
             self.metrics.observe_signing(self.shard, self._signs())
             self.metrics.observe_reviews(self.shard, self._owed())
+            self.metrics.observe_parked(self.shard, self._parked())
             due = [owed.due <= self.state.clock for owed in self.obligations.values()]
             self.metrics.observe_withdrawals(self.shard, len(self.promises.waiting), Counter(due))
 
@@ -123,6 +127,11 @@ class Shard:
 
     def _signs(self) -> dict[str, bool]:
         return {party.id: self.state.keyring.signs(party.id) for party in self.admission.registry}
+
+    def _parked(self) -> dict[str, tuple[int, int]]:
+        """Of every party: how many of its records are parked, and the age of the oldest (milliseconds)."""
+        parties = dict.fromkeys((HUB_PARTY, *self.admission.registry.parties), (0, 0))
+        return parties | dict(self.parking.ages(self.state.clock))
 
     def _owed(self) -> Counter[tuple[str, bool]]:
         """How much is owed about emergency access, by kind of reminder and whether it is overdue."""
@@ -162,6 +171,7 @@ class Shard:
         except StoreFailure:
             self.cases.drop_all()
             self.governance.look_again()
+            self.parking.look_again()
             self._must_read_again = True
             raise
 
@@ -218,5 +228,12 @@ def _counts(batch: Batch, outputs: Sequence[OutputRecord]) -> BatchCounts:
     for record in outputs:
         (retracted if record.value is None else disclosed)[record.party] += 1
     return BatchCounts(
-        batch.admitted, batch.parked, batch.duplicates, batch.undecided, batch.decisions, disclosed, retracted
+        batch.admitted,
+        batch.parked,
+        batch.resolved,
+        batch.duplicates,
+        batch.undecided,
+        batch.decisions,
+        disclosed,
+        retracted,
     )

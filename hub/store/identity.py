@@ -16,7 +16,7 @@ from hub.store.ports import StoreIdentity
 from hub.store.recorder import Recorder
 from hub.store.tables import WRITE_IDENTITY, WRITE_TOPICS
 
-STORE_FORMAT: Final = "5"
+STORE_FORMAT: Final = "6"
 
 
 def write_identity(recorder: Recorder, identity: StoreIdentity) -> None:

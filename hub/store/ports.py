@@ -94,6 +94,36 @@ class Obligation(NamedTuple):
     due: int
 
 
+class OpenParked(NamedTuple):
+    """A parked record that is not resolved, and what its retry has to know of it. Nothing of it says what it states.
+
+    `first` and `since` are the number and the time (milliseconds) under which it was first parked; it keeps both when
+    it is parked again. The others are digests under the hub's secret, empty where the record does not say: its `line`
+    (publisher and key), the `event` that it states, the same with its type (`typed`), the consent that it `gives`, and
+    the parked consent that it `waits_for`.
+    """
+
+    party: str
+    number: int
+    first: int
+    since: int
+    line: str = ""
+    event: str = ""
+    typed: str = ""
+    gives: str = ""
+    waits_for: str = ""
+
+    @property
+    def place(self) -> str:
+        """Its name among the open ones."""
+        return parked_place(self.party, self.number)
+
+
+def parked_place(party: str, number: int) -> str:
+    """The name of one parked record among those that are not resolved."""
+    return f"{party}/{number}"
+
+
 @dataclass(slots=True)
 class BatchWrites:
     """Everything that one batch stores. `due` maps a case to its next due instant, or `None` for none any more."""
@@ -114,6 +144,8 @@ class BatchWrites:
     """Withdrawals by event id, with what must be confirmed of each; nothing where it is known to be kept."""
     obligations: dict[str, Obligation | None] = field(default_factory=dict)
     """Notices by event id, with what is owed for each; `None` where it was answered."""
+    open_parked: dict[str, OpenParked | None] = field(default_factory=dict)
+    """Parked records by their place; `None` where one was resolved."""
 
 
 class ShardStore(Protocol):
@@ -166,6 +198,9 @@ class ShardStore(Protocol):
 
     def obligations(self) -> Mapping[str, Obligation]:
         """The receipts that are owed, by the event id of the notice."""
+
+    def open_parked(self) -> Sequence[OpenParked]:
+        """The parked records that are not resolved, by party and number."""
 
     def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
         """Note that `sent` messages of `case_id` to `other` are confirmed, all of them up to version `done`."""

@@ -19,7 +19,7 @@ from eventsourcing.persistence import Notification, PersistenceError
 from contracts.failures import DamagedStore, NotFound, StoreUnavailable
 from hub.store.identity import read_identity
 from hub.store.mapper import RecordMapper
-from hub.store.ports import Forwarding, Head, Obligation, OpenReview, Promise, StoreIdentity
+from hub.store.ports import Forwarding, Head, Obligation, OpenParked, OpenReview, Promise, StoreIdentity
 from hub.store.recorder import Recorder, batch_head, rows_at, stream_head, streams_of, topic_positions
 from hub.store.records import (
     BATCHES,
@@ -187,6 +187,13 @@ class ShardReader:
         with storage_errors_named():
             rows = self._recorder.select("SELECT event_id, case_id, party, due FROM obligations ORDER BY due, event_id")
         return {row[0]: Obligation(*row) for row in rows}
+
+    def open_parked(self) -> Sequence[OpenParked]:
+        """The parked records that are not resolved, by party and number."""
+        columns = ", ".join(OpenParked._fields)
+        with storage_errors_named():
+            rows = self._recorder.select(f"SELECT {columns} FROM open_parked")
+        return sorted(OpenParked(*row) for row in rows)
 
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """The numbers of a party after `after`, in order, at most `limit`."""

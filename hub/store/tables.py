@@ -87,6 +87,23 @@ OBLIGATIONS: Final = Table(
     "removed",
     required=("case_id", "party", "due"),
 )
+OPEN_PARKED: Final = Table(
+    "open_parked",
+    {
+        "place": "text",
+        "party": "text",
+        "number": "integer",
+        "first": "integer",
+        "since": "integer",
+        "line": "text",
+        "event": "text",
+        "typed": "text",
+        "gives": "text",
+        "waits_for": "text",
+    },
+    "removed",
+    required=("party", "number", "first", "since", "line", "event", "typed", "gives", "waits_for"),
+)
 SEND_POSITIONS: Final = Table(
     "send_positions", {"party": "text", "number": "integer"}, "replaced", required=("number",)
 )
@@ -103,6 +120,7 @@ OWN_TABLES: Final = (
     FORWARDING,
     PROMISES,
     OBLIGATIONS,
+    OPEN_PARKED,
     SEND_POSITIONS,
 )
 DUE_IN_ORDER: Final = "CREATE INDEX due_dates_in_order ON due_dates (instant, case_id)"
@@ -135,6 +153,8 @@ CLEAR_PROMISES: Final = Write(PROMISES, clearing=True)
 WRITE_PROMISES: Final = Write(PROMISES)
 CLEAR_OBLIGATIONS: Final = Write(OBLIGATIONS, clearing=True)
 WRITE_OBLIGATIONS: Final = Write(OBLIGATIONS)
+CLEAR_PARKED: Final = Write(OPEN_PARKED, clearing=True)
+WRITE_PARKED: Final = Write(OPEN_PARKED)
 WRITE_IDENTITY: Final = Write(STORE_IDENTITY)
 WRITE_TOPICS: Final = Write(TOPIC_IDS)
 MOVE_SENT: Final = Write(SEND_POSITIONS, ("number",), only_forward=True)
@@ -188,3 +208,5 @@ def _rows_of(writes: BatchWrites, sealed_cache_rows: Rows) -> Iterator[tuple[Wri
     yield WRITE_PROMISES, [tuple(promise) for promised in writes.promises.values() for promise in promised]
     yield CLEAR_OBLIGATIONS, [(event_id,) for event_id in writes.obligations]
     yield WRITE_OBLIGATIONS, [tuple(owed) for owed in writes.obligations.values() if owed is not None]
+    yield CLEAR_PARKED, [(place,) for place, parked in writes.open_parked.items() if parked is None]
+    yield WRITE_PARKED, [(parked.place, *parked) for parked in writes.open_parked.values() if parked is not None]

@@ -154,12 +154,12 @@ class LiveWorld:
         self.publisher("A.SOC").publish_many([record])
         return event_id_of("A.SOC", header(record, "ce_id").decode())
 
-    def take_back_housing(self, number: int) -> None:
+    def take_back_housing(self, number: int, key: str | None = None) -> None:
         """Retract A.SOC's record of housing of that number."""
         self.publisher("A.SOC").retract(
             "HousingSecured",
             _housing_ref(number),
-            key=self.keys["A.SOC"],
+            key=key or self.keys["A.SOC"],
             reason="NOT_OCCURRED",
             at=self.moment(),
         )

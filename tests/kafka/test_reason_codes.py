@@ -36,6 +36,7 @@ from tests.kafka.live_world import PARTITIONS, STRANGER_ID, LiveWorld, RawRecord
 pytestmark = pytest.mark.kafka
 
 Spoil = Callable[[LiveWorld, OutgoingRecord], RawRecord]
+CONSENT: Final = "00000000-0000-4000-8000-00000000000c"
 NOBODY: Final = "00000000-0000-4000-8000-000000000009"
 
 
@@ -186,7 +187,7 @@ def same_process(live: LiveWorld) -> Iterator[None]:
 
 
 def test_every_reason_is_provoked() -> None:
-    assert {reason for reason, _ in SPOILT.values()} == set(Reason)
+    assert {reason for reason, _ in SPOILT.values()} | {Reason.WAITS_FOR_PARKED} == set(Reason)
 
 
 @pytest.mark.usefixtures("same_process")
@@ -217,6 +218,20 @@ def test_all_bad_records_at_once_hold_up_nothing(live: LiveWorld) -> None:
 
 
 @pytest.mark.usefixtures("same_process")
+def test_an_amendment_waits_for_the_consent_that_is_parked_and_holds_up_nothing_else(live: LiveWorld) -> None:
+    known = live.parked()
+    spoilt = _amendment(live) | {"consentId": CONSENT, "collector": "x" * 5_000}
+    live.write(_other_type(live, live.housing(), "ConsentGiven", spoilt))
+    live.wait_until(lambda: len(live.parked()) == len(known) + 1, "the consent is parked")
+    live.write(_other_type(live, live.housing(), "ConsentAmended", _amendment(live) | {"consentId": CONSENT}))
+    good = live.publish(live.housing())
+    live.wait_until(lambda: good in live.seen_by_prison(), "the good record is disclosed")
+    live.wait_until(lambda: len(live.parked()) == len(known) + 2, "the amendment waits")
+    fresh = [one.reason for one in live.parked() if one not in known]
+    assert fresh == [Reason.VALUE_OUTSIDE_MODEL, Reason.WAITS_FOR_PARKED]
+
+
+@pytest.mark.usefixtures("same_process")
 def test_a_key_used_too_early_is_listed_shown_and_admitted_by_a_retry_after_enrolment(live: LiveWorld) -> None:
     key = _key_before_enrolment(live)
     known = {(line.shard, line.number) for line in parked_lines(live.world, "A.SOC")}
@@ -224,6 +239,8 @@ def test_a_key_used_too_early_is_listed_shown_and_admitted_by_a_retry_after_enro
     live.wait_until(lambda: len(live.parked()) > len(known), "the record is parked")
     (line,) = (line for line in parked_lines(live.world, "A.SOC") if (line.shard, line.number) not in known)
     assert line.record.reason == Reason.UNKNOWN_KEY
+    live.take_back_housing(live.stated, key)
+    live.wait_until(lambda: len(live.parked()) > len(known) + 1, "its retraction is parked behind it")
 
     listed = _hub_parked(live, "list", "--party", "A.SOC", "--json")
     (row,) = (row for row in json.loads(listed.output) if (row["shard"], row["number"]) == (line.shard, line.number))
@@ -243,6 +260,8 @@ def test_a_key_used_too_early_is_listed_shown_and_admitted_by_a_retry_after_enro
     with pytest.raises(NotFound, match="resolved already"):
         _hub_parked(live, "retry", *place)
     assert "outcome: admitted" in _hub_parked(live, "show", *place).output
+    left = {one.outcome for one in parked_lines(live.world, "A.SOC") if (one.shard, one.number) not in known}
+    assert left == {"parked_again", "admitted"}
 
 
 def _key_before_enrolment(live: LiveWorld) -> str:

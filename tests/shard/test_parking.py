@@ -148,7 +148,7 @@ def test_a_bad_record_is_parked_under_its_code_and_the_next_is_handled(hub: Shar
 
 def test_every_reason_of_one_record_is_provoked() -> None:
     signatures = {Reason.UNSIGNED, Reason.UNKNOWN_SIGNING_KEY, Reason.BAD_SIGNATURE}
-    elsewhere = {Reason.WRONG_PARTITION, Reason.SAME_ID_OTHER_BYTES, *signatures}
+    elsewhere = {Reason.WRONG_PARTITION, Reason.SAME_ID_OTHER_BYTES, Reason.WAITS_FOR_PARKED, *signatures}
     assert {reason for reason, _ in SPOILT.values()} | elsewhere == set(Reason)
 
 

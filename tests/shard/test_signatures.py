@@ -15,7 +15,7 @@ from contracts.reasons import Reason
 from contracts.signatures import SigningKey, rotation_message, signed_headers
 from deploy.scenario.simulated_broker import SimulatedControl
 from hub.broker.control_records import control_record, signed_control
-from hub.shard.admission import RETRY
+from hub.shard.retrying import RETRY
 from hub.shard.signing_keys import REGISTRATION, REVOCATION, ROTATION
 from hub.store.records import FactRecorded
 from tests.shard.harness import CASE, OTHER_CASE, START, ShardUnderTest

@@ -4,6 +4,7 @@ Rules:
 - Whenever a batch moves a position, each record that it moved past is found again at once: as the one fact of its
   event id, parked under its place, as the exact repeat of one found before, or as a control record.
 - A record that is parked again stands in the place of the one before it; once admitted it is no longer parked.
+- A parked record expires when it has been kept for the whole period, and not before.
 - What the metrics counted is compared with what was found, batch by batch.
 
 Plain code over headers, bytes and stored records; it asks nothing of the rooms that it checks.
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hub.broker.ports import InputRecord
+from hub.continuity.clock_terms import clock_terms
 from hub.metrics import BatchCounts
 from hub.store.records import (
     BatchCommitted,
@@ -31,8 +33,11 @@ from tests.simulator.machine import require, violate
 FRAME_BYTES: Final = 5
 HUB: Final = "HUB"
 ADMITTED: Final = "admitted"
+PARKED_AGAIN: Final = "parked_again"
+EXPIRED: Final = "expired"
 TICK: Final = "ShardTicked"
 SIGN_OF_LIFE: Final = "PublisherAlive"
+KEPT_MS: Final = clock_terms().parked_for_seconds * 1_000
 Place = tuple[str, int]
 """Topic and offset."""
 Log = Sequence[InputRecord]
@@ -46,6 +51,8 @@ class Found:
     repeats: int = 0
     parked: int = 0
     controls: int = 0
+    resolved: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Parked records that were resolved, by (party, outcome)."""
     of_the_hub: int = 0
     """Records of the hub's own input that ask for something: anything but a tick."""
 
@@ -68,22 +75,30 @@ class Accounts:
     positions: dict[str, int] = field(default_factory=dict)
     heads: Counter[str] = field(default_factory=Counter)
     clock: int = 0
+    since: dict[Place, int] = field(default_factory=dict)
+    """When the record of a place was first parked."""
 
     def copy(self) -> Accounts:
         """The same accounts, to go on from separately."""
         return Accounts(
             self.parties, dict(self.facts), dict(self.claimed), dict(self.parked), dict(self.resolved),
             Counter(self.places), dict(self.positions), Counter(self.heads), self.clock,
+            dict(self.since),
         )  # fmt: skip
 
     def stored(self, records: Iterable[StoredRecord], committed: BatchCommitted, logs: Mapping[str, Log]) -> Found:
         """Take in a batch that has just been stored, and account for every record that it moved past."""
+        found = Found()
         for record in records:
             self._note(record)
-            if isinstance(record, ParkedResolved) and record.outcome == ADMITTED:
+            if isinstance(record, ParkedResolved):
+                found.resolved[record.originator_id.removeprefix("parked:"), record.outcome] += 1
                 parked = self.parked[record.originator_id, record.parked_version]
-                self.claimed.setdefault(self._event_id(parked, logs), logs[parked.topic][parked.offset])
-        found = Found()
+                if record.outcome == ADMITTED:
+                    self.claimed.setdefault(self._event_id(parked, logs), logs[parked.topic][parked.offset])
+                age = record.recorded_at - self.since[parked.topic, parked.offset]
+                right = (record.outcome == EXPIRED) == (age >= KEPT_MS)
+                require(right, ACCOUNTED, f"a record parked for {age} ms is {record.outcome}")
         require(committed.clock >= self.clock, ONWARD, f"the clock goes from {self.clock} to {committed.clock}")
         self.clock = committed.clock
         for topic, position in committed.positions.items():
@@ -106,6 +121,7 @@ class Accounts:
         elif isinstance(record, RecordParked):
             self.parked[stream, version] = record
             self.places[record.topic, record.offset] += 1
+            self.since.setdefault((record.topic, record.offset), record.recorded_at)
         elif isinstance(record, ParkedResolved):
             target = (stream, record.parked_version)
             require(target in self.parked and target not in self.resolved, ACCOUNTED, f"{target} is resolved twice")
@@ -138,6 +154,7 @@ class Accounts:
 
     def counted(self, found: Found, counts: BatchCounts) -> None:
         """Compare what the metrics say of a batch with what was found of it."""
+        require(counts.resolved == found.resolved, COUNTED, f"resolved: {counts.resolved}, found {found.resolved}")
         if found.of_the_hub:
             return  # retries and enrolments count for records of earlier batches
         said = (sum(counts.admitted.values()), counts.repeats, sum(counts.parked.values()))
@@ -158,14 +175,22 @@ class Accounts:
         again = Counter(
             (self.parked[target].topic, self.parked[target].offset)
             for target, outcome in self.resolved.items()
-            if outcome != ADMITTED
+            if outcome == PARKED_AGAIN
         )
         for place, times in self.places.items():
             require(times - again[place] == 1, ACCOUNTED, f"{place} is parked {times - again[place]} times")
+        for place in self.open():
+            age = self.clock - self.since[place]
+            require(age < KEPT_MS, ACCOUNTED, f"{place} has been parked for {age} ms and did not expire")
         lost = sorted(each for each in self.claimed.keys() - self.facts.keys() if not each.startswith(HUB))
         require(not lost, ACCOUNTED, f"{lost[:3]} were parked, are resolved as admitted, and are in no timeline")
         strange = sorted(each for each, fact in self.facts.items() if fact.party != HUB and each not in self.claimed)
         require(not strange, ACCOUNTED, f"{strange[:3]} came from no record")
+
+    def open(self) -> dict[Place, tuple[str, int]]:
+        """The records that are parked and not resolved: place -> (stream, version)."""
+        left = self.parked.keys() - self.resolved.keys()
+        return {(self.parked[target].topic, self.parked[target].offset): target for target in left}
 
     def _event_id(self, parked: RecordParked, logs: Mapping[str, Log]) -> str:
         record = logs[parked.topic][parked.offset]

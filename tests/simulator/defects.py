@@ -22,6 +22,8 @@ from hub.disclosure.settlement import Rights
 from hub.shard.admission import Admission
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases
+from hub.shard.parking import Parking
+from hub.shard.retrying import Retrying
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
 from hub.shard.worker import Shard
@@ -69,20 +71,25 @@ DEFECTS: Final = (
     Defect("the clock goes back", Batch.clock_moves_to, "max(self.after.clock, timestamp)", "timestamp"),
     Defect("positions one record behind", Batch.read_past, "record.offset + 1", "record.offset"),
     # admission
-    Defect("repeats applied", Admission._handle, "if self._is_repeat(", "if False and self._is_repeat("),
+    Defect("repeats applied", Admission.handle, "if self._is_repeat(", "if False and self._is_repeat("),
     Defect("repeats known by id only", gate.is_repeat, "if known != digest:", "if False:"),
-    Defect("refused records dropped", Admission.admit, "batch.park(one.party.id, one.record, refused)", "pass"),
-    Defect("repeats not counted", Admission._handle, "batch.duplicates += 1", "pass"),
-    Defect("a retry leaves its record parked", Admission._retry,
-           "batch.resolve(party_id, number, RETRY_ADMITTED)", "pass"),
-    Defect("two retries in one batch", Admission._retry, "if (party_id, number) in batch.resolved:", "if False:"),
+    Defect("refused records dropped", Admission.admit,
+           "self.parking.park(one.party.id, one.record, refused, one.recorded_at, batch)", "pass"),
+    Defect("repeats not counted", Admission.handle, "batch.duplicates += 1", "pass"),
+    Defect("a retry leaves its record parked", Retrying.retry,
+           "self.parking.resolve(parked, ADMITTED, at, batch)", "pass"),
+    Defect("two retries in one batch", Parking.resolve, "del self._open[parked.party, parked.number]", "pass"),
+    Defect("an expired record is retried", Parking.find, "found is None or self._is_over(found, at)", "found is None"),
+    Defect("what stands behind is left behind", Parking.line_from, "if not first.line:", "if True:"),
+    Defect("what is parked is forgotten in a failed batch", Parking.look_again, "self._is_read = False", "pass"),
+    Defect("a line begins anew with each retry", Parking.park_again, "number, before.first,", "number, number,"),
     Defect(
-        "digests not stored", Admission._handle,
+        "digests not stored", Admission.handle,
         "lookups.digests[statement.event_id] = batch.writes.digests[statement.event_id] = digest",
         "lookups.digests[statement.event_id] = digest",
     ),
     Defect(
-        "repeats in one batch not seen", Admission._handle,
+        "repeats in one batch not seen", Admission.handle,
         "lookups.digests[statement.event_id] = batch.writes.digests[statement.event_id] = digest",
         "batch.writes.digests[statement.event_id] = digest",
     ),

@@ -274,8 +274,8 @@ class History:
         return [*said, self.say(self.author.withdrawal_of_the_last)]
 
     def long_time(self) -> str:
-        """Days pass in quiet: something lapses by time alone."""
-        self.world.tick(self.chance.choice((DAY_MS, 30 * DAY_MS)))
+        """Days or months pass in quiet: something lapses by time alone, and what is parked expires."""
+        self.world.tick(self.chance.choice((DAY_MS, 30 * DAY_MS, 80 * DAY_MS)))
         return str(self.world.time.now)
 
     def lose_cache(self) -> str:

@@ -90,10 +90,10 @@ def test_a_fact_a_repeat_and_a_parked_record_are_found_and_counted() -> None:
     log = [arrived(0, "1"), arrived(1, "1"), arrived(2, "2")]
     found = stored(accounts, committed(1, a=3), log, fact(1, "1"), parked(1, 2))
     assert (found.accepted, found.repeats, found.parked) == (1, 1, 1)
-    accounts.counted(found, BatchCounts({"A.SOC": 1}, {("A.SOC", "bad_avro"): 1}, 1, 0, 0, {}, {}))
+    accounts.counted(found, BatchCounts({"A.SOC": 1}, {("A.SOC", "bad_avro"): 1}, {}, 1, 0, 0, {}, {}))
     accounts.close({TOPIC: log})
     with breaks(COUNTED):
-        accounts.counted(found, BatchCounts({"A.SOC": 1}, {}, 1, 0, 0, {}, {}))
+        accounts.counted(found, BatchCounts({"A.SOC": 1}, {}, {}, 1, 0, 0, {}, {}))
 
 
 def test_a_record_that_is_passed_over_is_missed_at_once() -> None:

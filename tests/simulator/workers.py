@@ -197,6 +197,9 @@ class WatchedMetrics(Metrics):
     def observe_signing(self, shard: int, signs: Mapping[str, bool]) -> None:
         """Nothing is shown."""
 
+    def observe_parked(self, shard: int, waiting: Mapping[str, tuple[int, int]]) -> None:
+        """Nothing is shown."""
+
     def observe_reviews(self, shard: int, owed: Mapping[tuple[str, bool], int]) -> None:
         """Nothing is shown."""
 

@@ -38,7 +38,7 @@ from tests.simulator.citizens import (
     pseudonym_once,
 )
 from tests.simulator.disclosures import Disclosures, Unread
-from tests.simulator.invariants import COUNTED, DELIVERED, SOUND, WITHDRAWN
+from tests.simulator.invariants import ACCOUNTED, COUNTED, DELIVERED, SOUND, WITHDRAWN
 from tests.simulator.machine import SimulatedTime, require, violate
 from tests.simulator.network import Network, Witness
 from tests.simulator.outcomes import Seen, decided_afresh, fold, topic_equals_filter, view_equals_fold
@@ -274,6 +274,9 @@ class World(Watch):
         expected = [self._expected(shard) for shard in range(PARTITIONS)]
         for shard in range(PARTITIONS):
             self.accounts[shard].close(self._logs(shard))
+            stored = MemoryStores(self.disks[shard].content).read().open_parked()
+            held = {(f"parked:{one.party}", one.number) for one in stored}
+            require(held == set(self.accounts[shard].open().values()), ACCOUNTED, f"open on {shard}: {sorted(held)}")
         for party, receiver in self.receivers.items():
             topic = NAMES.output(party)
             folded = [fold(self.network.broker.log(topic, shard))[0] for shard in range(PARTITIONS)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hub.store.ports import BatchWrites, StoreIdentity
+from hub.store.ports import BatchWrites, OpenParked, StoreIdentity
 from hub.store.records import (
     BATCHES,
     BatchCommitted,
@@ -92,4 +92,5 @@ def full_batch(version: int = 1, owner: str = "owner-1", case_id: str = "case-1"
     writes.keys["A.SOC", "key-1"] = case_id
     writes.due[case_id] = 5_000
     writes.cache_rows[case_id] = b"cache of the case"
+    writes.open_parked["A.SOC/1"] = OpenParked("A.SOC", 1, 1, 50, "line", "event", "typed", "gives", "waits")
     return writes

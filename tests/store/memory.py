@@ -19,7 +19,16 @@ from typing import Any, Final, NamedTuple, cast
 
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound, StoreUnavailable
 from hub.store.number_runs import packed
-from hub.store.ports import BatchWrites, Forwarding, Head, Obligation, OpenReview, Promise, StoreIdentity
+from hub.store.ports import (
+    BatchWrites,
+    Forwarding,
+    Head,
+    Obligation,
+    OpenParked,
+    OpenReview,
+    Promise,
+    StoreIdentity,
+)
 from hub.store.record_schemas import WRITTEN_AS, StoredSchema, decode_raw, encode_raw
 from hub.store.records import (
     BATCHES,
@@ -80,6 +89,7 @@ class Content:
     forwarding: dict[tuple[str, str], Forwarding] = field(default_factory=dict)
     promises: dict[str, tuple[Promise, ...]] = field(default_factory=dict)
     obligations: dict[str, Obligation] = field(default_factory=dict)
+    open_parked: dict[str, OpenParked] = field(default_factory=dict)
     send_positions: dict[str, int] = field(default_factory=dict)
     raw_parked: dict[tuple[str, int], bytes] = field(default_factory=dict)
     """(Stream, version) -> the bytes of a parked record that is not resolved."""
@@ -216,6 +226,10 @@ class MemoryShardReader:
     def obligations(self) -> Mapping[str, Obligation]:
         """See the port."""
         return dict(self._content.obligations)
+
+    def open_parked(self) -> Sequence[OpenParked]:
+        """See the port."""
+        return sorted(self._content.open_parked.values())
 
     def forwardings(self) -> Sequence[Forwarding]:
         """See the port."""
@@ -354,6 +368,8 @@ def _store(content: Content, writes: BatchWrites, encoded: _Encoded) -> None:
         known = content.forwarding.get((case_id, other), Forwarding(case_id, other, shard, up_to))
         content.forwarding[case_id, other] = known._replace(up_to=up_to)
     content.promises = {name: promised for name, promised in (content.promises | writes.promises).items() if promised}
+    parked = content.open_parked | writes.open_parked
+    content.open_parked = {name: open_ for name, open_ in parked.items() if open_ is not None}
     content.obligations = {name: owed for name, owed in (content.obligations | writes.obligations).items() if owed}
     for record in writes.records:
         if isinstance(record, ParkedResolved):

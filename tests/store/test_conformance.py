@@ -8,7 +8,7 @@ import pytest
 
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound
 from deploy.local_postgres import LocalPostgres
-from hub.store.ports import BatchWrites, Head, StoreIdentity
+from hub.store.ports import BatchWrites, Head, OpenParked, StoreIdentity
 from hub.store.records import Decision, FactRecorded, Record
 from tests.store.builders import (
     IDENTITY,
@@ -48,6 +48,7 @@ class ShardStoreConformance:
         assert list(again.case_records("case-1")) == writes.records[:3]
         assert again.numbers("B.SOC", 0, 10) == [writes.records[3]]
         assert again.parked() == again.parked("A.SOC") == [(writes.records[4], None)]
+        assert again.open_parked() == list(writes.open_parked.values())
         assert again.digests(["A.SOC/case-1-2", "A.SOC/unknown"]) == {"A.SOC/case-1-2": b"digest"}
         known = {("A.SOC", "key-1"): "case-1"}
         assert again.cases_of([("A.SOC", "key-1"), ("B.SOC", "key-1"), ("A.SOC", "key-2")]) == known
@@ -184,6 +185,19 @@ class ShardStoreConformance:
         for version in (1, 3, 4):
             with pytest.raises(NotFound):
                 store.parked_record("A.SOC", version)
+
+    def test_open_parked_records_come_in_order_and_end_by_their_place(self, places: Stores) -> None:
+        store = places.create()
+        parked_ones = [OpenParked("A", 10, 1, 5), OpenParked("A", 9, 9, 5, "line"), OpenParked("B", 1, 1, 7)]
+        first = batch(1)
+        first.open_parked.update({one.place: one for one in parked_ones})
+        store.commit(first)
+        assert store.open_parked() == sorted(parked_ones)
+        second = batch(2)
+        second.open_parked.update({"A/9": None, "A/1": None})
+        store.commit(second)
+        store.close()
+        assert places.open().open_parked() == [parked_ones[0], parked_ones[2]]
 
     def test_a_store_made_for_another_is_refused_by_name_of_the_difference(self, places: Stores) -> None:
         places.create().close()
