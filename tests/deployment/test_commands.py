@@ -122,7 +122,7 @@ def test_parked_records_are_listed_with_reason_and_without_content(world: Stored
     (line,) = json.loads(output(world, "parked", "list", "--json", "--party", "A.SOC", "--all"))
     assert set(line) == {
         *("shard", "party", "number", "reason", "field", "fix"),
-        *("recorded_at", "topic", "partition", "offset", "outcome"),
+        *("recorded_at", "topic", "partition", "offset", "outcome", "resolved_at"),
     }
     assert output(world, "parked", "list", "--party", "PRI") == "0 parked records\n"
 
