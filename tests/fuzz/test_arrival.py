@@ -16,7 +16,7 @@ MUTANTS_IN_A_SHARD = 1_000
 OF_SIGNATURES = {Reason.UNSIGNED, Reason.UNKNOWN_SIGNING_KEY, Reason.BAD_SIGNATURE}
 OF_THE_CASE = {
     Reason.WRONG_PARTITION, Reason.SAME_ID_OTHER_BYTES, Reason.CORRECTS_NOTHING, Reason.UNKNOWN_CONSENT,
-    Reason.ANSWERS_NOTHING, *OF_SIGNATURES
+    Reason.WAITS_FOR_PARKED, Reason.ANSWERS_NOTHING, *OF_SIGNATURES
 }  # fmt: skip
 RARE = {Reason.TYPE_NOT_SCHEMAS, Reason.TOO_LARGE}
 """So few in a short run that a new event type, which changes all mutants, could leave one out."""

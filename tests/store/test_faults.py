@@ -80,7 +80,7 @@ def second_batch(owner: str = "owner-1") -> Any:
     writes = full_batch(2, owner)
     writes.committed = batch(2, owner=owner, a_soc=9).committed
     writes.records = [record for record in writes.records if not record.originator_id.startswith(("sent:", "parked:"))]
-    writes.open_parked = {place: None for place in writes.open_parked}
+    writes.open_parked = dict.fromkeys(writes.open_parked)
     return writes
 
 
