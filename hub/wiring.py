@@ -47,6 +47,7 @@ from hub.shard.forwarding import MergeForwarding
 from hub.shard.governance import Governance
 from hub.shard.merging import Merging
 from hub.shard.parking import Parking
+from hub.shard.parking_notices import ParkingNotices
 from hub.shard.promises import Promises
 from hub.shard.reminders import Reminders
 from hub.shard.sending import Sending
@@ -125,7 +126,7 @@ def build_shard(
     keyring = reduce(Keyring.after, store.signing_keys(), Keyring()).with_principals(principals or {})
     state = ShardState.at(store.head(), keyring)
     silence = Silence(registry, clock_terms())
-    parking = Parking(store, reader.codec, secret, clock_terms().parked_for_seconds * 1000)
+    parking = Parking(store, reader.codec, secret, clock_terms().parked_for_seconds * 1000, ParkingNotices(cases))
     merging = Merging(store, cases, names, parking)
     promises = Promises(store, channel, shard)
     reminders = Reminders(reader, terms(), clock_terms(), silence)

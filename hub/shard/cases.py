@@ -82,6 +82,7 @@ class Cases:
 
     def _load(self, case_id: str) -> HeldCase:
         row = self.store.cache_rows([case_id]).get(case_id)
+        due = self.store.due_of([case_id]).get(case_id)
         case = case_from_row(case_id, row, self.reader) if row else None
         if case is not None:
             tail = list(self.store.case_records(case_id, after_version=case.version))
@@ -90,10 +91,9 @@ class Cases:
                     case.fold(record, self.reader)
                 if case.settled_at > self.agreements_in(case).changed_at and not tail:
                     rights = rights_in(case, case.settled_at, *self.grounds_at(case, case.settled_at))
-                    due = self.store.due_of([case_id]).get(case_id)
                     return HeldCase(case, rights, due=due, look_at=due)
-                return HeldCase(case)
-        return HeldCase(timeline_of(case_id, self.store.case_records(case_id), self.reader))
+                return HeldCase(case, due=due)
+        return HeldCase(timeline_of(case_id, self.store.case_records(case_id), self.reader), due=due)
 
     def hold_history(self, held: HeldCase) -> None:
         """Make the whole history of a case present. What the current batch added must not be there yet."""
@@ -128,7 +128,7 @@ class Cases:
         found = self._agreements.get(jurisdiction)
         if found is None:
             found = NO_AGREEMENTS
-            if case.case_id not in self.about_nobody:
+            if not case.is_about_nobody:
                 timeline = self.get(self.governance[jurisdiction]).timeline
                 found = self._agreements[jurisdiction] = agreements_of(timeline, self.policies)
         return found
@@ -148,6 +148,10 @@ class Cases:
             return key, False
         key = held.keys[party] = self.derived_key(held.timeline.case_id, party)
         return key, True
+
+    def may_be_stated_of(self, case: CaseTimeline) -> bool:
+        """Whether parties may state anything under their keys of the case: not of one that only tells them."""
+        return not case.is_about_nobody or case.case_id in self.about_nobody
 
     def settled(self, held: HeldCase) -> None:
         """Note that the batch is done with this case."""

@@ -31,7 +31,9 @@ from hub.arrival.gate import key_of
 from hub.arrival.keyring import SIGNATURE_REASONS
 from hub.broker.ports import InputRecord
 from hub.case_timeline.timeline import CaseTimeline
+from hub.shard import parking_notices
 from hub.shard.batch import Batch
+from hub.shard.parking_notices import ParkingNotices
 from hub.store.ports import OpenParked, ShardStore
 from hub.store.records import RecordParked
 
@@ -55,6 +57,7 @@ class Parking:
     codec: Codec
     secret: bytes
     period_ms: int
+    notices: ParkingNotices
     _open: dict[tuple[str, int], OpenParked] = field(default_factory=dict)
     _lines: dict[str, dict[int, OpenParked]] = field(default_factory=dict)
     """Line -> number -> record."""
@@ -75,18 +78,30 @@ class Parking:
         """Keep a refused record, with its reason code, until somebody has dealt with it or its time is over."""
         self._read()
         number = batch.park(party, record, refused, recorded_at)
-        self._add(self._described(party, number, number, recorded_at, record, refused), batch)
+        self._add(self._described(party, number, number, recorded_at, record, refused), recorded_at, batch)
 
     def park_again(
         self, before: OpenParked, record: InputRecord, refused: Refused, recorded_at: int, batch: Batch
     ) -> None:
         """Keep what was refused again: it keeps its age and its place in the line."""
-        self.resolve(before, PARKED_AGAIN, recorded_at, batch)
+        self._resolve(before, PARKED_AGAIN, recorded_at, batch)
         number = batch.park(before.party, record, refused, recorded_at)
-        self._add(self._described(before.party, number, before.first, before.since, record, refused), batch)
+        self._add(
+            self._described(before.party, number, before.first, before.since, record, refused), recorded_at, batch
+        )
 
-    def resolve(self, parked: OpenParked, outcome: str, at: int, batch: Batch) -> None:
-        """Record what became of a parked record; its bytes end with the batch."""
+    def admitted(self, parked: OpenParked, stored: RecordParked, at: int, batch: Batch) -> None:
+        """Record that a retry has brought a record in; its bytes end with the batch."""
+        self._resolve(parked, ADMITTED, at, batch)
+        self.notices.tell(stored, parking_notices.ADMITTED, at, batch)
+
+    def _expired(self, parked: OpenParked, at: int, batch: Batch) -> None:
+        stored = self.bytes_of(parked, batch)
+        self._resolve(parked, EXPIRED, at, batch)
+        if stored is not None:
+            self.notices.tell(stored, parking_notices.EXPIRED, at, batch)
+
+    def _resolve(self, parked: OpenParked, outcome: str, at: int, batch: Batch) -> None:
         batch.resolve(parked.party, parked.number, outcome, at)
         batch.writes.open_parked[parked.place] = None
         del self._open[parked.party, parked.number]
@@ -109,7 +124,7 @@ class Parking:
         left = EXPIRED_MAX - sum(count for (_, outcome), count in batch.resolved.items() if outcome == EXPIRED)
         for party in sorted(self._ages):
             while left > 0 and (oldest := self._oldest(party)) and self._is_over(oldest, at):
-                self.resolve(oldest, EXPIRED, at, batch)
+                self._expired(oldest, at, batch)
                 left -= 1
         oldest_ones = map(self._oldest, self._ages)
         self._next_over = min((one.since + self.period_ms for one in oldest_ones if one), default=_NEVER)
@@ -214,8 +229,9 @@ class Parking:
         self._next_over = 0
         self._is_read = True
 
-    def _add(self, parked: OpenParked, batch: Batch) -> None:
+    def _add(self, parked: OpenParked, at: int, batch: Batch) -> None:
         self._hold(parked)
+        self.notices.tell(batch.fresh_parked[parked.party, parked.number], parking_notices.PARKED, at, batch)
         heappush(self._ages.setdefault(parked.party, []), (parked.since, parked.number))
         batch.writes.open_parked[parked.place] = parked
         self._next_over = min(self._next_over, parked.since + self.period_ms)

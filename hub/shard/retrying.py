@@ -25,7 +25,7 @@ from hub.arrival.keyring import SIGNATURE_REASONS, Keyring
 from hub.broker.ports import InputRecord
 from hub.shard.arrived import Arrived, Lookups
 from hub.shard.batch import Batch
-from hub.shard.parking import ADMITTED, Parking
+from hub.shard.parking import Parking
 from hub.shard.signing_keys import KEY_CHANGES
 from hub.store.ports import OpenParked
 from hub.store.records import RecordParked
@@ -71,8 +71,12 @@ class Retrying:
         if len(line) > LINE_MAX:
             fix = f"more than {LINE_MAX} records stand in this line: retry a later one of them first"
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", fix)
-        stored = [(parked, self.parking.bytes_of(parked, batch)) for parked in line]
-        examined = [(parked, self._examined(record, party, at, batch)) for parked, record in stored if record]
+        stored = {parked.number: record for parked in line if (record := self.parking.bytes_of(parked, batch))}
+        examined = [
+            (parked, self._examined(stored[parked.number], party, at, batch))
+            for parked in line
+            if parked.number in stored
+        ]
         if not examined or examined[0][0] is not asked:
             batch.duplicates += 1
             return
@@ -88,7 +92,7 @@ class Retrying:
                 if parked is asked:
                     self.parking.park_again(parked, one.record, refused, at, batch)
             else:
-                self.parking.resolve(parked, ADMITTED, at, batch)
+                self.parking.admitted(parked, stored[parked.number], at, batch)
 
     def _examined(self, stored: RecordParked, party: Party, at: int, batch: Batch) -> Arrived:
         record = InputRecord(

@@ -141,7 +141,7 @@ class Settling:
     def _decide(self, held: HeldCase, clock: int) -> tuple[Rights, bool, list[Change]]:
         case = held.timeline
         rights, changed = renewed(case, held.rights, clock, *self.cases.grounds_at(case, clock))
-        if case.is_about_nobody and self.cases.shard != TELLING_SHARD:
+        if case.case_id in self.cases.about_nobody and self.cases.shard != TELLING_SHARD:
             return rights, False, []
         if changed:
             self.cases.hold_history(held)
@@ -262,6 +262,6 @@ class Settling:
     def _output(self, one: Told, batch: Batch) -> OutputRecord:
         case, party = one.held.timeline, one.change.party
         key, is_new = self.cases.key_for(one.held, party)
-        if is_new:
+        if is_new and self.cases.may_be_stated_of(case):
             batch.writes.keys[party, key] = case.case_id
         return self.envelopes.record(case, one.change.event_id, party, one.number, key, one.form)

@@ -227,8 +227,8 @@ class ShardUnderTest:
 
 
 def is_notice(payload: Mapping[str, Any]) -> bool:
-    """Whether this is what the hub itself says about another event: a notice, or that a withdrawal is done."""
-    return "recipient" in payload and "targetEventId" in payload
+    """Whether this is what the hub itself says about another record: a notice, or that a withdrawal is done."""
+    return "recipient" in payload and ("targetEventId" in payload or "parkedNumber" in payload)
 
 
 def imprisonment(at: int, municipality: str = "A") -> dict[str, Any]:

@@ -342,7 +342,7 @@ def test_a_retry_after_the_end_does_nothing_also_before_the_record_has_expired(h
     hub.tick(KEPT_MS)
     retry(hub, 1)
     assert outcomes(hub, "PRI") == ["expired"]
-    assert hub.held("PRI") == {}
+    assert hub.view("PRI") == {}
 
 
 def test_so_many_expire_in_a_batch_the_oldest_first_and_the_others_with_the_next_ones(

@@ -160,7 +160,7 @@ def test_the_same_id_with_other_bytes_is_parked_and_with_the_same_bytes_has_no_e
     hub.append("A.SOC", _case_opened(record, caseNo="2"))
     hub.settle()
     assert [parked.reason for parked in hub.parked()] == [Reason.SAME_ID_OTHER_BYTES]
-    assert len(hub.told("A.SOC")) == 1
+    assert len(hub.view("A.SOC")) == 1
 
 
 def test_the_same_id_stated_of_another_citizen_is_parked(hub: ShardUnderTest) -> None:

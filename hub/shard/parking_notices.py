@@ -1,0 +1,72 @@
+"""Tells a publisher what becomes of its parked records, each on a timeline that is about nobody but that publisher.
+
+Rules:
+- Told is where the record lies, its `ce_id` if it can be read, and why it is parked: what its publisher knows, and the
+  contracts say. Nothing of its content, of another party, or of a case.
+- Told is that it is parked (again too, under its new number), was admitted by a retry, or has expired.
+- One timeline for each publisher on each shard, under a key of its own that leads nowhere: nothing can be stated under
+  it. So one publisher's flood of bad records lengthens no other timeline.
+- A notice is a fact of the hub's own: stored, decided, numbered and sent like every other, to its recipient alone.
+
+From `hub.shard.parking`, into the same batch; the case is settled at its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.cloudevents import claimed_event
+from hub.identity.pseudonyms import parking_case
+from hub.shard.batch import Batch
+from hub.shard.cases import Cases, HeldCase
+from hub.shard.stating import hub_event_id, hub_fact, put_on_timeline
+from hub.store.records import GovernanceOpened, RecordParked, case_stream
+
+NOTIFIED: Final = "ParkingNotified"
+PARKED: Final = "PARKED"
+ADMITTED: Final = "ADMITTED"
+EXPIRED: Final = "EXPIRED"
+
+
+@dataclass(slots=True)
+class ParkingNotices:
+    """States the notices of one shard."""
+
+    cases: Cases
+
+    def tell(self, parked: RecordParked, state: str, at: int, batch: Batch) -> None:
+        """State that `parked` is in `state` since `at` (milliseconds), where its publisher takes part."""
+        party = parked.originator_id.partition(":")[2]
+        if party not in self.cases.policies.registry:
+            return
+        held = self._timeline(party, at, batch)
+        case, reader = held.timeline, self.cases.reader
+        claimed = claimed_event(parked.headers)
+        payload = {
+            "occurredAt": at,
+            "recipient": party,
+            "at": at,
+            "state": state,
+            "parkedNumber": parked.originator_version,
+            "recordTopic": parked.topic,
+            "recordPartition": parked.partition,
+            "recordOffset": str(parked.offset),
+            "targetEventId": claimed[0] if claimed else None,
+            "reasonCode": parked.reason,
+            "reasonField": parked.field,
+            "fix": parked.fix,
+        }
+        event_id = hub_event_id(self.cases.secret, case, NOTIFIED, str(parked.originator_version), state)
+        put_on_timeline(held, *hub_fact(case, NOTIFIED, event_id, payload, at, reader), batch, reader)
+        batch.touch(held)
+
+    def _timeline(self, party: str, at: int, batch: Batch) -> HeldCase:
+        held = self.cases.get(parking_case(self.cases.secret, party, self.cases.shard))
+        if held.timeline.enrolled is None:
+            # It is about nobody, so any law has the rule that it needs: who is named as recipient is told.
+            jurisdiction = min(self.cases.policies.jurisdictions)
+            opened = GovernanceOpened(case_stream(held.timeline.case_id), 1, at, jurisdiction)
+            held.timeline.fold(opened, self.cases.reader)
+            batch.writes.records.append(opened)
+        return held
