@@ -157,6 +157,10 @@ OverlapResolution = Literal[
     "MERGED", "ONE_LEADS", "BOTH_JUSTIFIED", "OTHER",
 ]
 """How overlapping efforts go on."""
+ParkingState = Literal[
+    "PARKED", "ADMITTED", "EXPIRED", "OTHER",
+]
+"""What became of a record that was refused."""
 PlacementKind = Literal[
     "SFL_78", "SFL_78_2", "KVAL_56", "VARDVISTELSE", "KONTRAKTSVARD", "HALVVAGSHUS", "FRIGANG", "OTHER",
 ]

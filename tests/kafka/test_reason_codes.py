@@ -32,6 +32,7 @@ from hub.identity.pseudonyms import pseudonym
 from hub.identity.vault import Vault
 from producers.transport import OutgoingRecord
 from tests.kafka.live_world import PARTITIONS, STRANGER_ID, LiveWorld, RawRecord, raw
+from tests.kafka.out_topics import sent_to
 
 pytestmark = pytest.mark.kafka
 
@@ -229,6 +230,16 @@ def test_an_amendment_waits_for_the_consent_that_is_parked_and_holds_up_nothing_
     live.wait_until(lambda: len(live.parked()) == len(known) + 2, "the amendment waits")
     fresh = [one.reason for one in live.parked() if one not in known]
     assert fresh == [Reason.VALUE_OUTSIDE_MODEL, Reason.WAITS_FOR_PARKED]
+    places = {(one.partition, str(one.offset), one.reason) for one in live.parked() if one not in known}
+    live.wait_until(lambda: places <= _heard_of(live), "its publisher hears of both")
+
+
+def _heard_of(live: LiveWorld) -> set[tuple[int, str, str]]:
+    """Partition, offset and reason of each parked record that A.SOC was told of, as they lie on its topic."""
+    told = [codec().decode(record.value).payload for record in sent_to(live.world, "A.SOC") if record.value]
+    return {
+        (said["recordPartition"], said["recordOffset"], said["reasonCode"]) for said in told if "parkedNumber" in said
+    }
 
 
 @pytest.mark.usefixtures("same_process")
