@@ -165,7 +165,9 @@ def _fresh_views(hub: ShardUnderTest) -> dict[str, dict[str, dict[str, Any]]]:
 def _compare(hub: ShardUnderTest) -> None:
     expected = _fresh_views(hub)
     for party in PARTIES:
-        assert hub.held(party) == expected[party], party
+        # What a publisher is told of its parked records is about no case.
+        of_the_case = {event: payload for event, payload in hub.held(party).items() if "parkedNumber" not in payload}
+        assert of_the_case == expected[party], party
 
 
 def _play(hub: ShardUnderTest, history: History, data: st.DataObject) -> None:
