@@ -199,8 +199,9 @@ class Shard:
             self.forwarding.look_again()
         self.promises.stored(batch.writes.promises)
         self._note_obligations(batch.writes.obligations)
-        self.sending.offer(outputs if self._caught_up else (), self.state.numbers)
+        # Counted first: whoever has seen a record finds it counted.
         self.metrics.count(_counts(batch, outputs))
+        self.sending.offer(outputs if self._caught_up else (), self.state.numbers)
         return True
 
     def _note_obligations(self, changed: Mapping[str, Obligation | None]) -> None:

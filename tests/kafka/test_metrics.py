@@ -64,6 +64,8 @@ def test_every_metric_is_served_with_its_help(live: LiveWorld) -> None:
 
 
 def test_counts_are_those_of_what_was_published(live: LiveWorld) -> None:
+    earlier = live.publish(live.housing())
+    live.wait_until(lambda: earlier in live.seen_by_prison(), "all from before is counted")
     before = settled(live)
     stated = live.housing()
     first, number = live.publish(stated), live.stated

@@ -4,7 +4,7 @@ Rules:
 - What is stored is bytes, or frozen: a record is encoded when it is committed, by the formats of the real stores, and
   what is read is decoded from there. So nothing that the shard still holds and changes can reach into the store.
 - A commit is checked as a whole before anything of it is stored; the stored fence says what an attempt meant.
-- What is stored outlives the handle. Many handles may be open on one place, as many workers on one database.
+- What is stored outlives the handle; many may be open on one place, as many workers on one database.
 - `copy` of a place is cheap: streams are shared up to where one of both grows.
 
 Nothing is encrypted: the mapper's tests hold that. The bytes of a resolved parked record end nevertheless.
@@ -19,16 +19,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound, StoreUnavailable
 from hub.store.number_runs import packed
-from hub.store.ports import (
-    BatchWrites,
-    Forwarding,
-    Head,
-    Obligation,
-    OpenParked,
-    OpenReview,
-    Promise,
-    StoreIdentity,
-)
+from hub.store.ports import BatchWrites, Forwarding, Head, Obligation, OpenParked, OpenReview, Promise, StoreIdentity
 from hub.store.record_schemas import WRITTEN_AS, StoredSchema, decode_raw, encode_raw
 from hub.store.records import (
     BATCHES,
@@ -140,16 +131,10 @@ class MemoryShardReader:
         content = self._content
         batch, adoption = content.head_of(BATCHES), content.head_of(RULES)
         last = content.batch(batch)
-        return Head(
-            batch,
-            last.clock if last else 0,
-            dict(content.positions),
-            self._heads(sent_stream("")),
-            self._heads(parked_stream("")),
-            adoption,
-            cast(RulesAdopted, content.streams[RULES][-1].record()).digest if adoption else "",
-            dict(content.heard),
-        )
+        rules = cast(RulesAdopted, content.streams[RULES][-1].record()).digest if adoption else ""
+        numbers, parked = self._heads(sent_stream("")), self._heads(parked_stream(""))
+        clock, heard = last.clock if last else 0, dict(content.heard)
+        return Head(batch, clock, dict(content.positions), numbers, parked, adoption, rules, heard)
 
     def _heads(self, prefix: str) -> dict[str, int]:
         streams = self._content.streams
