@@ -28,7 +28,7 @@ from contracts.codec import codec
 from deploy.local_kafka import LocalKafka
 from hub.shard.withdrawals import ACKNOWLEDGEMENT
 from producers.transport import OutgoingRecord
-from tests.takeovers.__main__ import recovery_of
+from tests.takeovers.recovery import recovery_of
 from tests.takeovers.town import Town
 
 SHARDS: Final = 2

@@ -20,8 +20,8 @@ from typing import Any, get_args
 from deploy.local_kafka import LocalKafka
 from tests.broker_kills.history import Anomaly, anomalies
 from tests.broker_kills.town import KINDS, LoadedTown
-from tests.takeovers.__main__ import recovery_of
 from tests.takeovers.checks import check
+from tests.takeovers.recovery import recovery_of
 
 
 def main() -> int:

@@ -24,7 +24,7 @@ from tests.crash_points.drill import Run, run_once
 from tests.crash_points.points import BY_NAME, STORES, Point, Store
 from tests.crash_points.town import CrashTown
 from tests.store.postgres_stores import KEYS, ROLE, SHARDS, cleared, prepare
-from tests.takeovers.__main__ import recovery_of
+from tests.takeovers.recovery import recovery_of
 
 RECOVERY_SECONDS_MAX: Final = 10.0
 RUNS_PER_TOWN: Final = 20

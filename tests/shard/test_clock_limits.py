@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -13,15 +12,6 @@ from hub.store.records import FactRecorded
 from tests.shard.harness import CASE, DAY_MS, OTHER_CASE, ShardUnderTest, imprisonment
 from tests.shard.test_disclosing import given, release_date, withdrawn
 from tests.shard.test_restarting import assert_everything_was_sent_once_in_order, some_history
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> ShardUnderTest:
-    hub = ShardUnderTest(tmp_path)
-    hub.enrol()
-    hub.enrol(OTHER_CASE)
-    hub.settle()
-    return hub
 
 
 def test_records_far_ahead_of_the_newest_tick_wait_for_it_with_what_follows_on_their_topic(

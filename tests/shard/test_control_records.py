@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -15,15 +14,6 @@ from tests.shard.harness import CASE, OTHER_CASE, ShardUnderTest, consent, impri
 from tests.shard.test_disclosing import given
 
 UNKNOWN_CASE = "5f0c7d1e-0000-4000-8000-00000000000b"
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> ShardUnderTest:
-    hub = ShardUnderTest(tmp_path)
-    hub.enrol()
-    hub.enrol(OTHER_CASE)
-    hub.settle()
-    return hub
 
 
 def park_one(hub: ShardUnderTest) -> None:

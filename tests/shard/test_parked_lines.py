@@ -14,15 +14,12 @@ from contracts.fact import ce_id_of
 from contracts.failures import StoreUnavailable
 from contracts.reasons import Reason
 from hub.arrival.gate import CLOCK_SKEW_MS_MAX
-from hub.continuity.clock_terms import clock_terms
 from hub.shard import retrying
 from hub.shard.retrying import RETRY
 from tests.shard.harness import CASE, HOUR_MS, OTHER_CASE, PARTIES, ShardUnderTest, consent, imprisonment
 from tests.shard.test_control_records import outcomes
 from tests.shard.test_disclosing import given, withdrawn
 from tests.shard.test_signatures import FIRST, SECOND, case_opened
-
-KEPT_MS = clock_terms().parked_for_seconds * 1_000
 
 
 @pytest.fixture

@@ -16,17 +16,8 @@ from hub.broker.ports import InputRecord
 from hub.shard import worker
 from hub.store.ports import BatchWrites
 from hub.store.sqlite import open_store
-from tests.shard.harness import HOUR_MS, IDENTITY, OTHER_CASE, PARTIES, ShardUnderTest, imprisonment
+from tests.shard.harness import HOUR_MS, IDENTITY, PARTIES, ShardUnderTest, imprisonment
 from tests.shard.test_disclosing import given, release_date, sent, withdrawn
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> ShardUnderTest:
-    hub = ShardUnderTest(tmp_path)
-    hub.enrol()
-    hub.enrol(OTHER_CASE)
-    hub.settle()
-    return hub
 
 
 def cut_off(hub: ShardUnderTest, *parties: str) -> None:

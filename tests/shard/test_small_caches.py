@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,15 +13,6 @@ from hub.shard.reminders import MINUTE_MS
 from tests.shard.harness import CASE, DAY_MS, HOUR_MS, OTHER_CASE, ShardUnderTest, imprisonment
 from tests.shard.test_disclosing import CONSENT_ID, given, release_date, withdrawn
 from tests.shard.test_restarting import some_history
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> ShardUnderTest:
-    hub = ShardUnderTest(tmp_path)
-    hub.enrol()
-    hub.enrol(OTHER_CASE)
-    hub.settle()
-    return hub
 
 
 def evicted(hub: ShardUnderTest) -> None:

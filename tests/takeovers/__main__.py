@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from deploy.local_kafka import LocalKafka
 from tests.takeovers.checks import check
 from tests.takeovers.drill import Drill
+from tests.takeovers.recovery import recovery_of
 from tests.takeovers.robbery import robbing
 from tests.takeovers.town import Town
 
@@ -83,13 +83,6 @@ def drilled(town: Town, given: argparse.Namespace) -> dict[str, Any]:
         "session seconds": given.session_seconds,
         "faults": kept.faults,
     }
-
-
-def recovery_of(seconds: Sequence[float]) -> dict[str, Any]:
-    """The median, the 99th percentile and the longest of some recoveries, in seconds."""
-    ordered = sorted(seconds)
-    at = {"p50": 0.5, "p99": 0.99, "max": 1.0}
-    return {name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 2) for name, share in at.items()}
 
 
 def lines_of(found: dict[str, Any]) -> str:
