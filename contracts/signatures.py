@@ -19,12 +19,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
+from nacl.exceptions import BadSignatureError
 
 from contracts.cloudevents import HUB_HEADERS, SIG, SIG_KEY, STATED_HEADERS, Headers
 from contracts.failures import BadSetting, Refused
@@ -64,8 +63,8 @@ class SigningKey:
         if len(private) != KEY_BYTES:
             raise BadSetting(f"a signing key has `{len(private)}` bytes, expected `{KEY_BYTES}`: make one by command")
         self.private: Final = private
-        self._key = Ed25519PrivateKey.from_private_bytes(private)
-        self.public: Final = self._key.public_key().public_bytes_raw()
+        public, self._secret = crypto_sign_seed_keypair(private)
+        self.public: Final = public
         self.id: Final = key_id_of(self.public)
 
     @classmethod
@@ -79,7 +78,7 @@ class SigningKey:
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature of `message`, 64 bytes; the same each time."""
-        return self._key.sign(message)
+        return crypto_sign(message, self._secret)[:SIGNATURE_BYTES]
 
 
 def key_id_of(public: bytes) -> str:
@@ -160,16 +159,13 @@ def signature_of(headers: Headers) -> Signature | None:
 
 def holds(public: bytes, message: bytes, signature: bytes) -> bool:
     """Whether `signature` is that of `message` under the key `public`; `False` also where that is no key."""
+    if len(public) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+        return False
     try:
-        _loaded(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
+        crypto_sign_open(signature + message, public)
+    except BadSignatureError:
         return False
     return True
-
-
-@lru_cache(maxsize=4_096)
-def _loaded(public: bytes) -> Ed25519PublicKey:
-    return Ed25519PublicKey.from_public_bytes(public)
 
 
 def _only(name: str, values: Sequence[bytes]) -> bytes:

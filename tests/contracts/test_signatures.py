@@ -9,6 +9,8 @@ import struct
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +33,7 @@ from contracts.signatures import (
 
 KEY = SigningKey(bytes(range(32)))
 OTHER = SigningKey(b"\x07" * 32)
+GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 TOPIC = "in.a-soc.v1"
 PSEUDONYM = b"0f8fad5b-d9cb-469f-a165-70867728950e"
 ATTRIBUTES = Attributes(PSEUDONYM.decode(), "urn:party:A.SOC:journal", "org.casehub.municipality.CaseOpened.v1", 0)
@@ -99,6 +102,27 @@ def test_a_signature_holds_for_its_record_alone(place: str) -> None:
             value += b"x"
     message = stated_message(topic, key, changed, value)
     assert not holds(KEY.public, message, signature.value)
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=300), st.integers(0, 511))
+def test_another_implementation_signs_and_checks_the_same(private: bytes, message: bytes, bit: int) -> None:
+    ours, theirs = SigningKey(private), Ed25519PrivateKey.from_private_bytes(private)
+    assert ours.public == theirs.public_key().public_bytes_raw()
+    signature = theirs.sign(message)
+    assert ours.sign(message) == signature
+    assert holds(ours.public, message, signature)
+    spoilt = bytearray(signature)
+    spoilt[bit // 8] ^= 1 << bit % 8
+    assert not holds(ours.public, message, bytes(spoilt))
+    with pytest.raises(InvalidSignature):
+        Ed25519PublicKey.from_public_bytes(ours.public).verify(bytes(spoilt), message)
+
+
+def test_a_signature_has_one_form_only() -> None:
+    """RFC 8032, 5.1.7: the second half is below the order of the group, or anybody could make a second signature."""
+    signature = KEY.sign(b"message")
+    scalar = int.from_bytes(signature[32:], "little") + GROUP_ORDER
+    assert not holds(KEY.public, b"message", signature[:32] + scalar.to_bytes(32, "little"))
 
 
 def test_a_signed_record_reads_like_an_unsigned_one() -> None:
