@@ -37,7 +37,11 @@ STATED: Final = b"org.casehub.stated.v1"
 DISCLOSED: Final = b"org.casehub.disclosed.v1"
 ROTATED: Final = b"org.casehub.rotated.v1"
 
+_SIGNATURE_HEADERS: Final = (SIG_KEY, SIG)
 _DISCLOSED_HEADERS: Final = (*STATED_HEADERS, *HUB_HEADERS)
+_USUAL_BYTES: Final = 512
+_LENGTHS: Final = tuple(size.to_bytes(4, "big") for size in range(_USUAL_BYTES))
+"""The lengths of what is usually signed, made once."""
 _PRIME: Final = 2**255 - 19
 _WEAK_HEIGHTS: Final = frozenset(
     {
@@ -144,10 +148,11 @@ def signature_of(headers: Headers) -> Signature | None:
 
     Raises `Refused(bad_header)` for half a signature, for one that stands twice, and for one of another form.
     """
-    key_ids = [value for name, value in headers if name == SIG_KEY]
-    values = [value for name, value in headers if name == SIG]
-    if not key_ids and not values:
+    found = [header for header in headers if header[0] in _SIGNATURE_HEADERS]
+    if not found:
         return None
+    key_ids = [value for name, value in found if name == SIG_KEY]
+    values = [value for name, value in found if name == SIG]
     key_id = _only(SIG_KEY, key_ids).decode("ascii", "replace")
     if not KEY_ID.fullmatch(key_id):
         raise Refused(Reason.BAD_HEADER, SIG_KEY, "expected the id of a key, 32 hexadecimal digits in lower case")
@@ -175,4 +180,7 @@ def _only(name: str, values: Sequence[bytes]) -> bytes:
 
 
 def _joined(parts: Sequence[bytes]) -> bytes:
-    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
+    lengths = _LENGTHS
+    return b"".join(
+        [(lengths[size] if (size := len(part)) < _USUAL_BYTES else size.to_bytes(4, "big")) + part for part in parts]
+    )

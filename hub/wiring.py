@@ -113,9 +113,7 @@ def build_shard(
     if signing_key is not None:
         outputs = SignedOutputs(outputs, names, pool or SignaturePool(0), signing_key)
     if pool is not None:
-        inputs = VerifiedInputs(
-            inputs, names.hub_input, pool, lambda key_id: built.state.keyring.public_keys.get(key_id)
-        )
+        inputs = VerifiedInputs(inputs, names.hub_input, pool, lambda: built.state.keyring.public_keys)
     policies = Policies.load(registry, rules_folder)
     reader = reader_for(policies)
     envelopes = Envelopes(

@@ -23,9 +23,10 @@ MakeWorld = Callable[..., World]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if any(item.get_closest_marker(server) for server in ("kafka", "postgres")):
-            shares_demo = "demo_run" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("demo" if shares_demo else item.location[0]))
+        if "demo_run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("demo"))
+        elif any(item.get_closest_marker(server) for server in ("kafka", "postgres")):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
-from kafka import KafkaProducer
+from confluent_kafka import Producer
 
+from contracts.failures import SetupFailure
 from deploy.benchmark.raw_store import StoredPerEvent, counted
 from deploy.benchmark.whole_way import SIGNATURE_PROCESSES, open_shard, run_until
 from deploy.benchmark.workload import CITIZENS, PUBLISHER, Workload, WorkRecord, registry
@@ -33,6 +35,10 @@ from producers.publisher import now_ms
 ROLE: Final = "hub"
 SHARDS: Final = "shards"
 KEYS: Final = "keys"
+SENT_BYTES: Final = 16_384
+SERVED_EVERY: Final = 1_000
+WAIT_SECONDS: Final = 0.1
+FLUSH_SECONDS_MAX: Final = 60.0
 
 
 class Databases:
@@ -148,17 +154,25 @@ class Ground:
 
 
 def _send(world: World, records: Iterable[WorkRecord]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    with ExitStack() as closing:
-        producers: dict[str, KafkaProducer] = {}
-        for party in world.registry:
-            options = world.connection(world.names.user(party.id)).producer_options()
-            producers[world.names.input(party.id)] = producer = KafkaProducer(**options, linger_ms=5)
-            closing.callback(producer.close)
-        for record in records:
-            producer = producers[record.topic]
-            producer.send(record.topic, record.value, record.key, record.headers, partition=record.partition)
-            counts[record.topic] = counts.get(record.topic, 0) + 1
-        for producer in producers.values():
-            producer.flush()
-    return counts
+    """Publish as agencies do, in small batches; by the client that takes the least from what is measured beside it."""
+    producers: dict[str, Producer] = {}
+    for party in world.registry:
+        options = world.connection(world.names.user(party.id)).native_producer_options()
+        producers[world.names.input(party.id)] = Producer(options | {"linger.ms": 5, "batch.size": SENT_BYTES})
+    counts: Counter[str] = Counter()
+    for record in records:
+        producer = producers[record.topic]
+        headers: list[tuple[str, str | bytes | None]] = [*record.headers]
+        while True:
+            try:
+                producer.produce(record.topic, record.value, record.key, record.partition, headers=headers)
+                break
+            except BufferError:
+                producer.poll(WAIT_SECONDS)
+        counts[record.topic] += 1
+        if counts[record.topic] % SERVED_EVERY == 0:
+            producer.poll(0.0)
+    for topic, producer in producers.items():
+        if left := producer.flush(FLUSH_SECONDS_MAX):
+            raise SetupFailure(f"`{left}` records of `{topic}` could not be published: see the broker's log")
+    return dict(counts)

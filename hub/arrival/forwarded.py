@@ -24,7 +24,7 @@ from contracts.reasons import Reason
 from contracts.schema_ids import schema_ids
 from contracts.signatures import KEY_ID
 from hub.arrival.gate import Statement, read
-from hub.broker.control_records import FORWARDING_HEADERS
+from hub.broker.hub_messages import FORWARDING_HEADERS
 from hub.broker.ports import Headers, InputRecord
 from hub.store.records import FactRecorded
 

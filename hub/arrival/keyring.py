@@ -27,7 +27,7 @@ from contracts.signatures import Signature, holds, key_id_of, signature_of, stat
 from contracts.topics import HUB_PARTY
 from hub.arrival.forwarded import MERGES, is_forwarded
 from hub.arrival.gate import check_source
-from hub.broker.control_records import hub_message
+from hub.broker.hub_messages import hub_message
 from hub.broker.ports import InputRecord
 from hub.store.records import SigningKeyChanged
 

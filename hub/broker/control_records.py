@@ -3,8 +3,7 @@
 Rules:
 - Only event types marked `control` in the contracts; the payload is checked before anything is sent.
 - `occurredAt` and `ce_time` are the time of publishing. A control record has no key, since it is no party's.
-- What the hub tells itself is signed by whoever tells it. Of a fact on its way to another shard, the hub's own headers
-  are signed too (`FORWARDING_HEADERS`), so that none can be made of an agency's record.
+- What the hub tells itself is signed by whoever tells it (`hub_messages`).
 - No failure shows the record.
 """
 
@@ -12,27 +11,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from contracts.catalogue import catalogue
-from contracts.cloudevents import STATED_HEADERS, Attributes, Headers, published_headers
+from contracts.cloudevents import Attributes, Headers, published_headers
 from contracts.codec import codec
 from contracts.failures import CallerFailure
 from contracts.models import fault_in
 from contracts.schema_ids import schema_ids
-from contracts.signatures import SigningKey, signature_headers, signed_message, stated_message
+from contracts.signatures import SigningKey, signature_headers
 from contracts.topics import HUB_PARTY
-
-FORWARDING_HEADERS: Final = ("hub_case", "hub_from", "hub_recorded_at", "hub_judged", "hub_signing_key")
-"""The headers of a forwarded fact, in the order in which they are signed; the first tells that it is one."""
-_FORWARDED: Final = b"org.casehub.forwarded.v1"
-
-
-def hub_message(topic: str, key: bytes | None, headers: Headers, value: bytes | None) -> bytes:
-    """Return what is signed of a record of the hub's own input."""
-    if any(name == FORWARDING_HEADERS[0] for name, _ in headers):
-        return signed_message(_FORWARDED, (*STATED_HEADERS, *FORWARDING_HEADERS), topic, key, headers, value)
-    return stated_message(topic, key, headers, value)
+from hub.broker.hub_messages import hub_message
 
 
 def signed_control(signing_key: SigningKey | None, topic: str, value: bytes, headers: Headers) -> Headers:

@@ -17,24 +17,27 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Final, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
-from hub.broker.signature_process import Question, answer_to, read_frame, write_frame
+from hub.broker.signature_process import Answer, Question, Said, answer_to, read_frame, write_frame
 
 AT_ONCE_MAX: Final = 8
-CHUNK_ITEMS: Final = 200
+CHUNK_RECORDS: Final = 200
 CLOSE_SECONDS_MAX: Final = 5.0
 
 log = logging.getLogger(__name__)
 
 
-class Answers:
+One = TypeVar("One")
+
+
+class Answers(Generic[One]):
     """The answers to one question, as they come."""
 
-    def __init__(self, parts: Sequence[Future[list[bytes]]]) -> None:
+    def __init__(self, parts: Sequence[Future[list[One]]]) -> None:
         self._parts = parts
 
     @property
@@ -42,7 +45,7 @@ class Answers:
         """Whether all have come."""
         return all(part.done() for part in self._parts)
 
-    def all(self) -> list[bytes]:
+    def all(self) -> list[One]:
         """Wait for all of them and return them in order."""
         return [answer for part in self._parts for answer in part.result()]
 
@@ -52,18 +55,27 @@ class SignaturePool:
 
     def __init__(self, processes: int) -> None:
         self._count = processes
-        self._waiting: queue.SimpleQueue[tuple[Question, Future[list[bytes]]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Question, Future[list[Answer]]] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
-    def ask(self, private: bytes, items: Sequence[tuple[bytes, ...]]) -> Answers:
-        """Begin to sign or check `items`, as `signature_process.Question` has them."""
-        if not self._count or len(items) <= AT_ONCE_MAX:
-            return Answers([_answered((private, items))])
+    def sign(self, private: bytes, records: Sequence[Said]) -> Answers[bytes]:
+        """Begin to sign `records` that the hub sends with its `private` key; each answer is a signature."""
+        return self._ask(private, {}, "", records)
+
+    def check(self, public_keys: Mapping[str, bytes], hub_input: str, records: Sequence[Said]) -> Answers[bool | None]:
+        """Begin to check `records` that came; each answer is that of `signature_process.verdict_on`."""
+        return self._ask(b"", public_keys, hub_input, records)
+
+    def _ask(
+        self, private: bytes, public_keys: Mapping[str, bytes], hub_input: str, records: Sequence[Said]
+    ) -> Answers[Any]:
+        if not self._count or len(records) <= AT_ONCE_MAX:
+            return Answers([_answered((private, public_keys, hub_input, records))])
         self._start()
-        parts: list[Future[list[bytes]]] = []
-        for start in range(0, len(items), CHUNK_ITEMS):
-            part: Future[list[bytes]] = Future()
-            self._waiting.put(((private, items[start : start + CHUNK_ITEMS]), part))
+        parts: list[Future[list[Answer]]] = []
+        for start in range(0, len(records), CHUNK_RECORDS):
+            part: Future[list[Answer]] = Future()
+            self._waiting.put(((private, public_keys, hub_input, records[start : start + CHUNK_RECORDS]), part))
             parts.append(part)
         return Answers(parts)
 
@@ -97,8 +109,8 @@ class SignaturePool:
         _end(process)
 
 
-def _answered(question: Question) -> Future[list[bytes]]:
-    part: Future[list[bytes]] = Future()
+def _answered(question: Question) -> Future[list[Answer]]:
+    part: Future[list[Answer]] = Future()
     part.set_result(answer_to(question))
     return part
 
@@ -108,11 +120,11 @@ def _started() -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-def _answer_of(process: subprocess.Popen[bytes], question: Question) -> list[bytes]:
+def _answer_of(process: subprocess.Popen[bytes], question: Question) -> list[Answer]:
     if process.stdin is None or process.stdout is None:
         raise EOFError
     write_frame(process.stdin, question)  # type: ignore[arg-type]
-    return cast(list[bytes], read_frame(process.stdout))  # type: ignore[arg-type]
+    return cast(list[Answer], read_frame(process.stdout))  # type: ignore[arg-type]
 
 
 def _end(process: subprocess.Popen[bytes] | None) -> None:

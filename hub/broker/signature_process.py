@@ -15,24 +15,47 @@ import marshal
 import signal
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Final
 
-from contracts.signatures import SigningKey, holds
+from contracts.cloudevents import Headers
+from contracts.failures import Refused
+from contracts.signatures import SigningKey, disclosed_message, holds, signature_of, stated_message
+from hub.broker.hub_messages import hub_message
 
-Question = tuple[bytes, Sequence[tuple[bytes, ...]]]
-"""The private key to sign with and messages, or no key and (public key, message, signature) to check."""
+Said = tuple[str, bytes | None, Headers, bytes | None]
+"""Topic, key, headers and value of a record."""
+Question = tuple[bytes, Mapping[str, bytes], str, Sequence[Said]]
+"""The private key to sign with, or no key, and the public keys by their ids and the hub's own topic to check by."""
+Answer = bytes | bool | None
 
 _LENGTH: Final = struct.Struct(">I")
 
 
-def answer_to(question: Question) -> list[bytes]:
-    """Return the signature of each message; of each signature to check, a byte where it holds and none where not."""
-    private, items = question
+def answer_to(question: Question) -> list[Answer]:
+    """Return the signature (64 bytes) of each record to send, or the verdict on each that came (`verdict_on`)."""
+    private, public_keys, hub_input, records = question
     if private:
         key = SigningKey(private)
-        return [key.sign(message) for (message,) in items]
-    return [b"\1" if holds(public, message, signature) else b"" for public, message, signature in items]
+        return [key.sign(disclosed_message(*record)) for record in records]
+    return [verdict_on(record, public_keys, hub_input) for record in records]
+
+
+def verdict_on(record: Said, public_keys: Mapping[str, bytes], hub_input: str) -> bool | None:
+    """Return whether the signature of `record` holds under the key that it names.
+
+    `None` where it has none, or one of another form, or its key is none of `public_keys`.
+    """
+    topic, _, headers, _ = record
+    try:
+        signature = signature_of(headers)
+    except Refused:
+        return None
+    public = public_keys.get(signature.key_id) if signature else None
+    if signature is None or public is None:
+        return None
+    message = hub_message if topic == hub_input else stated_message
+    return holds(public, message(*record), signature.value)
 
 
 def write_frame(stream: BinaryIO, content: object) -> None:

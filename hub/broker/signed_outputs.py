@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from contracts.signatures import SigningKey, disclosed_message, signature_headers
+from contracts.signatures import SigningKey, signature_headers
 from contracts.topics import Names
 from hub.broker.ports import OutputRecord, Outputs
 from hub.broker.signature_pool import Answers, SignaturePool
@@ -31,7 +31,7 @@ class SignedOutputs:
         self._names = names
         self._pool = pool
         self._key = signing_key
-        self._waiting: deque[tuple[Sequence[OutputRecord], Answers]] = deque()
+        self._waiting: deque[tuple[Sequence[OutputRecord], Answers[bytes]]] = deque()
         self._unsigned: Counter[str] = Counter()
 
     def send(self, records: Sequence[OutputRecord]) -> None:
@@ -39,10 +39,8 @@ class SignedOutputs:
         topics = {party: self._names.output(party) for party in {record.party for record in records}}
         for start in range(0, len(records), PORTION_RECORDS):
             portion = records[start : start + PORTION_RECORDS]
-            said = [
-                (disclosed_message(topics[party], key, headers, value),) for party, _, key, value, headers in portion
-            ]
-            self._waiting.append((portion, self._pool.ask(self._key.private, said)))
+            said = [(topics[party], key, headers, value) for party, _, key, value, headers in portion]
+            self._waiting.append((portion, self._pool.sign(self._key.private, said)))
             self._unsigned.update(record.party for record in portion)
         self._hand_on(wait=False)
 

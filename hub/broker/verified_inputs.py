@@ -5,20 +5,23 @@ Rules:
   shard's to judge, in the order of the records: nothing here refuses a record.
 - A record whose key is not known yet is given out unchecked; so is one without a signature.
 - The order is that of the inputs behind. What was taken ahead counts as not taken until it is given out.
+- Where more lies there than one batch, as much again is taken ahead, in whatever portions it comes.
 
 From `hub.broker.kafka_inputs`, through `signature_pool`, to the shard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
-from contracts.failures import Refused
-from contracts.signatures import signature_of, stated_message
-from hub.broker.control_records import hub_message
+from contracts.cloudevents import SIG
 from hub.broker.ports import InputRecord, Inputs, Positions
 from hub.broker.signature_pool import Answers, SignaturePool
+from hub.broker.signature_process import Said
+
+PORTION_RECORDS: Final = 200
 
 
 class _Portion(NamedTuple):
@@ -26,55 +29,60 @@ class _Portion(NamedTuple):
 
     records: Sequence[InputRecord]
     checked: Sequence[int]
-    verdicts: Answers
+    verdicts: Answers[bool | None]
+
+    def judged(self) -> Sequence[InputRecord]:
+        """Wait for the verdicts and return the records with them."""
+        if not self.checked:
+            return self.records
+        records = list(self.records)
+        for index, verdict in zip(self.checked, self.verdicts.all(), strict=True):
+            records[index] = records[index]._replace(signature_holds=verdict)
+        return records
 
 
 class VerifiedInputs:
-    """Implements `hub.broker.ports.Inputs` on other inputs. `public_key` gives the key of an id, where it is known."""
+    """Implements `hub.broker.ports.Inputs` on other inputs. `public_keys` gives those that are known by now, by id."""
 
     def __init__(
-        self, inputs: Inputs, hub_input: str, pool: SignaturePool, public_key: Callable[[str], bytes | None]
+        self, inputs: Inputs, hub_input: str, pool: SignaturePool, public_keys: Callable[[], Mapping[str, bytes]]
     ) -> None:
         self.inputs = inputs
         self._hub_input = hub_input
         self._pool = pool
-        self._public_key = public_key
-        self._ahead: _Portion | None = None
+        self._public_keys = public_keys
+        self._ahead: deque[_Portion] = deque()
 
     def start(self, positions: Positions) -> None:
         """Read from `positions`; see `Inputs`."""
-        self._ahead = None
+        self._ahead.clear()
         self.inputs.start(positions)
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
-        portion, self._ahead = self._ahead or self._begin(self.inputs.take(limit, wait_seconds)), None
-        if len(portion.records) >= limit:
-            # There is more than one batch: the next one is checked while this one is handled.
-            following = self.inputs.take(limit, 0.0)
-            self._ahead = self._begin(following) if following else None
-        if not portion.checked:
-            return portion.records
-        records = list(portion.records)
-        for index, verdict in zip(portion.checked, portion.verdicts.all(), strict=True):
-            records[index] = records[index]._replace(signature_holds=bool(verdict))
-        return records
+        if not self._ahead:
+            self._take_ahead(limit, wait_seconds)
+        while self._ahead and self.inputs.lag_records() and self._records_ahead() < 2 * limit:
+            if not self._take_ahead(limit, 0.0):
+                break
+        given: list[InputRecord] = []
+        while self._ahead and (not given or len(given) + len(self._ahead[0].records) <= limit):
+            given += self._ahead.popleft().judged()
+        return given
 
-    def _begin(self, records: Sequence[InputRecord]) -> _Portion:
-        checked: list[int] = []
-        questions: list[tuple[bytes, ...]] = []
-        for index, record in enumerate(records):
-            try:
-                signature = signature_of(record.headers)
-            except Refused:
-                continue
-            public = self._public_key(signature.key_id) if signature else None
-            if signature and public:
-                message = hub_message if record.topic == self._hub_input else stated_message
-                said = message(record.topic, record.key, record.headers, record.value)
-                checked.append(index)
-                questions.append((public, said, signature.value))
-        return _Portion(records, checked, self._pool.ask(b"", questions))
+    def _take_ahead(self, limit: int, wait_seconds: float) -> bool:
+        """Take what is there and have its signatures checked; whether anything was there."""
+        records = self.inputs.take(limit, wait_seconds)
+        for start in range(0, len(records), PORTION_RECORDS):
+            portion = records[start : start + PORTION_RECORDS]
+            checked = [index for index, record in enumerate(portion) if SIG in dict(record.headers)]
+            said = [_said(portion[index]) for index in checked]
+            verdicts = self._pool.check(self._public_keys(), self._hub_input, said)
+            self._ahead.append(_Portion(portion, checked, verdicts))
+        return bool(records)
+
+    def _records_ahead(self) -> int:
+        return sum(len(portion.records) for portion in self._ahead)
 
     def newest_tick(self) -> int:
         """The newest timestamp on the hub's own input, as last seen."""
@@ -82,9 +90,13 @@ class VerifiedInputs:
 
     def lag_records(self) -> int:
         """How many records lie between what was given out and the ends of the logs, as last seen."""
-        return self.inputs.lag_records() + (len(self._ahead.records) if self._ahead else 0)
+        return self.inputs.lag_records() + self._records_ahead()
 
     def close(self) -> None:
         """Release the connection; what was taken ahead is dropped and will be read again."""
-        self._ahead = None
+        self._ahead.clear()
         self.inputs.close()
+
+
+def _said(record: InputRecord) -> Said:
+    return record.topic, record.key, record.headers, record.value

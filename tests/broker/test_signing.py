@@ -11,16 +11,19 @@ from consumers.hub_signatures import HubSignatures
 from consumers.source import ReceivedRecord
 from contracts.cloudevents import SIG, DisclosureAttributes, disclosed_headers
 from contracts.failures import ForgedRecord
-from contracts.signatures import SigningKey, signed_headers
+from contracts.signatures import SigningKey, disclosed_message, signature_headers, signed_headers, stated_message
 from contracts.topics import Names
 from hub.broker import signature_pool
+from hub.broker.hub_messages import hub_message
 from hub.broker.ports import InputRecord, OutputRecord
-from hub.broker.signature_pool import AT_ONCE_MAX, CHUNK_ITEMS, SignaturePool
+from hub.broker.signature_pool import AT_ONCE_MAX, CHUNK_RECORDS, SignaturePool
+from hub.broker.signature_process import Said
 from hub.broker.signed_outputs import PORTION_RECORDS, SignedOutputs
 from hub.broker.verified_inputs import VerifiedInputs
 
 KEY, OTHER = SigningKey(b"\x01" * 32), SigningKey(b"\x02" * 32)
 TOPIC = "in.a-soc.v1"
+HUB_INPUT = "in.hub.v1"
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
@@ -31,14 +34,32 @@ def pool(request: pytest.FixtureRequest) -> Iterator[SignaturePool]:
     pool.close()
 
 
+def to_send(count: int) -> list[Said]:
+    return [("out.pri.v1", b"k", [("ce_id", b"%d" % number)], b"value") for number in range(count)]
+
+
 def test_what_is_signed_beside_is_what_is_signed_here(pool: SignaturePool) -> None:
-    messages = [b"%d" % number for number in range(2 * CHUNK_ITEMS + 3)]
-    signatures = pool.ask(KEY.private, [(message,) for message in messages]).all()
-    assert signatures == [KEY.sign(message) for message in messages]
-    checks = [(KEY.public, message, signature) for message, signature in zip(messages, signatures, strict=True)]
-    checks[5] = (OTHER.public, *checks[5][1:])
-    verdicts = pool.ask(b"", checks).all()
-    assert [index for index, verdict in enumerate(verdicts) if not verdict] == [5]
+    records = to_send(2 * CHUNK_RECORDS + 3)
+    assert pool.sign(KEY.private, records).all() == [KEY.sign(disclosed_message(*record)) for record in records]
+
+
+def test_what_is_checked_beside_is_what_is_checked_here(pool: SignaturePool) -> None:
+    records: list[Said] = []
+    for number in range(2 * CHUNK_RECORDS + 3):
+        topic, message = (HUB_INPUT, hub_message) if number % 2 else (TOPIC, stated_message)
+        headers = [("hub_case" if number % 3 else "ce_id", b"%d" % number)]
+        signature = KEY.sign(message(topic, b"k", headers, b"value"))
+        records.append((topic, b"k", [*headers, *signature_headers(KEY.id, signature)], b"value"))
+    topic, key, all_headers, value = records[5]
+    records[5] = (topic, key, all_headers, b"another")
+    records[7] = (topic, key, all_headers[:-1], value)
+    records[9] = (topic, key, all_headers[:1], value)
+    verdicts = pool.check({KEY.id: KEY.public}, HUB_INPUT, records).all()
+    assert [(index, verdict) for index, verdict in enumerate(verdicts) if verdict is not True] == [
+        (5, False), (7, None), (9, None)
+    ]  # fmt: skip
+    assert set(pool.check({OTHER.id: OTHER.public}, HUB_INPUT, records).all()) == {None}
+    assert pool.check({KEY.id: OTHER.public}, HUB_INPUT, records[:1]).all() == [False]
 
 
 def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,28 +72,30 @@ def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(monkeypatch: p
 
     monkeypatch.setattr(signature_pool, "_started", start)
     pool = SignaturePool(1)
-    messages = [(b"%d" % number,) for number in range(CHUNK_ITEMS)]
-    expected = [KEY.sign(message) for (message,) in messages]
+    records = to_send(CHUNK_RECORDS)
+    expected = [KEY.sign(disclosed_message(*record)) for record in records]
     for _ in range(3):
-        assert pool.ask(KEY.private, messages).all() == expected
+        assert pool.sign(KEY.private, records).all() == expected
         started[-1].kill()
-    assert pool.ask(KEY.private, messages).all() == expected
+    assert pool.sign(KEY.private, records).all() == expected
     pool.close()
     assert len(started) >= 2
     assert all(process.poll() is not None for process in started)
 
 
 class Given:
-    """Inputs that give out what they were made with."""
+    """Inputs that give out what they were made with, so many at a time."""
 
-    def __init__(self, records: Sequence[InputRecord]) -> None:
+    def __init__(self, records: Sequence[InputRecord], at_once: int = 1_000) -> None:
         self.records = list(records)
+        self.at_once = at_once
         self.started = 0
 
     def start(self, positions: Mapping[str, int]) -> None:
         self.started += 1
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
+        limit = min(limit, self.at_once)
         taken, self.records = self.records[:limit], self.records[limit:]
         return taken
 
@@ -98,7 +121,7 @@ def test_records_are_given_out_in_order_with_their_verdicts(pool: SignaturePool,
     records = [record(number, keys[number % 4]) for number in range(count)]
     broken = {number for number in range(0, count, 4) if number % 8 == 0}
     records = [one._replace(value=b"x") if one.offset in broken else one for one in records]
-    inputs = VerifiedInputs(Given(records), "in.hub.v1", pool, {KEY.id: KEY.public}.get)
+    inputs = VerifiedInputs(Given(records), HUB_INPUT, pool, lambda: {KEY.id: KEY.public})
     given: list[InputRecord] = []
     while taken := inputs.take(50, 0.0):
         given += taken
@@ -109,9 +132,25 @@ def test_records_are_given_out_in_order_with_their_verdicts(pool: SignaturePool,
         assert one.signature_holds is expected
 
 
+@pytest.mark.parametrize("at_once", [7, 60, 1_000])
+def test_whatever_portions_they_come_in_the_next_batch_is_checked_while_one_is_handled(
+    pool: SignaturePool, at_once: int
+) -> None:
+    behind = Given([record(number, KEY) for number in range(200)], at_once)
+    inputs = VerifiedInputs(behind, HUB_INPUT, pool, lambda: {KEY.id: KEY.public})
+    sizes = []
+    while taken := inputs.take(50, 0.0):
+        sizes.append(len(taken))
+        left = 200 - sum(sizes)
+        assert left - len(behind.records) >= min(left, 50)
+        assert inputs.lag_records() == left
+    assert sum(sizes) == 200
+    assert all(50 - min(at_once, 50) < size <= 50 for size in sizes[:-1])
+
+
 def test_what_was_taken_ahead_is_dropped_by_a_new_start(pool: SignaturePool) -> None:
     behind = Given([record(number, KEY) for number in range(100)])
-    inputs = VerifiedInputs(behind, "in.hub.v1", pool, {KEY.id: KEY.public}.get)
+    inputs = VerifiedInputs(behind, HUB_INPUT, pool, lambda: {KEY.id: KEY.public})
     inputs.take(50, 0.0)
     inputs.start({})
     assert (inputs.lag_records(), behind.started, inputs.newest_tick()) == (0, 1, 7)

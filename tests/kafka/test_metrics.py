@@ -45,9 +45,16 @@ def grown(before: Samples, after: Samples) -> Samples:
 
 
 def settled(live: LiveWorld) -> Samples:
-    """The samples once nothing is unsent and no record waits; ticks go on."""
-    live.wait_until(lambda: not any(_busy(live.metrics())), "nothing is unsent and no record waits")
-    return live.metrics()
+    """The samples once every shard is at work, nothing is unsent and no record waits; ticks go on."""
+    found: Samples = {}
+
+    def is_settled() -> bool:
+        found.update(live.metrics())
+        busy = list(_busy(found))
+        return len(busy) >= PARTITIONS and not any(busy)
+
+    live.wait_until(is_settled, "nothing is unsent and no record waits")
+    return found
 
 
 def _busy(samples: Samples) -> Iterable[float]:
@@ -93,6 +100,8 @@ def test_counts_are_those_of_what_was_published(live: LiveWorld) -> None:
 
 
 def test_gauges_say_where_each_shard_stands(live: LiveWorld) -> None:
+    good = live.publish(live.housing())
+    live.wait_until(lambda: good in live.seen_by_prison(), "something is disclosed")
     samples = settled(live)
     shards = {f'shard="{shard}"' for shard in range(PARTITIONS)}
     for name in ("hub_lag_seconds", "hub_lag_records", "hub_shard_clock_seconds"):

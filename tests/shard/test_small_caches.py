@@ -134,6 +134,24 @@ def test_a_case_that_waits_to_be_settled_and_was_only_looked_at_meanwhile_is_dec
     assert {start, waits} <= set(hub.view("A.SOC"))
 
 
+def test_a_fact_that_waits_behind_an_older_row_of_its_case_is_told_though_no_rights_change(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_history(hub)
+    hub.state("A.JOB", "CaseOpened", {"caseNo": "1", "at": hub.now}, "opened")
+    hub.settle()
+    evicted(hub)
+    hub.shard.cases.facts_max = 1
+    monkeypatch.setattr(worker, "BATCH_RECORDS_MAX", 1)
+    # In an outage: the fact is postponed, and its case leaves the memory with nothing but its row of before.
+    waits = hub.state("A.JOB", "CaseClosed", {"caseNo": "1", "at": hub.now}, "closed")
+    hub.now += 1
+    hub.state("A.BEN", "CaseOpened", {"caseNo": "8", "at": hub.now}, "other", case_id=OTHER_CASE)
+    hub.tick(2 * MINUTE_MS)
+    hub.settle()
+    assert waits in hub.view("A.JOB")
+
+
 def test_what_was_told_of_a_withdrawal_that_changes_nothing_is_taken_back_with_it(hub: ShardUnderTest) -> None:
     given(hub, ["CU"], ["B.SOC"])
     withdrawn(hub)

@@ -107,7 +107,6 @@ DEFECTS: Final = (
     Defect("a change of standing not seen", Rights.hold, "self.standing_inputs == case.standing_inputs", "True"),
     Defect("what lapses by time not seen", Rights.hold, "(self.until is None or at < self.until)", "True"),
     # what is held in memory
-    Defect("stale cache rows trusted", Cases._load, " and not tail", ""),
     Defect("what follows a cache row not read", Cases._load,
            "tail = list(self.store.case_records(case_id, after_version=case.version))", "tail = []"),
     Defect("a cache row for a case that waits", Cases.make_room, "held.touched or held.rights is None", "False"),

@@ -19,8 +19,8 @@ from tests.simulator.machine import Violated
 from tests.simulator.regressions import SEEDS
 from tests.simulator.running import play, play_all, told
 
-HISTORIES: Final = 1_000
-PORTIONS: Final = 20
+HISTORIES: Final = 2_000
+PORTIONS: Final = 40
 PORTION: Final = HISTORIES // PORTIONS
 
 

@@ -1,0 +1,25 @@
+"""What is signed of a record of the hub's own input: the bytes that whoever tells the hub something signs.
+
+Rule: of a fact on its way to another shard, the hub's own headers are signed too (`FORWARDING_HEADERS`), so that none
+can be made of an agency's record.
+
+Apart from `control_records`, because a signing process needs this and no contract.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contracts.cloudevents import STATED_HEADERS, Headers
+from contracts.signatures import signed_message, stated_message
+
+FORWARDING_HEADERS: Final = ("hub_case", "hub_from", "hub_recorded_at", "hub_judged", "hub_signing_key")
+"""The headers of a forwarded fact, in the order in which they are signed; the first tells that it is one."""
+_FORWARDED: Final = b"org.casehub.forwarded.v1"
+
+
+def hub_message(topic: str, key: bytes | None, headers: Headers, value: bytes | None) -> bytes:
+    """Return what is signed of a record of the hub's own input."""
+    if any(name == FORWARDING_HEADERS[0] for name, _ in headers):
+        return signed_message(_FORWARDED, (*STATED_HEADERS, *FORWARDING_HEADERS), topic, key, headers, value)
+    return stated_message(topic, key, headers, value)
