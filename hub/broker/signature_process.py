@@ -12,6 +12,7 @@ From and to `hub.broker.signature_pool`.
 from __future__ import annotations
 
 import marshal
+import os
 import signal
 import struct
 import sys
@@ -29,6 +30,8 @@ Question = tuple[bytes, Mapping[str, bytes], str, Sequence[Said]]
 """The private key to sign with, or no key, and the public keys by their ids and the hub's own topic to check by."""
 Answer = bytes | bool | None
 
+STEPS_BACK: Final = 10
+"""How far a signing process stands back where processors are few: its worker handles a batch meanwhile."""
 _LENGTH: Final = struct.Struct(">I")
 
 
@@ -81,6 +84,7 @@ def read_frame(stream: BinaryIO) -> object:
 def main() -> None:
     """Answer until the input ends; what ends the worker ends this one by that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(STEPS_BACK)
     while True:
         try:
             question = read_frame(sys.stdin.buffer)
