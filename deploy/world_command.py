@@ -31,7 +31,7 @@ from deploy.key_registration import register_all
 from deploy.options import world_option
 from deploy.quotas import quotas_of, set_quotas
 from deploy.world import HUB_KEY, PARTITIONS_MAX, World, administering, create_world, extend_world
-from hub.store.places import DatabaseOwner, DatabasePlace, place_of
+from hub.store.places import DatabaseOwner, FilePlace, place_of
 
 TICK_SECONDS = 5.0
 
@@ -115,7 +115,7 @@ def _limit(world: World) -> None:
 
 def _owner(directory: Path, store_url: str, keys_url: str, *owner_urls: str) -> DatabaseOwner | None:
     """The owner of the databases, `None` where the stores are files; raises `BadSetting` before anything is made."""
-    in_databases = isinstance(place_of(directory, store_url, keys_url), DatabasePlace)
+    in_databases = not isinstance(place_of(directory, store_url, keys_url), FilePlace)
     if in_databases != all(owner_urls) or in_databases != any(owner_urls):
         raise BadSetting("`--store-url`, `--keys-url` and both owners' URLs belong together: give all four, or none")
     return DatabaseOwner(*owner_urls) if in_databases else None

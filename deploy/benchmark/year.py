@@ -201,7 +201,7 @@ class Year:
         """Read every case and return what its releases say."""
         policies = Policies.load(self._registry)
         reader, found = reader_for(policies), list[Release]()
-        keys = KeyStore(keys_path(self._directory), SECRET, read_only=True)
+        keys = KeyStore.in_file(keys_path(self._directory), SECRET, read_only=True)
         began = time.perf_counter()
         stores = [open_for_reading(store_path(self._directory, number), keys) for number in range(self.size.partitions)]
         for store, case_id in citizens_of(SECRET, stores):

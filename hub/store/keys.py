@@ -23,11 +23,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.failures import BadSetting, DamagedStore, NotFound
 from hub.store.key_tables import KeyTable
-from hub.store.postgres_datastore import checked_url
-from hub.store.postgres_keys import PostgresKeyTable
 from hub.store.sqlite_keys import SQLiteKeyTable
 
-KEYS_URL_SETTING: Final = "HUB_KEYS_URL"
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 
@@ -49,36 +46,29 @@ def unseal(cipher: AESGCM, sealed: bytes, bound: bytes) -> bytes:
 class KeyStore:
     """The data keys of a hub by name: a stream name of a case, or the name that a store gives a parked record."""
 
-    def __init__(self, place: Path | str, master_key: bytes, *, read_only: bool = False) -> None:
-        """Open the key store in the file or at the URL `place`.
-
-        Raises `ForeignStore` where there is none or of another format, `BadSetting` for another master key.
-        """
-        self._master = AESGCM(_checked_master(master_key))
-        self._table: KeyTable = (
-            SQLiteKeyTable(place, read_only=read_only)
-            if isinstance(place, Path)
-            else PostgresKeyTable(checked_url(place, KEYS_URL_SETTING))
-        )
+    def __init__(self, table: KeyTable, master_key: bytes) -> None:
+        """Use the keys of `table`; raises `BadSetting` for another master key, and then closes the table."""
+        self._table = table
         self._lock = Lock()
         self._ciphers: dict[str, AESGCM] = {}
         self._seen_change = -1
         try:
+            self._master = AESGCM(_checked_master(master_key))
             self._check_made_for_us()
         except BaseException:
-            self._table.close()
+            table.close()
             raise
+
+    @classmethod
+    def in_file(cls, path: Path, master_key: bytes, *, read_only: bool = False) -> KeyStore:
+        """Open the key store in a file; raise `ForeignStore` where there is none or of another format."""
+        return cls(SQLiteKeyTable(path, read_only=read_only), master_key)
 
     @classmethod
     def create(cls, path: Path, master_key: bytes) -> KeyStore:
         """Make an empty key store in a file; raise `ForeignStore` where something is there already."""
-        SQLiteKeyTable.create(path, _check_row(master_key))
-        return cls(path, master_key)
-
-    @classmethod
-    def create_in_database(cls, owner_url: str, role: str, master_key: bytes) -> None:
-        """Make an empty key store at a database owner's URL, for the hub's `role`; raise as `create`."""
-        PostgresKeyTable.create(checked_url(owner_url, KEYS_URL_SETTING), role, _check_row(master_key))
+        SQLiteKeyTable.create(path, first_row(master_key))
+        return cls.in_file(path, master_key)
 
     def make(self, names: Iterable[str]) -> None:
         """Make a key for each name that has none, durably. Raises `DamagedStore` for a destroyed one."""
@@ -162,8 +152,8 @@ class KeyStore:
             raise BadSetting("the master key does not open this key store: give the right one") from None
 
 
-def _check_row(master_key: bytes) -> tuple[str, bytes]:
-    """The row by which a key store tells its own master key."""
+def first_row(master_key: bytes) -> tuple[str, bytes]:
+    """Return the row that a new table begins with: by it a key store tells its own master key."""
     master = AESGCM(_checked_master(master_key))
     return _CHECK_NAME, seal(master, os.urandom(KEY_BYTES), _CHECK_NAME.encode())
 

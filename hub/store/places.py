@@ -3,6 +3,7 @@
 Rules:
 - One kind holds everything of a hub. Keys and rows never share a file or a database.
 - Making is apart from opening: it needs the owner's rights over a database, which no worker has.
+- The driver of PostgreSQL takes a fifth of a worker's start: it is loaded where a URL is given, and nowhere else.
 
 Used by the worker and by every command that reads stores; none of them knows the database behind.
 """
@@ -18,10 +19,9 @@ from typing import Protocol
 
 from contracts.failures import BadSetting
 from hub.settings import keys_path, store_path
-from hub.store import postgres, sqlite
-from hub.store.keys import KEYS_URL_SETTING, KeyStore
+from hub.store import sqlite
+from hub.store.keys import KeyStore
 from hub.store.ports import StoreIdentity
-from hub.store.postgres_datastore import checked_url, role_of, same_database
 from hub.store.reader import ShardReader
 from hub.store.shard_store import DatabaseShardStore
 from hub.store.unsafe_settings import unsafe_settings
@@ -63,7 +63,7 @@ class FilePlace:
 
     def open_keys(self, master_key: bytes, *, read_only: bool = False) -> KeyStore:
         """See `StorePlace.open_keys`."""
-        return KeyStore(keys_path(self.directory), master_key, read_only=read_only)
+        return KeyStore.in_file(keys_path(self.directory), master_key, read_only=read_only)
 
     def open_store(self, identity: StoreIdentity, keys: KeyStore) -> DatabaseShardStore:
         """See `StorePlace.open_store`."""
@@ -90,48 +90,12 @@ class DatabaseOwner:
     keys_url: str
 
 
-@dataclass(frozen=True, slots=True)
-class DatabasePlace:
-    """PostgreSQL: a schema for each shard at one URL, the keys at another. Both are those of the hub's own role."""
-
-    url: str
-    keys_url: str
-
-    def __post_init__(self) -> None:
-        if same_database(
-            checked_url(self.url, postgres.STORE_URL_SETTING), checked_url(self.keys_url, KEYS_URL_SETTING)
-        ):
-            raise BadSetting("`HUB_STORE_URL` and `HUB_KEYS_URL` lead to one database: keys need one of their own")
-
-    def create(self, master_key: bytes, identities: Sequence[StoreIdentity], owner: DatabaseOwner | None) -> None:
-        """See `StorePlace.create`; the databases' owner makes them for the roles of the URLs."""
-        if owner is None:
-            raise BadSetting("stores in databases are made by their owner: give the owner's URLs")
-        KeyStore.create_in_database(owner.keys_url, role_of(self.keys_url), master_key)
-        for identity in identities:
-            postgres.create_store(owner.url, role_of(self.url), identity)
-
-    def open_keys(self, master_key: bytes, *, read_only: bool = False) -> KeyStore:
-        """See `StorePlace.open_keys`."""
-        return KeyStore(self.keys_url, master_key, read_only=read_only)
-
-    def open_store(self, identity: StoreIdentity, keys: KeyStore) -> DatabaseShardStore:
-        """See `StorePlace.open_store`."""
-        return postgres.open_store(self.url, identity, keys)
-
-    def open_for_reading(self, shard: int, keys: KeyStore) -> ShardReader:
-        """See `StorePlace.open_for_reading`."""
-        return postgres.open_for_reading(self.url, shard, keys)
-
-    def unsafe(self, shard: int) -> list[str]:
-        """See `StorePlace.unsafe`."""
-        return unsafe_settings(os.environ) + postgres.unsafe_server(self.url, shard)
-
-
 def place_of(directory: Path, store_url: str, keys_url: str) -> StorePlace:
     """Where the stores are: in the databases of the URLs, or below `directory` where neither is given."""
     if not store_url and not keys_url:
         return FilePlace(directory)
     if not store_url or not keys_url:
         raise BadSetting("`HUB_STORE_URL` and `HUB_KEYS_URL` belong together: give both, or neither for SQLite files")
+    from hub.store.database_place import DatabasePlace
+
     return DatabasePlace(store_url, keys_url)

@@ -22,7 +22,7 @@ from hub.store.ports import StoreIdentity
 from hub.store.postgres_datastore import ShardDatastore, checked_url, connect, in_schema
 from hub.store.postgres_recorder import PostgresRecorder
 from hub.store.postgres_safety import refuse_unsafe_server, unsafe
-from hub.store.reader import STORAGE_ERRORS, ShardReader, storage_errors_named
+from hub.store.reader import ShardReader, storage_errors, storage_errors_named
 from hub.store.shard_store import DatabaseShardStore, opened_to_write
 from hub.store.unsafe_settings import refuse_unsafe_settings
 
@@ -94,7 +94,7 @@ def _opened(url: str, shard: int) -> tuple[PostgresRecorder, StoreIdentity]:
     try:
         recorder = PostgresRecorder(ShardDatastore(checked_url(url, STORE_URL_SETTING), schema))
         ((exists,),) = recorder.select("SELECT to_regclass(?) IS NOT NULL", (f"{schema}.store_identity",))
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise StoreUnavailable(
             f"the database of the shards does not answer: {error}; start it, or mend the URL"
         ) from error

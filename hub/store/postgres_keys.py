@@ -20,8 +20,10 @@ from psycopg.rows import DictRow, tuple_row
 
 from contracts.failures import ForeignStore, StoreUnavailable
 from hub.store.key_tables import KEY_TABLE_FORMAT
-from hub.store.postgres_datastore import OneConnection, in_schema
+from hub.store.keys import KeyStore, first_row
+from hub.store.postgres_datastore import OneConnection, checked_url, in_schema
 
+KEYS_URL_SETTING: Final = "HUB_KEYS_URL"
 KEYS_SCHEMA: Final = "data_keys"
 _TABLES: Final = (
     'CREATE TABLE data_keys (name text COLLATE "C" PRIMARY KEY, wrapped bytea)',
@@ -32,6 +34,19 @@ _RIGHTS: Final = (
     "GRANT SELECT, INSERT, UPDATE (wrapped) ON {schema}.data_keys TO {role}",
     "GRANT SELECT, UPDATE (changes) ON {schema}.key_store TO {role}",
 )
+
+
+def create_keys(owner_url: str, role: str, master_key: bytes) -> None:
+    """Make an empty key store at a database owner's URL, for the hub's `role`.
+
+    Raises `ForeignStore` where there is one already.
+    """
+    PostgresKeyTable.create(checked_url(owner_url, KEYS_URL_SETTING), role, first_row(master_key))
+
+
+def open_keys(url: str, master_key: bytes) -> KeyStore:
+    """Open the key store at a URL of the hub's role; raise `ForeignStore` where there is none or of another format."""
+    return KeyStore(PostgresKeyTable(checked_url(url, KEYS_URL_SETTING)), master_key)
 
 
 class PostgresKeyTable:

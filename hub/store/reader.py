@@ -9,11 +9,11 @@ Rules:
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, cast
 
-import psycopg
 from eventsourcing.persistence import Notification, PersistenceError
 
 from contracts.failures import DamagedStore, NotFound, StoreUnavailable
@@ -40,9 +40,18 @@ from hub.store.records import (
 )
 from hub.store.tables import CACHE_ROWS, CASE_KEYS, DUE_DATES, EVENT_DIGESTS
 
-STORAGE_ERRORS: Final = (PersistenceError, sqlite3.Error, psycopg.Error)
 _RECORDS_PER_READ: Final = 500
 _RUNS_PER_READ: Final = 4
+
+
+def storage_errors() -> tuple[type[Exception], ...]:
+    """Return what the library and the databases raise.
+
+    The driver of PostgreSQL takes a fifth of a worker's start and is loaded by who has stores there alone; where it
+    is not, none of its errors can come.
+    """
+    driver = sys.modules.get("psycopg")
+    return (PersistenceError, sqlite3.Error, *((driver.Error,) if driver else ()))
 
 
 @contextmanager
@@ -54,7 +63,7 @@ def storage_errors_named() -> Iterator[None]:
         raise NotFound("what is asked for is no text, and no store has it: give it in UTF-8") from None
     except UnicodeDecodeError:
         raise DamagedStore("a text of the store is none: do not go on with it, restore it from a copy") from None
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise StoreUnavailable(f"the store could not be read or written: {error}; free the lock or the disk") from error
 
 

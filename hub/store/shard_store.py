@@ -24,7 +24,7 @@ from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
 from hub.store.number_runs import packed
 from hub.store.ports import BatchWrites, StoreIdentity
-from hub.store.reader import STORAGE_ERRORS, ShardReader, storage_errors_named
+from hub.store.reader import ShardReader, storage_errors, storage_errors_named
 from hub.store.recorder import Recorder, streams_of
 from hub.store.records import (
     BatchCommitted,
@@ -61,7 +61,7 @@ class DatabaseShardStore(ShardReader):
         cache = [(case, self._mapper.seal_cache_row(case_stream(case), row)) for case, row in writes.cache_rows.items()]
         try:
             self._recorder.insert_events(rows, beside=Beside.of(writes, records, cache))
-        except STORAGE_ERRORS as error:
+        except storage_errors() as error:
             self._succeed_if_stored(writes.committed, error)
         self._keys.destroy(
             self._mapper.parked_key(record.originator_id, record.parked_version)

@@ -9,14 +9,17 @@ Rules:
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
+
+from eventsourcing.persistence import PersistenceError
 
 from contracts.failures import ForeignStore
 from hub.store.identity import read_identity, require_identity, write_identity
 from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
 from hub.store.ports import StoreIdentity
-from hub.store.reader import STORAGE_ERRORS, ShardReader, storage_errors_named
+from hub.store.reader import ShardReader, storage_errors_named
 from hub.store.shard_store import DatabaseShardStore, opened_to_write
 from hub.store.sqlite_datastore import ShardDatastore
 from hub.store.sqlite_recorder import SQLiteRecorder
@@ -57,7 +60,7 @@ def _opened_read_only(path: Path) -> tuple[SQLiteRecorder, StoreIdentity]:
     recorder = SQLiteRecorder(ShardDatastore(path, "ro"))
     try:
         return recorder, read_identity(recorder)
-    except (*STORAGE_ERRORS, UnicodeDecodeError) as error:
+    except (PersistenceError, sqlite3.Error, UnicodeDecodeError) as error:
         recorder.close()
         raise ForeignStore(f"`{path}` is not a store of a shard ({error}): give the right path") from error
     except BaseException:

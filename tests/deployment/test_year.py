@@ -78,7 +78,7 @@ def test_everything_that_was_sent_is_accounted_for(played: tuple[Year, list[Rele
     assert min(astray, counted.repeats, counted.told["retracted"]) > 0, "another seed: nothing went wrong in this year"
 
     stored: Counter[str] = Counter()
-    keys = KeyStore(keys_path(directory), SECRET, read_only=True)
+    keys = KeyStore.in_file(keys_path(directory), SECRET, read_only=True)
     for number in range(SMALL.partitions):
         store = open_for_reading(store_path(directory, number), keys)
         records = [record for case_id in store.cases() for record in store.case_records(case_id)]

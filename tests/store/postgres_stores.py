@@ -9,11 +9,10 @@ from typing import Any, Final
 import psycopg
 
 from deploy.local_postgres import LocalPostgres
-from hub.store.keys import KeyStore
-from hub.store.places import DatabasePlace
+from hub.store.database_place import DatabasePlace
 from hub.store.ports import StoreIdentity
 from hub.store.postgres import create_store, open_for_reading, open_store
-from hub.store.postgres_keys import KEYS_SCHEMA
+from hub.store.postgres_keys import KEYS_SCHEMA, create_keys
 from hub.store.reader import ShardReader
 from hub.store.shard_store import DatabaseShardStore
 from tests.store.builders import IDENTITY, MASTER_KEY
@@ -48,7 +47,7 @@ class PostgresStores:
         self.server = server
         self.port = server.port
         cleared(server)
-        KeyStore.create_in_database(server.url(KEYS), ROLE, MASTER_KEY)
+        create_keys(server.url(KEYS), ROLE, MASTER_KEY)
         self.keys = self.place.open_keys(MASTER_KEY)
 
     @property

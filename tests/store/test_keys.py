@@ -13,8 +13,14 @@ import pytest
 from contracts.failures import BadSetting, DamagedStore, ForeignStore, NotFound
 from deploy.local_postgres import LocalPostgres
 from hub.store.keys import KeyStore
+from hub.store.postgres_keys import create_keys, open_keys
 from tests.store.builders import MASTER_KEY
 from tests.store.postgres_stores import KEYS, ROLE, cleared
+
+
+def opened(place: Path | str, master_key: bytes = MASTER_KEY) -> KeyStore:
+    """The key store in a file, or at a URL."""
+    return KeyStore.in_file(place, master_key) if isinstance(place, Path) else open_keys(place, master_key)
 
 
 class KeyStoreConformance:
@@ -26,7 +32,7 @@ class KeyStoreConformance:
 
     @pytest.fixture
     def keys(self, place: Path | str) -> Iterator[KeyStore]:
-        store = KeyStore(place, MASTER_KEY)
+        store = opened(place)
         yield store
         store.close()
 
@@ -37,7 +43,7 @@ class KeyStoreConformance:
         assert len(set(made)) == len(names)
         assert {len(key) for key in made} == {32}
         keys.make([*names, "case:new"])
-        with closing(KeyStore(place, MASTER_KEY)) as again:
+        with closing(opened(place)) as again:
             assert [again.key_of(name) for name in names] == made
 
     def test_a_key_that_was_never_made_is_told_from_a_destroyed_one(self, keys: KeyStore) -> None:
@@ -65,7 +71,7 @@ class KeyStoreConformance:
         keys.make(["case:a"])
         keys.forget_what_others_changed()
         keys.cipher_of("case:a")
-        with closing(KeyStore(place, MASTER_KEY)) as other:
+        with closing(opened(place)) as other:
             other.destroy(["case:a"])
         keys.forget_what_others_changed()
         with pytest.raises(NotFound):
@@ -73,9 +79,9 @@ class KeyStoreConformance:
 
     def test_another_master_key_is_refused_at_opening(self, place: Path | str) -> None:
         with pytest.raises(BadSetting, match="master key"):
-            KeyStore(place, bytes(32))
+            opened(place, bytes(32))
         with pytest.raises(BadSetting, match="bytes"):
-            KeyStore(place, b"short")
+            opened(place, b"short")
 
 
 class TestKeysInAFile(KeyStoreConformance):
@@ -90,15 +96,15 @@ class TestKeysInADatabase(KeyStoreConformance):
     @pytest.fixture
     def place(self, local_postgres: LocalPostgres) -> str:
         cleared(local_postgres)
-        KeyStore.create_in_database(local_postgres.url(KEYS), ROLE, MASTER_KEY)
+        create_keys(local_postgres.url(KEYS), ROLE, MASTER_KEY)
         return local_postgres.url(KEYS, ROLE)
 
     def test_a_key_store_is_made_once_and_never_by_opening(self, local_postgres: LocalPostgres, place: str) -> None:
         with pytest.raises(ForeignStore, match="once"):
-            KeyStore.create_in_database(local_postgres.url(KEYS), ROLE, MASTER_KEY)
+            create_keys(local_postgres.url(KEYS), ROLE, MASTER_KEY)
         cleared(local_postgres)
         with pytest.raises(ForeignStore, match="no key store"):
-            KeyStore(place, MASTER_KEY)
+            opened(place)
 
     def test_the_hubs_role_removes_no_name_and_makes_no_table(self, place: str) -> None:
         with psycopg.connect(place, autocommit=True) as connection:
@@ -151,7 +157,7 @@ def test_a_key_moved_to_another_name_does_not_open(keys: KeyStore, path: Path) -
 
 def test_a_key_store_is_made_once_and_never_by_opening(path: Path, tmp_path: Path) -> None:
     with pytest.raises(ForeignStore):
-        KeyStore(path, MASTER_KEY)
+        KeyStore.in_file(path, MASTER_KEY)
     assert not path.exists()
     KeyStore.create(path, MASTER_KEY)
     with pytest.raises(ForeignStore):
@@ -163,12 +169,12 @@ def test_a_key_store_is_made_once_and_never_by_opening(path: Path, tmp_path: Pat
 def test_a_file_that_is_no_key_store_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ForeignStore):
-        KeyStore(path, MASTER_KEY)
+        KeyStore.in_file(path, MASTER_KEY)
 
 
 def test_a_reading_key_store_gives_keys_and_makes_none(keys: KeyStore, path: Path) -> None:
     keys.make(["case:a"])
-    reading = KeyStore(path, MASTER_KEY, read_only=True)
+    reading = KeyStore.in_file(path, MASTER_KEY, read_only=True)
     assert reading.key_of("case:a") == keys.key_of("case:a")
     with pytest.raises(Exception, match="readonly"):
         reading.make(["case:b"])

@@ -11,7 +11,8 @@ import pytest
 
 from contracts.failures import BadSetting, FencedOff, ForeignStore, StoreUnavailable
 from deploy.local_postgres import LocalPostgres
-from hub.store.places import DatabasePlace, place_of
+from hub.store.database_place import DatabasePlace
+from hub.store.places import place_of
 from hub.store.postgres import create_store, open_store, schema_of
 from hub.store.shard_store import DatabaseShardStore
 from tests.store.builders import IDENTITY, batch, enrolled, fact, full_batch, parked, resolved
