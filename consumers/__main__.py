@@ -70,6 +70,7 @@ def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) ->
     signatures = HubSignatures.read(topic, settings.hub_keys_file) if settings.hub_keys_file else None
     subscription = Subscription(settings.party, source, store, signatures)
     pause_seconds = WAIT_SECONDS
+    filling: list[int] = store.filling()
     try:
         while not stop.is_set():
             try:
@@ -82,6 +83,9 @@ def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) ->
                 pause_seconds = min(2 * pause_seconds, RETRY_SECONDS_MAX)
                 continue
             pause_seconds = WAIT_SECONDS
+            if store.filling() != filling:
+                filling = store.filling()
+                _log.info("partitions being told anew: %s", " ".join(map(str, filling)) or "none, all is here")
             if handled:
                 _log.info("handled %d records, %d repeats so far", handled, subscription.repeats)
     finally:

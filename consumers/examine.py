@@ -5,6 +5,8 @@ Rules:
 - A number above the next one is a gap: refused, for what is missing may be a retraction.
 - A record on another partition than its key's, a malformed key or header, a value on a retraction, no value on a
   disclosure, a value that is not the disclosed form of the type its header names: refused. Nothing is skipped.
+- A mark of a resync (`ResyncNotified` of the hub) is no event of the party's view. With it reading goes on behind
+  whatever stopped it: all of that partition that came before it is void, and all that may be seen comes after it.
 - A message names partition, offset and numbers; never a key, a header's value or content.
 
 From `consumers.subscription`; the outcome goes to `consumers.store`.
@@ -19,11 +21,18 @@ from typing import Final
 from consumers.source import ReceivedRecord
 from contracts.cloudevents import DisclosureAttributes, parse_disclosed
 from contracts.codec import codec
-from contracts.failures import MissingNumber, Refused, UnreadableRecord
+from contracts.failures import MissingNumber, ReceiverFailure, Refused, UnreadableRecord
 from contracts.partitioning import partition_of
+from contracts.topics import HUB_PARTY
 
+_MARK: Final = "ResyncNotified"
+BEGUN: Final = "BEGUN"
+COMPLETED: Final = "COMPLETED"
 _PSEUDONYM: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REMEDY: Final = "the subscription stands still here; report partition and offset to the hub's operator"
+
+
+ASK: Final = "ask the hub's operator for a resync of this party (`hub resync`), then start again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,24 @@ class Retracted:
     attributes: DisclosureAttributes
 
 
-Step = Disclosed | Retracted
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A resync of the partition has come so far: `state` is `BEGUN` or `COMPLETED`."""
+
+    partition: int
+    attributes: DisclosureAttributes
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """A resync has begun behind a gap: all that the party holds of the partition is void, and comes again."""
+
+    partition: int
+    attributes: DisclosureAttributes
+
+
+Step = Disclosed | Retracted | Mark | Anew
 
 
 def examine(record: ReceivedRecord, last_number: int, partitions: int) -> Step | None:
@@ -70,7 +96,7 @@ def examine(record: ReceivedRecord, last_number: int, partitions: int) -> Step |
     if attributes.number != last_number + 1:
         raise MissingNumber(
             f"{place}: number `{attributes.number}` came after `{last_number}`, expected `{last_number + 1}`; "
-            "nothing was applied past the gap: ask the hub's operator for a resync of this party"
+            f"nothing was applied past the gap; {ASK}"
         )
     key = record.key.decode("ascii")
     if attributes.effect == "retracted":
@@ -82,9 +108,22 @@ def examine(record: ReceivedRecord, last_number: int, partitions: int) -> Step |
     return _disclosed(record, key, record.value, attributes, place)
 
 
+def beginning(record: ReceivedRecord, last_number: int, partitions: int) -> Anew | None:
+    """Return where reading begins anew, if that is at `record`: the beginning of a resync, behind `last_number`.
+
+    Anything else, also what cannot be read, is passed over: it lies before whatever is to come.
+    """
+    try:
+        number = parse_disclosed(record.headers).number
+        step = examine(record, number - 1, partitions) if number > last_number else None
+    except (Refused, ReceiverFailure):
+        return None
+    return Anew(step.partition, step.attributes) if isinstance(step, Mark) and step.state == BEGUN else None
+
+
 def _disclosed(
     record: ReceivedRecord, key: str, value: bytes, attributes: DisclosureAttributes, place: str
-) -> Disclosed:
+) -> Disclosed | Mark:
     try:
         decoded = codec().decode(value)
     except Refused as refused:
@@ -94,6 +133,8 @@ def _disclosed(
             f"{place}: value of schema `{decoded.schema_id}` is not the disclosed form of the type that header "
             f"`ce_type` names; {_REMEDY}"
         )
+    if decoded.event_type.name == _MARK and attributes.party == HUB_PARTY:
+        return Mark(record.partition, attributes, str(decoded.payload.get("state")))
     occurred_at = decoded.payload.get("occurredAt")
     if not isinstance(occurred_at, int):
         raise UnreadableRecord(f"{place}: field `occurredAt` is missing; {_REMEDY}")

@@ -20,9 +20,9 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from consumers.source import ReceivedRecord
+from consumers.source import LogSpan, ReceivedRecord
 from contracts.connection import KafkaConnection
-from contracts.failures import ForeignStore, MissingNumber, TransportFailure
+from contracts.failures import ForeignStore, TransportFailure
 from contracts.topics import Names
 
 
@@ -36,7 +36,7 @@ class KafkaSource:
         self._consumer: KafkaConsumer | None = None
         keep_contents_out_of_logs()
 
-    def start(self, positions: Mapping[int, int]) -> int:
+    def start(self, positions: Mapping[int, int]) -> Mapping[int, LogSpan]:
         """See `Source.start`."""
         self.close()
         try:
@@ -49,7 +49,7 @@ class KafkaSource:
             self._discard()
             raise
 
-    def _assign(self, consumer: KafkaConsumer, positions: Mapping[int, int]) -> int:
+    def _assign(self, consumer: KafkaConsumer, positions: Mapping[int, int]) -> Mapping[int, LogSpan]:
         numbers = consumer.partitions_for_topic(self._topic)
         if not numbers:
             raise TransportFailure(
@@ -66,23 +66,15 @@ class KafkaSource:
         consumer.assign(partitions)
         first, end = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         for partition in partitions:
-            position = positions.get(partition.partition, first[partition])
-            self._check_inside(partition, position, first[partition], end[partition])
-            consumer.seek(partition, position)
-        return len(partitions)
-
-    def _check_inside(self, partition: TopicPartition, position: int, first: int, end: int) -> None:
-        place = f"topic `{self._topic}`, partition {partition.partition}"
-        if position > end:
-            raise ForeignStore(
-                f"{place}: the store has read up to offset `{position}`, the log ends at `{end}`; "
-                "expected the log that this store was filled from: check cluster and topic"
-            )
-        if position < first:
-            raise MissingNumber(
-                f"{place}: offset `{position}` is next to read, the log begins at `{first}`; "
-                "records were deleted unread: ask the hub's operator for a resync of this party"
-            )
+            position = positions.get(partition.partition, 0)
+            if position > end[partition]:
+                raise ForeignStore(
+                    f"topic `{self._topic}`, partition {partition.partition}: the store has read up to offset "
+                    f"`{position}`, the log ends at `{end[partition]}`; expected the log that this store was filled "
+                    "from: check cluster and topic"
+                )
+            consumer.seek(partition, max(position, first[partition]))
+        return {partition.partition: LogSpan(first[partition], end[partition]) for partition in partitions}
 
     def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:
         """See `Source.poll`."""

@@ -24,14 +24,23 @@ class ReceivedRecord:
     headers: Sequence[tuple[str, bytes]]
 
 
+@dataclass(frozen=True, slots=True)
+class LogSpan:
+    """What of one partition can be read: from offset `first` on, up to before `end` when it was looked at."""
+
+    first: int
+    end: int
+
+
 class Source(Protocol):
     """One party's `out` topic, all partitions."""
 
-    def start(self, positions: Mapping[int, int]) -> int:
+    def start(self, positions: Mapping[int, int]) -> Mapping[int, LogSpan]:
         """Read from `positions` (next offset by partition); a partition not named is read from its beginning.
 
-        Returns the number of partitions. May be called again: reading then starts afresh.
-        Raises `TransportFailure`, and `ForeignStore` or `MissingNumber` where a position is outside the log.
+        So is one whose position was deleted: what it means that records are gone is the reader's to say. Returns
+        what of every partition can be read. May be called again: reading then starts afresh.
+        Raises `TransportFailure`, and `ForeignStore` where a position lies behind the end of the log.
         """
 
     def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:

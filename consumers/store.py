@@ -8,6 +8,8 @@ Rules:
   moved rows between pages go by rewriting the file as soon as the subscription has caught up, at closing and at
   opening. `erasure_pending` is stored, so no crash forgets it.
 - Readers read the live version of the view; another is built beside it (`consumers.views.versions`).
+- Where a resync begins behind a gap, all rows of the partition go with the move behind its mark. Until its end the
+  partition counts as being filled, and readers can know.
 - An event is known by the receiver's key, its publisher and its id. The key is part of it, so that a retraction
   under a key that the citizen no longer has never reaches what came under the new one.
 - A file is made by command, whole or not at all, and readable by its owner only; another party's is refused.
@@ -26,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from consumers.examine import Disclosed, Step
+from consumers.examine import Anew, Disclosed, Mark, Step
 from consumers.store_file import check, connect, connect_checked, connect_for_reading, lay_out, renew_format
 from consumers.views.choice import view_of
 from consumers.views.versions import VersionStatus, ViewVersions
@@ -42,10 +44,14 @@ _PAUSE_SECONDS_MIN: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far one partition is read: the next offset, and the last number that was applied (0 = none)."""
+    """How far one partition is read: the next offset, and the last number that was applied (0 = none).
+
+    `is_filling`: a resync has begun behind a gap and is not completed, so not all that may be seen is here yet.
+    """
 
     next_offset: int
     last_number: int
+    is_filling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +158,14 @@ class PartyStore:
 
     def positions(self) -> dict[int, Position]:
         """How far each partition is read; a partition of which nothing was read is not named."""
-        rows = self._connection.execute("SELECT partition, next_offset, last_number FROM position ORDER BY partition")
-        return {partition: Position(next_offset, last_number) for partition, next_offset, last_number in rows}
+        rows = self._connection.execute(
+            "SELECT partition, next_offset, last_number, is_filling FROM position ORDER BY partition"
+        )
+        return {partition: Position(at, number, bool(is_filling)) for partition, at, number, is_filling in rows}
+
+    def filling(self) -> list[int]:
+        """The partitions that are being filled anew: not all that may be seen of their citizens is here yet."""
+        return [partition for partition, at in self.positions().items() if at.is_filling]
 
     def bind_partitions(self, partitions: int) -> None:
         """Remember how many partitions the topic has; raise `ForeignStore` where that differs from before."""
@@ -178,10 +190,9 @@ class PartyStore:
                 self._move(move)
             changed: dict[str, set[str]] = {}
             for step in steps:
-                event_type = self._remove(step)
-                if event_type is not None:
+                for key, event_type in self._remove(step):
                     removed = True
-                    changed.setdefault(step.key, set()).add(event_type)
+                    changed.setdefault(key, set()).add(event_type)
                 if isinstance(step, Disclosed):
                     self._insert(step)
                     changed.setdefault(step.key, set()).add(step.event_type)
@@ -269,26 +280,33 @@ class PartyStore:
             begun = time.monotonic()
 
     def _move(self, move: Move) -> None:
-        after = (move.after.next_offset, move.after.last_number, move.partition)
+        after = (move.after.next_offset, move.after.last_number, int(move.after.is_filling), move.partition)
         if move.before is None:
             moved = self._connection.execute(
-                "INSERT OR IGNORE INTO position (next_offset, last_number, partition) VALUES (?, ?, ?)", after
+                "INSERT OR IGNORE INTO position (next_offset, last_number, is_filling, partition) VALUES (?, ?, ?, ?)",
+                after,
             )
         else:
             moved = self._connection.execute(
-                "UPDATE position SET next_offset = ?, last_number = ? "
+                "UPDATE position SET next_offset = ?, last_number = ?, is_filling = ? "
                 "WHERE partition = ? AND next_offset = ? AND last_number = ?",
                 (*after, move.before.next_offset, move.before.last_number),
             )
         if moved.rowcount != 1:
             raise FencedOff(f"partition {move.partition} was moved by another subscription on this store; run one only")
 
-    def _remove(self, step: Step) -> str | None:
-        identity = (step.key, step.attributes.party, step.attributes.id)
-        row = self._connection.execute(
-            "DELETE FROM received WHERE key = ? AND party = ? AND event_id = ? RETURNING event_type", identity
-        ).fetchone()
-        return row[0] if row else None
+    def _remove(self, step: Step) -> list[tuple[str, str]]:
+        """Remove the rows that a step ends; return of which citizens (key) and event types there were some."""
+        if isinstance(step, Mark):
+            return []
+        where, values = "partition = ?", list[int | str]([step.partition])
+        if not isinstance(step, Anew):
+            where, values = (
+                "key = ? AND party = ? AND event_id = ?",
+                [step.key, step.attributes.party, step.attributes.id],
+            )
+        gone = self._connection.execute(f"DELETE FROM received WHERE {where} RETURNING key, event_type", values)
+        return list(dict.fromkeys(gone.fetchall()))
 
     def _insert(self, step: Disclosed) -> None:
         sent = step.attributes

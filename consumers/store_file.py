@@ -2,8 +2,8 @@
 
 Rules:
 - What is removed is overwritten (`secure_delete`); what is committed is on disk (`synchronous`).
-- A file of another kind, another party or another format is refused. The one format before this one is brought up to
-  it when its subscription opens it; nothing that was received is lost.
+- A file of another kind, another party or another format is refused. The formats before this one are brought up to it
+  when their subscription opens them, one after the other; nothing that was received is lost.
 
 Used by `consumers.store` alone.
 """
@@ -19,13 +19,15 @@ from consumers.views.versions import lay_out_versions
 from contracts.failures import CallerFailure, ForeignStore
 
 _APPLICATION_ID: Final = 0x48754250
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _FORMAT_WITHOUT_VERSIONS: Final = 1
+_FORMAT_WITHOUT_FILLING: Final = 2
 _BUSY_TIMEOUT_MS: Final = 5_000
 
 _SCHEMA: Final = (
     "CREATE TABLE party_store (party TEXT NOT NULL, partitions INTEGER, erasure_pending INTEGER NOT NULL)",
-    "CREATE TABLE position (partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL, last_number INTEGER NOT NULL)",
+    "CREATE TABLE position (partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL, last_number INTEGER NOT NULL, "
+    "is_filling INTEGER NOT NULL DEFAULT 0)",
     """CREATE TABLE received (
         key TEXT NOT NULL, party TEXT NOT NULL, event_id TEXT NOT NULL, event_type TEXT NOT NULL,
         ce_time INTEGER NOT NULL, occurred_at INTEGER NOT NULL, partition INTEGER NOT NULL, hub_seq INTEGER NOT NULL,
@@ -84,27 +86,35 @@ def lay_out(connection: sqlite3.Connection, party_id: str) -> None:
 
 
 def renew_format(connection: sqlite3.Connection, party_id: str) -> None:
-    """Give a file of the format before this one its versions of the view, with every citizen waiting."""
+    """Bring a file of a format before this one up to it, in one transaction."""
     try:
-        if _marks(connection) != (_APPLICATION_ID, _FORMAT_WITHOUT_VERSIONS):
+        application_id, version = _marks(connection)
+        if application_id != _APPLICATION_ID or version not in (_FORMAT_WITHOUT_VERSIONS, _FORMAT_WITHOUT_FILLING):
             return
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("SELECT party FROM party_store").fetchone() != (party_id,):
             connection.execute("ROLLBACK")
             return
-        names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'view_*'")
-        for (name,) in names.fetchall():
-            connection.execute(f'DROP TABLE "{name}"')
-        connection.execute("ALTER TABLE party_store DROP COLUMN view_digest")
-        lay_out_versions(connection, view_of(party_id))
-        connection.execute("INSERT INTO waiting SELECT DISTINCT 1, key FROM received")
-        connection.execute("UPDATE party_store SET erasure_pending = 1")
+        if version == _FORMAT_WITHOUT_VERSIONS:
+            _give_versions(connection, party_id)
+        connection.execute("ALTER TABLE position ADD COLUMN is_filling INTEGER NOT NULL DEFAULT 0")
         connection.execute(f"PRAGMA user_version = {_FORMAT}")
         connection.execute("COMMIT")
     except sqlite3.DatabaseError:
         # Whatever is wrong with the file is told by `check`, which looks at it next.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _give_versions(connection: sqlite3.Connection, party_id: str) -> None:
+    """Give a file its versions of the view, with every citizen waiting."""
+    names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'view_*'")
+    for (name,) in names.fetchall():
+        connection.execute(f'DROP TABLE "{name}"')
+    connection.execute("ALTER TABLE party_store DROP COLUMN view_digest")
+    lay_out_versions(connection, view_of(party_id))
+    connection.execute("INSERT INTO waiting SELECT DISTINCT 1, key FROM received")
+    connection.execute("UPDATE party_store SET erasure_pending = 1")
 
 
 def check(connection: sqlite3.Connection, path: Path, party_id: str) -> None:

@@ -5,6 +5,8 @@ Rules:
 - With the hub's public key, a record whose signature does not hold is not applied.
 - A record that cannot be applied stops its partition just before it, with a failure that says what to do. What
   came before it, and the other partitions, are applied first: a retraction never waits for somebody's mistake.
+- Behind such a record, and behind a gap, it looks for the beginning of a resync, up to the end of what lay there. With
+  it, all that is held of the partition is dropped and reading goes on from there. Without it, it goes on refusing.
 - After any failure reading starts afresh at the stored positions: nothing that was read but not stored is lost.
 
 From `consumers.source`, judged by `consumers.examine`, to `consumers.store`.
@@ -15,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from consumers.examine import Step, examine
+from consumers.examine import ASK, COMPLETED, Anew, Mark, Step, beginning, examine
 from consumers.hub_signatures import HubSignatures
-from consumers.source import ReceivedRecord, Source
+from consumers.source import LogSpan, ReceivedRecord, Source
 from consumers.store import Move, PartyStore, Position
-from contracts.failures import CallerFailure, ReceiverFailure
+from contracts.failures import CallerFailure, MissingNumber, ReceiverFailure
 
 BATCH_RECORDS_MAX: Final = 500
 
@@ -37,7 +39,10 @@ class Subscription:
         self._source = source
         self._store = store
         self._signatures = signatures
-        self._partitions: int | None = None
+        self._spans: Mapping[int, LogSpan] = {}
+        self._stopped: dict[int, ReceiverFailure] = {}
+        """Why a partition cannot go on, while the beginning of a resync is looked for."""
+        self._looked_to: dict[int, int] = {}
         self._confirmed: Mapping[int, int] = {}
 
     def advance(self, wait_seconds: float) -> int:
@@ -47,15 +52,15 @@ class Subscription:
         broker cannot be read (try again), and `StoreFailure`.
         """
         try:
-            if self._partitions is None:
-                self._partitions = self._start()
+            if not self._spans:
+                self._spans = self._start()
             records = self._source.poll(BATCH_RECORDS_MAX, wait_seconds)
             if not records:
                 self._store.finish_erasure()
                 self._confirm()
-            return self._handle(records, self._partitions)
+            return self._handle(records)
         except BaseException:
-            self._partitions = None
+            self._spans = {}
             raise
 
     def numbers(self) -> Mapping[int, int]:
@@ -64,7 +69,7 @@ class Subscription:
 
     def close(self) -> None:
         """Release the source; the store belongs to the caller."""
-        self._partitions = None
+        self._spans = {}
         self._source.close()
 
     def _confirm(self) -> None:
@@ -74,39 +79,79 @@ class Subscription:
             self._source.confirm(reached)
             self._confirmed = reached
 
-    def _start(self) -> int:
+    def _start(self) -> Mapping[int, LogSpan]:
         positions = self._store.positions()
-        partitions = self._source.start({partition: at.next_offset for partition, at in positions.items()})
-        self._store.bind_partitions(partitions)
-        return partitions
+        spans = self._source.start({partition: at.next_offset for partition, at in positions.items()})
+        self._store.bind_partitions(len(spans))
+        self._stopped, self._looked_to = {}, {}
+        for partition, span in spans.items():
+            at = positions.get(partition)
+            is_gone = at.next_offset < span.first if at else span.first == span.end > 0
+            if is_gone:
+                self._stopped[partition] = _deleted(partition, at.next_offset if at else 0, span.first)
+                self._looked_to[partition] = span.first
+        return spans
 
-    def _handle(self, records: Sequence[ReceivedRecord], partitions: int) -> int:
+    def _handle(self, records: Sequence[ReceivedRecord]) -> int:
         before = self._store.positions()
         reached: dict[int, Position] = {}
-        stopped: dict[int, ReceiverFailure] = {}
         steps: list[Step] = []
         repeats = 0
         for record in records:
-            if record.partition in stopped:
-                continue
             at = reached.get(record.partition) or before.get(record.partition) or Position(0, 0)
-            try:
-                if self._signatures is not None:
-                    self._signatures.check(record)
-                step = examine(record, at.last_number, partitions)
-            except ReceiverFailure as failure:
-                stopped[record.partition] = failure
+            step = self._examined(record, at.last_number)
+            if record.partition in self._stopped:
                 continue
             if step is None:
                 repeats += 1
             else:
                 steps.append(step)
-            number = at.last_number if step is None else step.attributes.number
-            reached[record.partition] = Position(max(at.next_offset, record.offset + 1), number)
+            reached[record.partition] = _after(at, record.offset, step)
         moves = [Move(partition, before.get(partition), after) for partition, after in sorted(reached.items())]
         if moves:
             self._store.apply(steps, moves)
         self.repeats += repeats
-        if stopped:
-            raise stopped[min(stopped)]
+        self._refuse_what_nothing_begins_anew()
         return len(records)
+
+    def _examined(self, record: ReceivedRecord, last_number: int) -> Step | None:
+        """What a record means. On a partition that cannot go on: where it begins anew, if it does so here."""
+        if record.partition not in self._stopped:
+            try:
+                if self._signatures is not None:
+                    self._signatures.check(record)
+                return examine(record, last_number, len(self._spans))
+            except ReceiverFailure as failure:
+                self._stopped[record.partition] = failure
+        self._looked_to[record.partition] = record.offset + 1
+        step = beginning(record, last_number, len(self._spans))
+        if step is not None and self._is_of_the_hub(record):
+            del self._stopped[record.partition]
+            return step
+        return None
+
+    def _is_of_the_hub(self, record: ReceivedRecord) -> bool:
+        try:
+            if self._signatures is not None:
+                self._signatures.check(record)
+        except ReceiverFailure:
+            return False
+        return True
+
+    def _refuse_what_nothing_begins_anew(self) -> None:
+        for partition, failure in sorted(self._stopped.items()):
+            if self._looked_to[partition] >= self._spans[partition].end:
+                raise failure
+
+
+def _after(at: Position, offset: int, step: Step | None) -> Position:
+    number = at.last_number if step is None else step.attributes.number
+    is_filling = isinstance(step, Anew) or (at.is_filling and not (isinstance(step, Mark) and step.state == COMPLETED))
+    return Position(max(at.next_offset, offset + 1), number, is_filling)
+
+
+def _deleted(partition: int, position: int, first: int) -> MissingNumber:
+    return MissingNumber(
+        f"partition {partition}: offset `{position}` is next to read, the log begins at `{first}`; "
+        f"records were deleted unread: {ASK}"
+    )

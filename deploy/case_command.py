@@ -171,7 +171,8 @@ def _telling_text(telling: Telling, zone: ZoneInfo) -> str:
     if not telling.shown:
         return f"{when} taken back from {telling.party} (number {telling.number})"
     how = f"number {telling.number}" if telling.number else "basis only, not sent"
-    return f"{when} told {telling.party}: {shown_text(telling.shown)} ({how})"
+    told = "told again, for a resync," if telling.again else "told"
+    return f"{when} {told} {telling.party}: {shown_text(telling.shown)} ({how})"
 
 
 def _field_values(fact: ReplayedFact, zone: ZoneInfo) -> dict[str, object]:
@@ -202,6 +203,7 @@ def _fact_values(fact: ReplayedFact, zone: ZoneInfo) -> dict[str, object]:
                 "at": format_local(telling.clock, zone),
                 "shown": shown_text(telling.shown),
                 "number": telling.number,
+                "again": telling.again,
                 "rule_set": telling.rule_set,
             }
             for telling in fact.tellings

@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "keys": "deploy.keys_command:keys",
     "parked": "deploy.parked_command:parked",
     "publishers": "deploy.publishers_command:publishers",
+    "resync": "deploy.resync_command:resync",
     "rules": "deploy.rules_command:rules",
     "scenario": "deploy.scenario.command:scenario",
     "store": "deploy.store_command:store",

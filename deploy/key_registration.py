@@ -58,7 +58,7 @@ def change_keys(
     Raises `CallerFailure` where a shard refused it, `TransportFailure` where no outcome comes.
     """
     with opened_stores(world) as stores:
-        parked = [_last_parked(store) for store in stores]
+        parked = [last_parked(store) for store in stores]
         channel = operator_channel(world)
         try:
             for shard in range(world.partitions):
@@ -81,7 +81,7 @@ def _wait(
             if is_done(store.signing_keys(payload["party"])):
                 del waiting[shard]
             else:
-                _raise_if_parked(store, parked[shard], payload)
+                raise_if_parked(store, parked[shard], payload)
         if not waiting:
             return
         if time.monotonic() > deadline:
@@ -92,11 +92,13 @@ def _wait(
         time.sleep(POLL_SECONDS)
 
 
-def _last_parked(store: ShardReader) -> int:
+def last_parked(store: ShardReader) -> int:
+    """The number of the last record of the hub's own that was refused, 0 where there is none."""
     return max((record.originator_version for record, _ in store.parked(HUB_PARTY)), default=0)
 
 
-def _raise_if_parked(store: ShardReader, before: int, payload: Mapping[str, Any]) -> None:
+def raise_if_parked(store: ShardReader, before: int, payload: Mapping[str, Any]) -> None:
+    """Raise `CallerFailure` where what a command sent with `payload` was refused after number `before`."""
     for record, _ in store.parked(HUB_PARTY):
         if record.originator_version > before and record.value and _says(record.value, payload):
             raise CallerFailure(f"the hub refused it: {record.reason}, field `{record.field}`: {record.fix}")

@@ -19,7 +19,7 @@ from hub.case_timeline.timeline import known_at, timeline_of
 from hub.consent.agreements import Agreements
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
-from hub.identity.pseudonyms import TELLING_SHARD, governance_case, parking_case
+from hub.identity.pseudonyms import TELLING_SHARD, governance_case, parking_case, resync_case
 from hub.shard.cases import agreements_of
 from hub.store.keys import KeyStore
 from hub.store.reader import ShardReader
@@ -82,6 +82,7 @@ def citizens_of(secret: bytes, stores: list[ShardReader]) -> Iterator[tuple[Shar
     for shard, store in enumerate(stores):
         about_nobody = {governance_case(secret, each, shard) for each in ZONE_OF_JURISDICTION}
         about_nobody |= {parking_case(secret, party, shard) for party in store.head().parked}
+        about_nobody |= {resync_case(secret, party, shard) for party in store.resyncs()}
         yield from ((store, case_id) for case_id in store.cases() if case_id not in about_nobody)
 
 

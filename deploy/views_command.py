@@ -60,10 +60,14 @@ def status(party_id: str, directory: Path, as_json: bool) -> None:
     with open_store(directory, party_id) as store:
         found = [_values(one) for one in store.view_status()]
         numbers = {partition: at.last_number for partition, at in store.positions().items()}
+        filling = store.filling()
     if as_json:
-        click.echo(json.dumps({"party": party_id, "read_to": numbers, "versions": found}, indent=2))
+        values = {"party": party_id, "read_to": numbers, "told_anew": filling, "versions": found}
+        click.echo(json.dumps(values, indent=2))
         return
     click.echo(f"{party_id}: read to {_numbers(numbers)}")
+    if filling:
+        click.echo(f"  told anew on partitions {' '.join(map(str, filling))}: not all that it may see is here yet")
     for one in found:
         state = "live" if one["live"] else "being built"
         code = "other code than this" if one["stale"] else "this code"

@@ -111,6 +111,15 @@ class Metrics:
             "shard",
             "state",
         )
+        self.resyncs_open = self._gauge(
+            "hub_resyncs_open", "1 while the party is being told everything anew: see `hub resync`", "shard", "party"
+        )
+        self.resync_seconds = self._gauge(
+            "hub_resync_seconds",
+            "time since the party's open resync was asked for, 0 where none is open: stays up where one hangs",
+            "shard",
+            "party",
+        )
         self.clock_seconds = self._gauge("hub_shard_clock_seconds", "the shard clock, as Unix time", "shard")
         # What follows is said of every shard of the hub, by every worker.
         self._of_open_shards = [each for each in vars(self).values() if isinstance(each, Gauge)]
@@ -171,6 +180,12 @@ class Metrics:
         for party, (count, age_ms) in waiting.items():
             self.parked_records.labels(shard, party).set(count)
             self.oldest_parked_seconds.labels(shard, party).set(age_ms / 1000)
+
+    def observe_resyncs(self, shard: int, ages: Mapping[str, int | None]) -> None:
+        """Set how old the open resync of each party is on one shard (milliseconds); `None` where none is open."""
+        for party, age_ms in ages.items():
+            self.resyncs_open.labels(shard, party).set(age_ms is not None)
+            self.resync_seconds.labels(shard, party).set((age_ms or 0) / 1000)
 
     def observe_silence(self, shard: int, silent_ms: Mapping[str, int | None]) -> None:
         """Set how long ago each publisher gave its last sign of life on one shard; `None` = never."""

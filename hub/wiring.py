@@ -50,6 +50,7 @@ from hub.shard.parking import Parking
 from hub.shard.parking_notices import ParkingNotices
 from hub.shard.promises import Promises
 from hub.shard.reminders import Reminders
+from hub.shard.resyncing import Resyncs
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
 from hub.shard.silence import Silence
@@ -122,17 +123,18 @@ def build_shard(
     cases = Cases(store, reader, policies, _settled_under(policies), secret, shard, partitions)
     governance = Governance(store, cases)
     keyring = reduce(Keyring.after, store.signing_keys(), Keyring()).with_principals(principals or {})
-    state = ShardState.at(store.head(), keyring)
+    state = ShardState.at(store.head(), keyring, store.resyncs())
     silence = Silence(registry, clock_terms())
     parking = Parking(store, reader.codec, secret, clock_terms().parked_for_seconds * 1000, ParkingNotices(cases))
     merging = Merging(store, cases, names, parking)
+    resyncs = Resyncs(store, cases, registry)
     promises = Promises(store, channel, shard)
     reminders = Reminders(reader, terms(), clock_terms(), silence)
     built = Shard(
         store=store,
         inputs=inputs,
         cases=cases,
-        admission=Admission(store, cases, registry, names, governance, merging, parking),
+        admission=Admission(store, cases, registry, names, governance, merging, parking, resyncs),
         governance=governance,
         parking=parking,
         settling=Settling(
@@ -140,6 +142,7 @@ def build_shard(
             cases,
             envelopes,
             reminders,
+            resyncs,
             registry.digest,
             dict(store.open_reviews()),
             promises.waiting,

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from consumers.source import ReceivedRecord
+from consumers.source import LogSpan, ReceivedRecord
 from contracts.failures import ForeignStore, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.partitioning import partition_of
@@ -222,8 +222,8 @@ class SimulatedSource:
         self._topic = names.output(party_id)
         self._next = dict.fromkeys(range(broker.partitions), 0)
 
-    def start(self, positions: Mapping[int, int]) -> int:
-        """Read from `positions` (by partition); return the number of partitions."""
+    def start(self, positions: Mapping[int, int]) -> Mapping[int, LogSpan]:
+        """Read from `positions` (by partition); return what of each partition can be read: nothing is ever deleted."""
         for partition, offset in positions.items():
             if not 0 <= offset <= len(self._broker.log(self._topic, partition)):
                 raise ForeignStore(
@@ -231,7 +231,8 @@ class SimulatedSource:
                     "another world"
                 )
         self._next = dict.fromkeys(range(self._broker.partitions), 0) | dict(positions)
-        return self._broker.partitions
+        ends = {each: len(self._broker.log(self._topic, each)) for each in range(self._broker.partitions)}
+        return {partition: LogSpan(0, end) for partition, end in ends.items()}
 
     def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:
         """Return up to `limit` records of the first partition that has some; never waits."""

@@ -8,6 +8,7 @@ Rules:
 - A case that was merged into another shows nobody anything. While facts of another case are still coming in, nothing
   is shown that was not shown before: a consent may have come whose withdrawal has not.
 - Whoever is no candidate any more, but was told, is taken back from.
+- To a party that is told its case again, what it may see counts as not sent, and what it may not see stays unsaid.
 - Changes come in one order: first what is taken back, then what is disclosed, each by fact and party.
 
 Pure. `hub.shard` hands in the case and the time, and stores what comes out.
@@ -15,7 +16,7 @@ Pure. `hub.shard` hands in the case and the time, and stores what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -56,17 +57,19 @@ class Rights:
 
 
 class Change(NamedTuple):
-    """What `party` may see of one fact now, where that differs from the newest decision."""
+    """What `party` may see of one fact now, where that differs from the newest decision, or is told `again`."""
 
     event_id: str
     party: str
     shown: Shown
     before: Shown
+    again: bool = False
 
     @property
     def is_sent(self) -> bool:
-        """Whether the receiver can see a difference."""
-        return mask_of_shown(self.shown) != mask_of_shown(self.before)
+        """Whether the receiver can see a difference, or may have lost what it was sent."""
+        mask = mask_of_shown(self.shown)
+        return mask != mask_of_shown(self.before) or (self.again and bool(mask))
 
 
 @lru_cache(maxsize=4_096)
@@ -134,22 +137,27 @@ def renewed(
     return Rights(before.standing, before.decider, fresh.until, fresh.standing_inputs, agreements), False
 
 
-def differences(case: CaseTimeline, decider: Decider, event_ids: Iterable[str]) -> list[Change]:
-    """Return every difference between the fresh decision on `event_ids` and what was told of them, in order."""
-    changes = [change for event_id in event_ids for change in _differences_of(case, decider, event_id)]
+def differences(
+    case: CaseTimeline, decider: Decider, event_ids: Iterable[str], again: Container[str] = ()
+) -> list[Change]:
+    """Return every difference between the fresh decision on `event_ids` and what was told of them, in order.
+
+    The parties in `again` are told what they may see, whether they were told before or not.
+    """
+    changes = [change for event_id in event_ids for change in _differences_of(case, decider, event_id, again)]
     if case.joining:
         changes = [less for change in changes if (less := _narrowed(change)).is_sent]
     changes.sort(key=lambda change: (bool(change.shown), case.facts[change.event_id].version, change.party))
     return changes
 
 
-def _differences_of(case: CaseTimeline, decider: Decider, event_id: str) -> list[Change]:
+def _differences_of(case: CaseTimeline, decider: Decider, event_id: str, again: Container[str]) -> list[Change]:
     fresh = shown_now(case, decider, event_id)
     told = case.told.get(event_id, NOBODY)
     changes = [
-        Change(event_id, party, shown, told.get(party, NOTHING))
+        Change(event_id, party, shown, told.get(party, NOTHING), party in again)
         for party, shown in fresh.items()
-        if shown != told.get(party, NOTHING)
+        if shown != told.get(party, NOTHING) or (shown and party in again)
     ]
     for party, before in told.items():
         if before and party not in fresh:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from contracts.failures import NotFound
 from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact, known_at, timeline_of
+from hub.disclosure.settlement import mask_of_shown
 from hub.store.records import CaseRecord, DecisionsRecorded, MergeStepped, Shown
 
 LATE_MS: Final = 24 * 60 * 60 * 1000
@@ -25,13 +26,17 @@ LIVE: Final = "live"
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """One decision on one fact. `number` 0: recorded, not sent; empty `shown`: taken back."""
+    """One decision on one fact. `number` 0: recorded, not sent; empty `shown`: taken back.
+
+    `again`: it shows what the party was shown before, and was sent nevertheless, since the party asked for a resync.
+    """
 
     party: str
     shown: Shown
     number: int
     clock: int
     rule_set: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +100,14 @@ def replay(
 
 def _tellings(records: Iterable[CaseRecord], event_at: Mapping[int, str]) -> dict[str, list[Telling]]:
     tellings: dict[str, list[Telling]] = {}
+    masks: dict[tuple[int, str], int] = {}
     for record in records:
         if isinstance(record, DecisionsRecorded):
             for decision in record.decisions:
-                telling = Telling(decision.party, decision.shown, decision.number, record.clock, record.rule_set)
+                place, mask = (decision.fact_version, decision.party), mask_of_shown(decision.shown)
+                again = bool(decision.number) and masks.get(place) == mask
+                masks[place] = mask
+                telling = Telling(decision.party, decision.shown, decision.number, record.clock, record.rule_set, again)
                 tellings.setdefault(event_at[decision.fact_version], []).append(telling)
     return tellings
 

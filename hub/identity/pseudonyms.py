@@ -32,6 +32,11 @@ def parking_case(secret: bytes, party: str, shard: int) -> str:
     return derived_id(secret, "parking", party, str(shard))
 
 
+def resync_case(secret: bytes, party: str, shard: int) -> str:
+    """Return the id of the timeline on `shard` that tells `party` of its resyncs: a UUIDv8 as text."""
+    return derived_id(secret, "resync", party, str(shard))
+
+
 def pseudonym(secret: bytes, case_id: str, party: str, partition: int, partitions: int) -> str:
     """Return `party`'s key of the case `case_id`, which lies on `partition` of `partitions`: a UUIDv8 as text.
 

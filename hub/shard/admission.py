@@ -47,6 +47,7 @@ from hub.shard.merging import CONTROLS, Merging
 from hub.shard.notices import notices_of
 from hub.shard.parking import Parking, WithParked
 from hub.shard.reminders import ends_another
+from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
 from hub.shard.signing_keys import KEY_CHANGES, take_change
 from hub.shard.withdrawals import acknowledgement, answered
@@ -67,6 +68,7 @@ class Admission:
     governance: Governance
     merging: Merging
     parking: Parking
+    resyncs: Resyncs
     _party_of_topic: dict[str, Party] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -232,6 +234,8 @@ class Admission:
             case "ParkedRetried":
                 party = self._party(payload["party"])
                 Retrying(self.parking, self).retry(party, payload["parkedNumber"], recorded_at, lookups, batch)
+            case "ResyncRequested":
+                self.resyncs.request(payload, recorded_at, batch)
             case change if change in KEY_CHANGES:
                 return  # taken while the batch was read
             case merging if merging in CONTROLS:

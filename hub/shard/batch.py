@@ -23,6 +23,7 @@ from hub.store.records import (
     NumberAssigned,
     ParkedResolved,
     RecordParked,
+    ResyncStepped,
     RulesAdopted,
     parked_stream,
     sent_stream,
@@ -44,9 +45,11 @@ class ShardState:
     """When each party gave its last sign of life on this shard."""
     keyring: Keyring = field(default_factory=Keyring)
     """The parties' signing keys."""
+    resyncs: dict[str, ResyncStepped] = field(default_factory=dict)
+    """How far the last resync of each party has come."""
 
     @classmethod
-    def at(cls, head: Head, keyring: Keyring) -> ShardState:
+    def at(cls, head: Head, keyring: Keyring, resyncs: Mapping[str, ResyncStepped]) -> ShardState:
         """The state that the store holds."""
         return cls(
             head.batch,
@@ -58,6 +61,7 @@ class ShardState:
             head.rules,
             dict(head.heard),
             keyring,
+            dict(resyncs),
         )
 
     def copy(self) -> ShardState:
@@ -68,6 +72,7 @@ class ShardState:
             numbers=dict(self.numbers),
             parked=dict(self.parked),
             heard=dict(self.heard),
+            resyncs=dict(self.resyncs),
         )
 
 

@@ -20,8 +20,8 @@ from contracts.cloudevents import claimed_event
 from hub.identity.pseudonyms import parking_case
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
-from hub.shard.stating import hub_event_id, hub_fact, put_on_timeline
-from hub.store.records import GovernanceOpened, RecordParked, case_stream
+from hub.shard.stating import hub_event_id, hub_fact, open_about_nobody, put_on_timeline
+from hub.store.records import RecordParked
 
 NOTIFIED: Final = "ParkingNotified"
 PARKED: Final = "PARKED"
@@ -63,10 +63,5 @@ class ParkingNotices:
 
     def _timeline(self, party: str, at: int, batch: Batch) -> HeldCase:
         held = self.cases.get(parking_case(self.cases.secret, party, self.cases.shard))
-        if held.timeline.enrolled is None:
-            # It is about nobody, so any law has the rule that it needs: who is named as recipient is told.
-            jurisdiction = min(self.cases.policies.jurisdictions)
-            opened = GovernanceOpened(case_stream(held.timeline.case_id), 1, at, jurisdiction)
-            held.timeline.fold(opened, self.cases.reader)
-            batch.writes.records.append(opened)
+        open_about_nobody(held, at, self.cases, batch)
         return held

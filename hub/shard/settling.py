@@ -10,13 +10,14 @@ Rules:
 - A case that was merged into another has nothing to be told and no clocks; while facts come in, clocks wait.
 - What the hub itself states at a settlement, notices and reminders, is decided in the same one.
 - What is about no citizen is told by one shard only (`hub.shard.governance`).
+- A resync tells its cases again at their turn, after its first mark and before its last (`hub.shard.resyncing`).
 - What is told is recorded before it is sent; the records to send are built from what was recorded.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -30,10 +31,11 @@ from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.notices import notices_of_endings
 from hub.shard.reminders import Reminders, ends_another, next_minute, reminders_stated
+from hub.shard.resyncing import BEGUN_MARK, COMPLETED, COMPLETED_MARK, GIVEN_UP, Portion, Resyncs, begin, end
 from hub.shard.stating import put_on_timeline
 from hub.shard.withdrawals import WITHDRAWAL, obligation, promises, unacknowledged
 from hub.store.ports import OpenReview, ShardStore
-from hub.store.records import Decision, DecisionsRecorded, case_stream
+from hub.store.records import Decision, DecisionsRecorded, ResyncStepped, case_stream
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Settling:
     cases: Cases
     envelopes: Envelopes
     reminders: Reminders
+    resyncs: Resyncs
     registry_digest: str
     open_reviews: dict[str, tuple[OpenReview, ...]]
     """What is owed about emergency access, by case, as stored."""
@@ -69,32 +72,67 @@ class Settling:
     _tried_again_at: dict[str, int] = field(default_factory=dict)
     """The cases that could not be decided: they stay due, and are left alone until then."""
 
-    def is_anything_due(self, clock: int) -> bool:
-        """Whether a case is due at `clock` that may be tried."""
+    def is_anything_due(self, clock: int, resyncs: Mapping[str, ResyncStepped]) -> bool:
+        """Whether a case is due at `clock` that may be tried, or a resync can go on."""
+        if resyncs and self.resyncs.can_go_on(resyncs, self._resting(clock)):
+            return True
         due = self.store.next_due()
         if due is None or due > clock:
             return False
         return not self._tried_again_at or bool(self._due(clock, 1))
 
     def _due(self, clock: int, limit: int) -> list[tuple[int, str]]:
-        resting = {case_id for case_id, instant in self._tried_again_at.items() if instant > clock}
+        resting = self._resting(clock)
         found = self.store.due(clock, limit + len(resting))
         return [(instant, case_id) for instant, case_id in found if case_id not in resting][:limit]
 
+    def _resting(self, clock: int) -> set[str]:
+        return {case_id for case_id, instant in self._tried_again_at.items() if instant > clock}
+
     def settle(self, batch: Batch) -> list[Told]:
-        """Settle what the batch touched and what is due at its clock; return the numbers given out, in order."""
-        for due, case_id in self._due(batch.after.clock, DUE_CASES_MAX):
+        """Settle what the batch touched, what is due and whose turn in a resync it is; return the numbers, in order."""
+        due_now = self._due(batch.after.clock, DUE_CASES_MAX)
+        for due, case_id in due_now:
             held = self.cases.get(case_id)
             held.due = due
             batch.touch(held)
+        told = self._mark_resyncs(BEGUN_MARK, batch)
+        portions: list[Portion] = []
+        if batch.after.resyncs and len(due_now) < DUE_CASES_MAX:
+            portions = self.resyncs.portions(batch, self._resting(batch.after.clock))
+        again: dict[str, set[str]] = {}
+        for portion in portions:
+            for case_id in portion.cases:
+                again.setdefault(case_id, set()).add(portion.party)
+                batch.touch(self.cases.get(case_id))
+        for case_id, held in sorted(batch.touched.items()):
+            told.extend(self._settle_case(held, batch, again.get(case_id, ())))
+        for portion in portions:
+            self.resyncs.went_on(portion, self._tried_again_at.keys(), batch)
+        return told + self._mark_resyncs(COMPLETED_MARK, batch)
+
+    def _mark_resyncs(self, state: str, batch: Batch) -> list[Told]:
+        """Tell every resync that has come so far its first or last mark."""
         told: list[Told] = []
-        for _, held in sorted(batch.touched.items()):
-            told.extend(self._settle_case(held, batch))
+        for last in self.resyncs.wanting(state, batch, self._resting(batch.after.clock)):
+            held, mark = self.resyncs.mark(last, state, batch)
+            batch.touched.pop(held.timeline.case_id, None)
+            said = self._settle_case(held, batch)
+            told += said
+            number = next((one.number for one in said if one.change.event_id == mark), 0)
+            if not number:
+                if held.timeline.case_id not in self._tried_again_at:
+                    end(last, GIVEN_UP, batch)
+            elif state == BEGUN_MARK:
+                begin(last, number, batch)
+            else:
+                end(last, COMPLETED, batch)
         return told
 
-    def _settle_case(self, held: HeldCase, batch: Batch) -> list[Told]:
+    def _settle_case(self, held: HeldCase, batch: Batch, again: Container[str] = ()) -> list[Told]:
+        """Settle one case; the parties in `again` are told all that they may see in it."""
         try:
-            rights, changed, changes = self._decide(held, batch.after.clock)
+            rights, changed, changes = self._decide(held, batch.after.clock, again)
             takes_in = changed or self._is_withdrawal_in(held)
             if takes_in:
                 # Before anything is recorded: the history comes from the store, which has nothing of this batch.
@@ -138,18 +176,19 @@ class Settling:
             held.due = batch.writes.due[case_id] = batch.after.clock
             self.cases.weigh(held)
 
-    def _decide(self, held: HeldCase, clock: int) -> tuple[Rights, bool, list[Change]]:
+    def _decide(self, held: HeldCase, clock: int, again: Container[str]) -> tuple[Rights, bool, list[Change]]:
         case = held.timeline
         rights, changed = renewed(case, held.rights, clock, *self.cases.grounds_at(case, clock))
         if case.case_id in self.cases.about_nobody and self.cases.shard != TELLING_SHARD:
             return rights, False, []
-        if changed:
+        as_a_whole = changed or bool(again)
+        if as_a_whole:
             self.cases.hold_history(held)
-        return rights, changed, differences(case, rights.decider, self._to_decide(held, changed))
+        return rights, changed, differences(case, rights.decider, self._to_decide(held, as_a_whole), again)
 
-    def _to_decide(self, held: HeldCase, changed: bool) -> list[str]:
+    def _to_decide(self, held: HeldCase, as_a_whole: bool) -> list[str]:
         case = held.timeline
-        if changed:
+        if as_a_whole:
             return list(case.facts)
         touched = dict(held.touched)
         for event_id in held.touched:

@@ -20,8 +20,8 @@ from contracts.schema_ids import schema_ids
 from contracts.topics import HUB_PARTY
 from hub.case_timeline.timeline import CaseTimeline, Reader
 from hub.shard.batch import Batch
-from hub.shard.cases import HeldCase
-from hub.store.records import FactRecorded, case_stream
+from hub.shard.cases import Cases, HeldCase
+from hub.store.records import FactRecorded, GovernanceOpened, case_stream
 
 SOURCE = f"urn:party:{HUB_PARTY}:hub"
 
@@ -63,3 +63,13 @@ def put_on_timeline(held: HeldCase, record: FactRecorded, fact: Fact, batch: Bat
     held.touched[fact.event_id] = None
     batch.writes.records.append(record)
     batch.payloads[fact.event_id] = fact.payload
+
+
+def open_about_nobody(held: HeldCase, at: int, cases: Cases, batch: Batch) -> None:
+    """Begin a timeline that is about nobody but the party that it tells, if it is not there yet."""
+    if held.timeline.enrolled is None:
+        # Any law has the rule that it needs: who is named as recipient is told.
+        jurisdiction = min(cases.policies.jurisdictions)
+        opened = GovernanceOpened(case_stream(held.timeline.case_id), 1, at, jurisdiction)
+        held.timeline.fold(opened, cases.reader)
+        batch.writes.records.append(opened)

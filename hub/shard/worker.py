@@ -32,6 +32,7 @@ from hub.shard.forwarding import MergeForwarding
 from hub.shard.governance import Governance
 from hub.shard.parking import Parking
 from hub.shard.promises import Promises
+from hub.shard.resyncing import open_resyncs
 from hub.shard.sending import IN_FLIGHT_MAX, Sending
 from hub.shard.settling import Settling
 from hub.store.ports import Obligation, ShardStore
@@ -90,7 +91,7 @@ class Shard:
             records = self._take(wait_seconds)
             worked = (
                 self._run(records)
-                if records or self._must_adopt() or self.settling.is_anything_due(self.state.clock)
+                if records or self._must_adopt() or self.settling.is_anything_due(self.state.clock, self.state.resyncs)
                 else False
             )
             if self._is_behind(self.state.clock):
@@ -114,10 +115,13 @@ class Shard:
         self.metrics.observe_merges(self.shard, len(self.forwarding.waiting))
         if self.state.clock - self._watched_clock >= WATCH_AGAIN_MS:
             self._watched_clock = self.state.clock
+            registry = self.admission.registry
             self.metrics.observe_silence(self.shard, self._silent_ms())
             self.metrics.observe_signing(self.shard, self._signs())
             self.metrics.observe_reviews(self.shard, self._owed())
             self.metrics.observe_parked(self.shard, self._parked())
+            open_ages = dict(open_resyncs(self.state.resyncs, self.state.clock))
+            self.metrics.observe_resyncs(self.shard, {each.id: open_ages.get(each.id) for each in registry})
             due = [owed.due <= self.state.clock for owed in self.obligations.values()]
             self.metrics.observe_withdrawals(self.shard, len(self.promises.waiting), Counter(due))
 

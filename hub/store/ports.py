@@ -22,6 +22,7 @@ from hub.store.records import (
     ParkedResolved,
     Record,
     RecordParked,
+    ResyncStepped,
     SigningKeyChanged,
 )
 
@@ -172,6 +173,9 @@ class ShardStore(Protocol):
     def cases_of(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
         """The case of each (party, key) that is known."""
 
+    def keys_of(self, party: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        """The (key, case) pairs of one party whose key comes after `after`, in the order of keys."""
+
     def digests(self, event_ids: Iterable[str]) -> Mapping[str, bytes]:
         """The stored digest of each event id that is known."""
 
@@ -222,6 +226,9 @@ class ShardStore(Protocol):
 
     def signing_keys(self, party: str | None = None) -> Sequence[SigningKeyChanged]:
         """What became of the signing keys of every party, or of one, in the order in which it was recorded."""
+
+    def resyncs(self) -> Mapping[str, ResyncStepped]:
+        """The last step of every party's last resync, by party."""
 
     def close(self) -> None:
         """Release the connection."""

@@ -30,12 +30,14 @@ from hub.store.records import (
     NumbersAssigned,
     ParkedResolved,
     RecordParked,
+    ResyncStepped,
     RulesAdopted,
     SigningKeyChanged,
     StoredRecord,
     case_stream,
     keys_stream,
     parked_stream,
+    resync_stream,
     sent_stream,
 )
 from hub.store.tables import CACHE_ROWS, CASE_KEYS, DUE_DATES, EVENT_DIGESTS
@@ -131,6 +133,12 @@ class ShardReader:
         with storage_errors_named():
             found = self._recorder.select_under(CASE_KEYS, list(keys))
         return {(party, key): case_id for party, key, case_id in found}
+
+    def keys_of(self, party: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        """The (key, case) pairs of one party whose key comes after `after`, in the order of keys."""
+        statement = "SELECT key, case_id FROM case_keys WHERE party = ? AND key > ? ORDER BY key LIMIT ?"
+        with storage_errors_named():
+            return [(key, case_id) for key, case_id in self._recorder.select(statement, (party, after, limit))]
 
     def digests(self, event_ids: Iterable[str]) -> Mapping[str, bytes]:
         """The stored digest of each event id that is known."""
@@ -245,6 +253,14 @@ class ShardReader:
         with storage_errors_named():
             streams = [keys_stream(party)] if party is not None else list(streams_of(self._recorder, keys_stream("")))
         return [cast(SigningKeyChanged, record) for stream in streams for record in self._records(stream, 0)]
+
+    def resyncs(self) -> Mapping[str, ResyncStepped]:
+        """The last step of every party's last resync, by party."""
+        with storage_errors_named():
+            heads = self._heads(resync_stream(""))
+            return {
+                party: cast(ResyncStepped, self._record(resync_stream(party), last)) for party, last in heads.items()
+            }
 
     def notifications(self, after: int, limit: int) -> Sequence[Notification]:
         """The rows of the whole store in the order in which they were stored, after notification id `after`."""

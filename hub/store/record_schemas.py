@@ -31,6 +31,7 @@ from hub.store.records import (
     ParkedResolved,
     Record,
     RecordParked,
+    ResyncStepped,
     RulesAdopted,
     Shown,
     SigningKeyChanged,
@@ -212,6 +213,31 @@ def _decode_step(stream: str, version: int, body: bytes) -> Record:
     return MergeStepped(stream, version, **values | {"event_ids": tuple(values["event_ids"])})
 
 
+_RESYNC_CODEC: Final = RecordCodec(
+    _schema(
+        "ResyncStepped",
+        recorded_at="long",
+        step="string",
+        request="string",
+        asked_at="long",
+        number="long",
+        reached="string",
+        left=_STRINGS,
+    )
+)
+
+
+def _encode_resync(record: ResyncStepped) -> bytes:
+    values = record._asdict()
+    del values["originator_id"], values["originator_version"]
+    return _RESYNC_CODEC.encode(values | {"left": list(record.left)})
+
+
+def _decode_resync(stream: str, version: int, body: bytes) -> Record:
+    values = _RESYNC_CODEC.decode(body)
+    return ResyncStepped(stream, version, **values | {"left": tuple(values["left"])})
+
+
 _SCHEMAS: Final = (
     _plain(1, CitizenEnrolled, sealed=True, recorded_at="long", birth_date="long", jurisdiction="string"),
     _plain(
@@ -254,6 +280,7 @@ _SCHEMAS: Final = (
         old_key_id="string",
         proof="bytes",
     ),
+    StoredSchema(16, ResyncStepped, False, _encode_resync, _decode_resync),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}

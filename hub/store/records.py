@@ -4,6 +4,7 @@
     sent:<party>    NumbersAssigned: runs of the party's dense numbers in this shard, version = the last of a run
     parked:<party>  RecordParked, ParkedResolved
     keys:<party>    SigningKeyChanged
+    resync:<party>  ResyncStepped: the last one says how far it has come
     batches         BatchCommitted, version n+1 is the fence
     rules           RulesAdopted
 
@@ -45,6 +46,11 @@ def parked_stream(party: str) -> str:
 def keys_stream(party: str) -> str:
     """The stream of what became of one party's signing keys."""
     return f"keys:{party}"
+
+
+def resync_stream(party: str) -> str:
+    """The stream of one party's resyncs."""
+    return f"resync:{party}"
 
 
 class CitizenEnrolled(NamedTuple):
@@ -240,8 +246,36 @@ class SigningKeyChanged(NamedTuple):
     proof: bytes = b""
 
 
+class ResyncStepped(NamedTuple):
+    """One step of a resync of a party, with all that going on from there needs; `step` is one of `hub.shard.resyncing`.
+
+    `request` and `asked_at` (milliseconds) are those of the request, `number` that of the mark with which it begins (0
+    before it is given). Of the party's cases, in the order of its own keys, all up to `reached` are told anew, but for
+    those in `left`, which could not be decided.
+    """
+
+    originator_id: str
+    originator_version: int
+    recorded_at: int
+    step: str
+    request: str
+    asked_at: int
+    number: int = 0
+    reached: str = ""
+    left: tuple[str, ...] = ()
+
+
 CaseRecord = CitizenEnrolled | GovernanceOpened | FactRecorded | DecisionsRecorded | MergeStepped
-Record = CaseRecord | NumberAssigned | RecordParked | ParkedResolved | BatchCommitted | RulesAdopted | SigningKeyChanged
+Record = (
+    CaseRecord
+    | NumberAssigned
+    | RecordParked
+    | ParkedResolved
+    | BatchCommitted
+    | RulesAdopted
+    | SigningKeyChanged
+    | ResyncStepped
+)
 """What a batch gives to the store and gets back from it."""
 
 StoredRecord = Record | NumbersAssigned

@@ -8,10 +8,10 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from consumers.source import ReceivedRecord
+from consumers.source import LogSpan, ReceivedRecord
 from contracts.catalogue import catalogue
 from contracts.cloudevents import DisclosureAttributes, disclosed_headers
 from contracts.codec import codec
@@ -37,6 +37,7 @@ class SimulatedTopic:
         self.partitions = partitions
         self.logs: list[list[ReceivedRecord]] = [[] for _ in range(partitions)]
         self.numbers = [0] * partitions
+        self.first = [0] * partitions
         self.fail_next_poll = False
         self._next: list[int] | None = None
 
@@ -45,6 +46,21 @@ class SimulatedTopic:
     ) -> None:
         """Append a disclosure; `payload` needs `occurredAt`, and what is missing is closed."""
         self._append(key, event, event_type, party, payload, links)
+
+    def resync(self, partition: int, events: Iterable[tuple[str, str, str, str, Mapping[str, Any]]]) -> None:
+        """Append a whole resync: marks, and between them `events` as (key, party, event, event type, payload)."""
+        self.mark(partition, "BEGUN")
+        for key, party, event, event_type, payload in events:
+            if partition_of(key.encode(), self.partitions) == partition:
+                self.disclose(key, event, event_type, payload, party=party)
+        self.mark(partition, "COMPLETED")
+
+    def mark(self, partition: int, state: str) -> None:
+        """Append the mark of a resync, under the key of its own that the partition has for it."""
+        keys = (name("marks", number) for number in range(1_000))
+        key = next(each for each in keys if partition_of(each.encode(), self.partitions) == partition)
+        payload = {"occurredAt": 0, "at": 0, "recipient": "PRI", "state": state, "requestId": name("request")}
+        self.disclose(key, name("mark", partition, self.numbers[partition]), "ResyncNotified", payload, party="HUB")
 
     def retract(self, key: str, event: str, event_type: str, *, party: str = "PRI") -> None:
         """Append a retraction."""
@@ -84,9 +100,13 @@ class SimulatedTopic:
         for record in self.logs[partition][-count:] if count else []:
             self.put(partition, record.key, record.value, record.headers)
 
-    def start(self, positions: Mapping[int, int]) -> int:
-        self._next = [positions.get(partition, 0) for partition in range(self.partitions)]
-        return self.partitions
+    def delete_before(self, partition: int, offset: int) -> None:
+        """Delete what lies before `offset`, as the cleaner and time do."""
+        self.first[partition] = offset
+
+    def start(self, positions: Mapping[int, int]) -> Mapping[int, LogSpan]:
+        self._next = [max(positions.get(each, 0), self.first[each]) for each in range(self.partitions)]
+        return {each: LogSpan(self.first[each], len(self.logs[each])) for each in range(self.partitions)}
 
     def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:
         if self.fail_next_poll:

@@ -76,7 +76,7 @@ def run_with_fault(path: Path, at: int, after: bool) -> tuple[bool, Any, Any, An
     before = state(store)
     second_batch(topic)
     subscription = Subscription("PRI", topic, store)
-    subscription._partitions = subscription._start()
+    subscription._spans = subscription._start()
     arm(at, after)
     struck = False
     try:

@@ -281,18 +281,21 @@ def test_a_change_number_counts_what_was_sent_and_never_a_rebuild(path: Path) ->
         assert store.numbered_lines()[1:] == (3, {KEYS[0]: 3})
 
 
-def test_a_store_of_the_format_before_keeps_what_it_received(path: Path) -> None:
+@pytest.mark.parametrize("older", [1, 2])
+def test_a_store_of_a_format_before_keeps_what_it_received(path: Path, older: int) -> None:
     topic = SimulatedTopic()
     imprison(topic, 0)
     with PartyStore.create(path, "PRI") as store:
         drain(Subscription("PRI", topic, store))
         before = (store.view_lines(), store.positions())
     connection = sqlite3.connect(path, isolation_level=None)
-    for table in ("view_version", "waiting", "line_change", "change_count", "view_prison_1"):
-        connection.execute(f"DROP TABLE {table}")
-    connection.execute("CREATE TABLE view_prison (key TEXT PRIMARY KEY)")
-    connection.execute("ALTER TABLE party_store ADD COLUMN view_digest TEXT NOT NULL DEFAULT 'older'")
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute("ALTER TABLE position DROP COLUMN is_filling")
+    if older == 1:
+        for table in ("view_version", "waiting", "line_change", "change_count", "view_prison_1"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("CREATE TABLE view_prison (key TEXT PRIMARY KEY)")
+        connection.execute("ALTER TABLE party_store ADD COLUMN view_digest TEXT NOT NULL DEFAULT 'older'")
+    connection.execute(f"PRAGMA user_version = {older}")
     connection.close()
     with PartyStore.open(path, "PRI") as store:
         assert (store.view_lines(), store.positions()) == before

@@ -138,14 +138,14 @@ def watching(patch: pytest.MonkeyPatch, on_call: Callable[[str, CodeType], None]
     """Call `on_call` with the case as each function of the room is entered while it is decided."""
     decide = Settling._decide
 
-    def watched(settling: Settling, held: Any, clock: int) -> Any:
+    def watched(settling: Settling, held: Any, clock: int, again: Any) -> Any:
         def hook(frame: FrameType, event: str, arg: object) -> None:
             if event == "call" and frame.f_code.co_filename.startswith(ROOM):
                 on_call(held.timeline.case_id, frame.f_code)
 
         sys.setprofile(hook)
         try:
-            return decide(settling, held, clock)
+            return decide(settling, held, clock, again)
         finally:
             sys.setprofile(None)
 

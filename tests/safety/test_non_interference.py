@@ -7,7 +7,7 @@ Rule: `SAFETY_PAIRS` says how many pairs (2,000 without it), in parts that worke
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +87,10 @@ def hidden_items_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
 def what_was_told_is_told_again_whenever_the_standing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     differences_of = settlement._differences_of
 
-    def leaky(case: CaseTimeline, decider: Decider, event_id: str) -> list[Change]:
+    def leaky(case: CaseTimeline, decider: Decider, event_id: str, of_whom: Container[str]) -> list[Change]:
         fresh = decisions_on(case.facts[event_id].outline, case.dead.get(event_id), decider)
         again = [Change(event_id, party, shown, ()) for party, shown in fresh.items()]
-        return [*differences_of(case, decider, event_id), *again]
+        return [*differences_of(case, decider, event_id, of_whom), *again]
 
     monkeypatch.setattr(settlement, "_differences_of", leaky)
 

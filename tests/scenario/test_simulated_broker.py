@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from consumers.source import LogSpan
 from contracts.failures import ForeignStore, TransportFailure
 from contracts.parties import Party, PartyRegistry
 from contracts.partitioning import partition_of
@@ -111,7 +112,7 @@ def test_sent_records_are_confirmed_per_party_once(broker: SimulatedBroker) -> N
     assert outputs.confirmed() == {"PRI": 2, "A.SOC": 1}
     assert outputs.confirmed() == {}
     source = SimulatedSource(broker, NAMES, "PRI")
-    assert source.start({}) == 2
+    assert source.start({}) == {0: LogSpan(0, 0), 1: LogSpan(0, 2)}
     assert [(each.partition, each.value) for each in source.poll(9, 0.0)] == [(1, b"v1"), (1, b"v2")]
 
 

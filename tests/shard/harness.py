@@ -227,8 +227,9 @@ class ShardUnderTest:
 
 
 def is_notice(payload: Mapping[str, Any]) -> bool:
-    """Whether this is what the hub itself says about another record: a notice, or that a withdrawal is done."""
-    return "recipient" in payload and ("targetEventId" in payload or "parkedNumber" in payload)
+    """Whether this is what the hub itself says about other records: a notice, that a withdrawal is done, a mark."""
+    about = ("targetEventId", "parkedNumber", "requestId")
+    return "recipient" in payload and any(name in payload for name in about)
 
 
 def imprisonment(at: int, municipality: str = "A") -> dict[str, Any]:

@@ -29,6 +29,7 @@ from hub.disclosure.cutter import cut
 from hub.store.records import CitizenEnrolled, FactRecorded
 from tests.consent.histories import FIRST_DAY, REGISTRY, History, histories
 from tests.shard.harness import CASE, DAY_MS, ShardUnderTest
+from tests.shard.resyncs import is_mark
 
 PARTIES = tuple(party.id for party in REGISTRY)
 HEALTHCARE_PROVIDERS = frozenset(party.id for party in REGISTRY if party.healthcare_provider)
@@ -76,7 +77,8 @@ def _payload(event_type: EventType, fact: Fact) -> dict[str, Any]:
     return _filled(event_type.fields, {**fact.payload, "occurredAt": fact.occurred_at}, fact.occurred_at)
 
 
-def _publish(hub: ShardUnderTest, fact: Fact, number: int, corrects: str | None) -> None:
+def publish(hub: ShardUnderTest, fact: Fact, number: int, corrects: str | None) -> None:
+    """Publish a fact of a drawn history as its party's record of that number."""
     event_type = catalogue().event_types[fact.event_type]
     attributes = Attributes(
         id=str(uuid.UUID(int=number)),
@@ -92,7 +94,8 @@ def _publish(hub: ShardUnderTest, fact: Fact, number: int, corrects: str | None)
     hub.broker.append(topic, 0, key, value, published_headers(attributes), hub.now)
 
 
-def _retract(hub: ShardUnderTest, fact: Fact, number: int) -> None:
+def retract(hub: ShardUnderTest, fact: Fact, number: int) -> None:
+    """Let the party take back its record of that number."""
     payload = {"targetEventId": str(uuid.UUID(int=number)), "at": hub.now, "reason": "DUPLICATE"}
     retraction = Fact("", "EventRetracted", fact.party, hub.now, hub.now, payload)
     event_type = catalogue().event_types["EventRetracted"]
@@ -162,12 +165,18 @@ def _fresh_views(hub: ShardUnderTest) -> dict[str, dict[str, dict[str, Any]]]:
     return views
 
 
-def _compare(hub: ShardUnderTest) -> None:
+def compare(hub: ShardUnderTest) -> None:
+    """Hold what every party was told against the fresh decision over the whole case."""
     expected = _fresh_views(hub)
     for party in PARTIES:
-        # What a publisher is told of its parked records is about no case.
-        of_the_case = {event: payload for event, payload in hub.held(party).items() if "parkedNumber" not in payload}
-        assert of_the_case == expected[party], party
+        assert {event: said for event, said in hub.held(party).items() if not _is_about_no_case(said)} == expected[
+            party
+        ]
+
+
+def _is_about_no_case(payload: dict[str, Any]) -> bool:
+    """What a publisher is told of its parked records, and the marks of a resync."""
+    return "parkedNumber" in payload or is_mark(payload)
 
 
 def _play(hub: ShardUnderTest, history: History, data: st.DataObject) -> None:
@@ -176,22 +185,22 @@ def _play(hub: ShardUnderTest, history: History, data: st.DataObject) -> None:
         hub.tick(max(0, fact.recorded_at - hub.now))
         same = [n for n, old in enumerate(published, 1) if (old.party, old.event_type) == (fact.party, fact.event_type)]
         corrected = data.draw(st.sampled_from([None, None, *same])) if same else None
-        _publish(hub, fact, number, str(uuid.UUID(int=corrected)) if corrected else None)
+        publish(hub, fact, number, str(uuid.UUID(int=corrected)) if corrected else None)
         published.append(fact)
         what = data.draw(st.sampled_from(("go on", "settle", "restart", "retract", "wait")))
         if what == "retract":
             victim = data.draw(st.integers(1, number))
-            _retract(hub, published[victim - 1], victim)
+            retract(hub, published[victim - 1], victim)
         if what == "wait":
             hub.tick(data.draw(st.integers(1, 400)) * DAY_MS // 4)
         if what != "go on":
             hub.settle()
-            _compare(hub)
+            compare(hub)
         if what == "restart":
             hub.restart()
     hub.tick(DAY_MS)
     hub.settle()
-    _compare(hub)
+    compare(hub)
 
 
 @settings(

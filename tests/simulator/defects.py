@@ -132,8 +132,8 @@ DEFECTS: Final = (
            "if attributes.number < last_number:"),
     Defect("the receiver's position stored first", subscription.Subscription._handle,
            "self._store.apply(steps, moves)", "self._store.apply([], moves); self._store.apply(steps, [])"),
-    Defect("a receiver keeps what is retracted", PartyStore.apply, "event_type = self._remove(step)",
-           "event_type = self._remove(step) if isinstance(step, Disclosed) else None"),
+    Defect("a receiver keeps what is retracted", PartyStore.apply, "in self._remove(step):",
+           "in self._remove(step) if isinstance(step, Disclosed) else []:"),
 )  # fmt: skip
 
 QUICKLY_FOUND: Final = (

@@ -38,7 +38,8 @@ from tests.simulator.citizens import NAMES, PARTITIONS, REGISTRY, SECRET, pseudo
 from tests.simulator.invariants import SOUND
 from tests.simulator.machine import Killed, Program, SimulatedTime, violate
 from tests.simulator.network import Network, SimulatedChannel, SimulatedInputs, SimulatedOutputs, Witness
-from tests.store.memory import Content, MemoryShardStore
+from tests.store.memory import MemoryShardStore
+from tests.store.memory_content import Content
 
 IDENTITIES: Final = tuple(StoreIdentity("simulated", NAMES.world, shard, PARTITIONS) for shard in range(PARTITIONS))
 POLICIES: Final = Policies.load(REGISTRY)
@@ -198,6 +199,9 @@ class WatchedMetrics(Metrics):
         """Nothing is shown."""
 
     def observe_parked(self, shard: int, waiting: Mapping[str, tuple[int, int]]) -> None:
+        """Nothing is shown."""
+
+    def observe_resyncs(self, shard: int, ages: Mapping[str, int | None]) -> None:
         """Nothing is shown."""
 
     def observe_reviews(self, shard: int, owed: Mapping[tuple[str, bool], int]) -> None:

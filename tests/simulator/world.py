@@ -45,7 +45,8 @@ from tests.simulator.outcomes import Seen, decided_afresh, fold, topic_equals_fi
 from tests.simulator.receivers import Receiver, empty_store
 from tests.simulator.statements import BEGINNING, HOUR_MS, Statement
 from tests.simulator.workers import IDENTITIES, POLICIES, Disk, Limits, UnsteadyStore, Watch, Worker
-from tests.store.memory import Content, MemoryStores
+from tests.store.memory import MemoryStores
+from tests.store.memory_content import Content
 
 WORKERS: Final = ("one", "two", "three")
 HUB_INPUT: Final = NAMES.hub_input

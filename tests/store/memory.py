@@ -13,14 +13,13 @@ Nothing is encrypted: the mapper's tests hold that. The bytes of a resolved park
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple, cast
+from dataclasses import replace
+from typing import Final, NamedTuple, cast
 
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound, StoreUnavailable
 from hub.store.number_runs import packed
 from hub.store.ports import BatchWrites, Forwarding, Head, Obligation, OpenParked, OpenReview, Promise, StoreIdentity
-from hub.store.record_schemas import WRITTEN_AS, StoredSchema, decode_raw, encode_raw
+from hub.store.record_schemas import WRITTEN_AS, decode_raw, encode_raw
 from hub.store.records import (
     BATCHES,
     RULES,
@@ -30,77 +29,17 @@ from hub.store.records import (
     NumbersAssigned,
     ParkedResolved,
     RecordParked,
+    ResyncStepped,
     RulesAdopted,
     SigningKeyChanged,
-    StoredRecord,
     case_stream,
     keys_stream,
     parked_stream,
+    resync_stream,
     sent_stream,
 )
 from tests.store.builders import IDENTITY
-
-
-@dataclass(slots=True, eq=False)
-class Row:
-    """One stored record: its format, its place and its bytes. What was decoded once is handed out again, frozen."""
-
-    schema: StoredSchema
-    stream: str
-    version: int
-    body: bytes
-    first: int
-    """The first number of a run; else the version."""
-    _decoded: StoredRecord | None = None
-
-    def record(self) -> StoredRecord:
-        """The record that the bytes hold."""
-        if self._decoded is None:
-            decoded = self.schema.decode(self.stream, self.version, self.body)
-            if isinstance(decoded, BatchCommitted):
-                decoded = replace(decoded, positions=MappingProxyType(dict(decoded.positions)))
-            self._decoded = decoded
-        return self._decoded
-
-
-@dataclass(slots=True)
-class Content:
-    """All that lies in one store."""
-
-    identity: StoreIdentity
-    topic_ids: dict[str, str]
-    streams: dict[str, tuple[Row, ...]] = field(default_factory=dict)
-    positions: dict[str, int] = field(default_factory=dict)
-    digests: dict[str, bytes] = field(default_factory=dict)
-    keys: dict[tuple[str, str], str] = field(default_factory=dict)
-    due: dict[str, int] = field(default_factory=dict)
-    cache_rows: dict[str, bytes] = field(default_factory=dict)
-    heard: dict[str, int] = field(default_factory=dict)
-    open_reviews: dict[str, tuple[OpenReview, ...]] = field(default_factory=dict)
-    forwarding: dict[tuple[str, str], Forwarding] = field(default_factory=dict)
-    promises: dict[str, tuple[Promise, ...]] = field(default_factory=dict)
-    obligations: dict[str, Obligation] = field(default_factory=dict)
-    open_parked: dict[str, OpenParked] = field(default_factory=dict)
-    send_positions: dict[str, int] = field(default_factory=dict)
-    raw_parked: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    """(Stream, version) -> the bytes of a parked record that is not resolved."""
-
-    def copy(self) -> Content:
-        """The same content, to go on from separately."""
-        copied: dict[str, Any] = {
-            each.name: dict(getattr(self, each.name)) for each in fields(self) if each.name != "identity"
-        }
-        return replace(self, **copied)
-
-    def head_of(self, stream: str) -> int:
-        """The last version of a stream, 0 where it is empty."""
-        rows = self.streams.get(stream)
-        return rows[-1].version if rows else 0
-
-    def batch(self, version: int) -> BatchCommitted | None:
-        """One stored batch."""
-        rows = self.streams.get(BATCHES, ())
-        return cast(BatchCommitted, rows[version - 1].record()) if 0 < version <= len(rows) else None
+from tests.store.memory_content import Content, Row
 
 
 class _Encoded(NamedTuple):
@@ -176,6 +115,11 @@ class MemoryShardReader:
         """See the port."""
         known = self._content.keys
         return {key: known[key] for key in keys if key in known}
+
+    def keys_of(self, party: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        """See the port."""
+        known = self._content.keys.items()
+        return sorted((key, case_id) for (owner, key), case_id in known if owner == party and key > after)[:limit]
 
     def digests(self, event_ids: Iterable[str]) -> Mapping[str, bytes]:
         """See the port."""
@@ -258,6 +202,14 @@ class MemoryShardReader:
         streams = self._content.streams
         named = sorted(each for each in streams if (each == prefix if party else each.startswith(prefix)))
         return [cast(SigningKeyChanged, row.record()) for each in named for row in streams[each]]
+
+    def resyncs(self) -> Mapping[str, ResyncStepped]:
+        """See the port."""
+        streams = self._content.streams
+        return {
+            party: cast(ResyncStepped, streams[resync_stream(party)][-1].record())
+            for party in self._heads(resync_stream(""))
+        }
 
     def _with_bytes(self, parked: RecordParked) -> RecordParked:
         raw = self._content.raw_parked.get((parked.originator_id, parked.originator_version))
