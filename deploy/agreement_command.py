@@ -36,9 +36,9 @@ from hub.case_timeline.timeline import CaseTimeline, known_at, timeline_of
 from hub.consent.agreements import ENDED, REGISTERED
 from hub.continuity.costs import cost_rules
 from hub.shard.cases import agreements_of
+from hub.shard.reading import reader_for
 from hub.store.reader import ShardReader
 from hub.store.records import FactRecorded
-from hub.wiring import reader_for
 
 _LEFT_TO_THE_HUB: Final = frozenset({"occurredAt", "lateReason", "legalBasisCode"})
 

@@ -26,8 +26,8 @@ from hub.consent.policies import Policies
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
 from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling, replay
+from hub.shard.reading import reader_for
 from hub.store.records import CaseRecord, CitizenEnrolled, GovernanceOpened, MergeStepped, Shown
-from hub.wiring import reader_for
 
 
 @click.group("case")

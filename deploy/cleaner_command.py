@@ -25,7 +25,8 @@ from kafka.errors import KafkaError
 
 from deploy.options import world_option
 from deploy.stores import opened_stores
-from deploy.world import World, administering
+from deploy.world import World
+from deploy.world_making import administering
 
 WAIT_MS: Final = 30_000
 

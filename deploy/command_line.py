@@ -23,33 +23,52 @@ from contracts.failures import Failure
 from contracts.faults import told
 
 COMMANDS: Final = {
-    "agreement": "deploy.agreement_command:agreement",
-    "bench": "deploy.benchmark.command:bench",
-    "case": "deploy.case_command:case",
-    "cleaner": "deploy.cleaner_command:cleaner",
-    "conformance": "deploy.conformance.command:conformance",
-    "continuity": "deploy.continuity_command:continuity",
-    "contracts": "deploy.contracts_command:contracts",
-    "demo": "deploy.demonstration:demo",
-    "deploy": "deploy.deploy_command:deploy",
-    "dev": "deploy.dev:dev",
-    "doctor": "deploy.doctor.command:doctor",
-    "explain": "deploy.case_command:explain",
-    "governance": "deploy.governance_command:governance",
-    "identity": "deploy.identity_wiring:identity",
-    "keys": "deploy.keys_command:keys",
-    "parked": "deploy.parked_command:parked",
-    "publishers": "deploy.publishers_command:publishers",
-    "resync": "deploy.resync_command:resync",
-    "rules": "deploy.rules_command:rules",
-    "scenario": "deploy.scenario.command:scenario",
-    "store": "deploy.store_command:store",
-    "view": "deploy.view_command:view",
-    "views": "deploy.views_command:views",
-    "withdrawals": "deploy.withdrawals_command:withdrawals",
-    "world": "deploy.world_command:world_group",
+    "agreement": ("deploy.agreement_command:agreement", "Agreements between parties: registered, extended, ended."),
+    "bench": ("deploy.benchmark.command:bench", "Measure the hub against the raw limit of its own parts."),
+    "case": ("deploy.case_command:case", "The timeline of a case, for auditors."),
+    "cleaner": (
+        "deploy.cleaner_command:cleaner",
+        "Delete from Kafka what shards have stored and receivers have confirmed.",
+    ),
+    "conformance": (
+        "deploy.conformance.command:conformance",
+        "Hold an agency's own client against the wire page (contracts/WIRE.md).",
+    ),
+    "continuity": ("deploy.continuity_command:continuity", "Whether what began inside goes on outside."),
+    "contracts": ("deploy.contracts_command:contracts", "What may be stated: event types, fields, categories, who."),
+    "demo": (
+        "deploy.demonstration:demo",
+        "Play one citizen's case through a real Kafka and show what each agency sees of it, and why.",
+    ),
+    "deploy": ("deploy.deploy_command:deploy", "What a hub needs on its cluster."),
+    "dev": ("deploy.dev:dev", "Run a part of the project on its own."),
+    "doctor": (
+        "deploy.doctor.command:doctor",
+        "Look at the connection of PARTY of a world; without PARTY, at the one of the `HUB_CONSUMER_...` settings.",
+    ),
+    "explain": ("deploy.case_command:explain", "Say what PARTY sees of EVENT in CASE, field by field, and why."),
+    "governance": ("deploy.governance_command:governance", "What is about no citizen: keys, roles, figures."),
+    "identity": ("deploy.identity_wiring:identity", "A party's key of a citizen, and the basics that it may know."),
+    "keys": ("deploy.keys_command:keys", "Keys with which parties sign what they state."),
+    "parked": ("deploy.parked_command:parked", "Records that arrival refused."),
+    "publishers": (
+        "deploy.publishers_command:publishers",
+        "List the publishers of the hub, and when each gave its last sign of life.",
+    ),
+    "resync": (
+        "deploy.resync_command:resync",
+        "Tell PARTY, which lost what it was sent, everything that it may see now, under new numbers.",
+    ),
+    "rules": ("deploy.rules_command:rules", "Who may see what: as a table, compared, rehearsed."),
+    "scenario": ("deploy.scenario.command:scenario", "Vignettes with the exact view that each party must have."),
+    "store": ("deploy.store_command:store", "The stores of the hub: are they whole, and safely kept?"),
+    "view": ("deploy.view_command:view", "What an agency sees."),
+    "views": ("deploy.views_command:views", "The views of agencies: which there are, how one stands, build one anew."),
+    "withdrawals": ("deploy.withdrawals_command:withdrawals", "Withdrawn consents: what is not carried out yet."),
+    "world": ("deploy.world_command:world_group", "The hub of one registry on one cluster."),
 }
-"""Command -> `module:name`."""
+"""Command -> `module:name`, and what the list of commands says of it: the first sentence of its own help, told here
+so that `hub --help` need not import every command for it."""
 FAILED: Final = 1
 CHARACTERS_MAX: Final = 4_000
 NATIONAL_ID: Final = re.compile(r"(?<![0-9A-Za-z])(?<![0-9a-f]{4}-)(?:\d{2})?\d{6}[-+ ]?\d{4}(?![\w-])")
@@ -64,14 +83,19 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (as above)
         """The command of that name, imported now."""
-        where = COMMANDS.get(cmd_name)
-        if where is None:
+        if cmd_name not in COMMANDS:
             return None
+        where, _ = COMMANDS[cmd_name]
         module, _, name = where.partition(":")
         command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"`{where}` is no command")
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
 
 @click.command(cls=Commands)

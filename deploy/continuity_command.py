@@ -25,7 +25,7 @@ from hub.continuity.consent_health import barriers
 from hub.continuity.measures import KIND_BOUND, SPREADS, Release, band_labels, grouping_labels, releases_of
 from hub.continuity.table import GroupLine, Line, Rulebook, Shares, barriers_of, groups_of, table_of
 from hub.continuity.terms import terms
-from hub.wiring import reader_for
+from hub.shard.reading import reader_for
 
 _Read = tuple[list[Release], set[tuple[str, str]]]
 """What is kept of a case: its releases, and which categories were not shown to which roles."""

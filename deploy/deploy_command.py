@@ -29,7 +29,8 @@ from deploy.options import world_option
 from deploy.quotas import quota_differences, quotas_of, read_quotas
 from deploy.rights import Right, users_of
 from deploy.rights_check import RightsDifference, difference, granted, text_of, whole_table
-from deploy.world import World, administering
+from deploy.world import World
+from deploy.world_making import administering
 
 DIFFERENT: Final = 1
 _TOOL: Final = 'kafka-acls.sh --bootstrap-server "$BOOTSTRAP" --command-config "$COMMAND_CONFIG"'

@@ -17,7 +17,8 @@ import click
 
 from contracts.connection import KafkaConnection
 from contracts.failures import BadSetting, NotFound
-from deploy.kafka.certificates import Authority, certificate_files
+from deploy.kafka.certificate_files import certificate_files
+from deploy.kafka.certificates import Authority
 from deploy.kafka.configuration import TunedFor
 from deploy.kafka.node_state import private_directory, write_private
 from deploy.local_kafka import LocalKafka

@@ -36,8 +36,8 @@ from hub.continuity.suppression import TOTAL
 from hub.continuity.table import Barrier, Line, Rulebook, barriers_of, table_of
 from hub.continuity.terms import terms
 from hub.identity.pseudonyms import TELLING_SHARD
+from hub.shard.reading import reader_for
 from hub.store.reader import ShardReader
-from hub.wiring import reader_for
 
 INDICATORS: Final = "INDICATORS"
 BARRIERS: Final = "BARRIERS"

@@ -19,25 +19,16 @@ from typing import IO, Any, Final
 
 from contracts.failures import SetupFailure
 from contracts.principals_file import principals_text
+from deploy.hub_places import hub_directory
 from deploy.kafka.node_state import write_private
 from deploy.operator_channel import PRINCIPALS
 from deploy.world import HUB_KEY, OPERATOR_KEY, World
-from hub.settings import WorkerSettings, store_path
-from hub.store.places import DatabaseOwner, StorePlace, place_of
+from hub.settings import WorkerSettings
+from hub.store.places import DatabaseOwner
 from hub.wiring import create_stores
 
 STOP_SECONDS_MAX: Final = 20.0
 START_SECONDS_MAX: Final = 60.0
-
-
-def hub_directory(world: World) -> Path:
-    """Where the hub of `world` keeps its stores."""
-    return world.directory / "hub"
-
-
-def shard_path(world: World, shard: int) -> Path:
-    """The store of one shard of `world`."""
-    return store_path(hub_directory(world), shard)
 
 
 def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
@@ -83,11 +74,6 @@ def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
         metrics_address="127.0.0.1",
         metrics_port=0,
     )
-
-
-def world_stores(world: World) -> StorePlace:
-    """Where the stores of the world's hub are."""
-    return place_of(hub_directory(world), world.store_url, world.keys_url)
 
 
 def create_hub(world: World, owner: DatabaseOwner | None = None) -> None:

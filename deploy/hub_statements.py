@@ -34,7 +34,6 @@ from hub.continuity.terms import terms
 from hub.identity.pseudonyms import governance_key
 from hub.store.reader import ShardReader
 from hub.store.records import FactRecorded
-from producers.kafka_transport import KafkaTransport
 from producers.publisher import Publisher, now_ms
 
 STORED_SECONDS_MAX: Final = 60.0
@@ -44,6 +43,9 @@ POLL_SECONDS: Final = 0.05
 @contextmanager
 def hub_publisher(world: World) -> Iterator[Publisher]:
     """The hub's own publisher, as its operator, for as long as the block runs."""
+    # The one door to the client of Kafka: commands that only read have this module too, and never come here.
+    from producers.kafka_transport import KafkaTransport
+
     transport = KafkaTransport(world.connection(world.names.service("operator")))
     try:
         yield publisher_of(world, transport)

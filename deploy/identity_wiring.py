@@ -16,7 +16,7 @@ from hub.case_timeline.timeline import MERGED, timeline_of
 from hub.identity.enrolment import SeesSomething
 from hub.identity.vault import Citizen
 from hub.identity.visibility import sees_something
-from hub.wiring import reader_for
+from hub.shard.reading import reader_for
 
 MERGE_SECONDS_MAX: Final = 60.0
 

@@ -29,7 +29,8 @@ from kafka.errors import KafkaError
 from contracts.connection import KafkaConnection, SecurityProtocol
 from contracts.failures import SetupFailure
 from contracts.topics import Names
-from deploy.kafka.certificates import Authority, certificate_files
+from deploy.kafka.certificate_files import certificate_files
+from deploy.kafka.certificates import Authority
 from deploy.kafka.configuration import (
     BROKER_USER,
     JAVA_OPTIONS,

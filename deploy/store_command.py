@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from deploy.hub_process import world_stores
+from deploy.hub_places import world_stores
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World

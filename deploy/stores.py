@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from contracts.civil_time import ZONE_OF_JURISDICTION
 from contracts.failures import NotFound
-from deploy.hub_process import world_stores
+from deploy.hub_places import world_stores
 from deploy.world import World
 from hub.case_timeline.timeline import known_at, timeline_of
 from hub.consent.agreements import Agreements
@@ -21,10 +21,10 @@ from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
 from hub.identity.pseudonyms import TELLING_SHARD, governance_case, parking_case, resync_case
 from hub.shard.cases import agreements_of
+from hub.shard.reading import reader_for
 from hub.store.keys import KeyStore
 from hub.store.reader import ShardReader
 from hub.store.records import CaseRecord
-from hub.wiring import reader_for
 
 
 @contextmanager

@@ -24,13 +24,15 @@ from consumers.store import store_path
 from contracts.failures import BadSetting
 from contracts.registry_file import read_registry
 from deploy.cluster import deployer_connection
-from deploy.hub_process import create_hub, environment_of, hub_directory, worker_settings
+from deploy.hub_places import hub_directory
+from deploy.hub_process import create_hub, environment_of, worker_settings
 from deploy.identity_command import create_vault
 from deploy.kafka.node_state import private_directory, write_private
 from deploy.key_registration import register_all
 from deploy.options import world_option
 from deploy.quotas import quotas_of, set_quotas
-from deploy.world import HUB_KEY, PARTITIONS_MAX, World, administering, create_world, extend_world
+from deploy.world import HUB_KEY, PARTITIONS_MAX, World
+from deploy.world_making import administering, create_world, extend_world
 from hub.store.places import DatabaseOwner, FilePlace, place_of
 
 TICK_SECONDS = 5.0

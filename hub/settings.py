@@ -94,16 +94,6 @@ class WorkerSettings(BaseSettings):
         )
 
 
-def store_path(state_directory: Path, shard: int) -> Path:
-    """The file of shard `shard` below the hub's state directory."""
-    return state_directory / f"shard-{shard}.db"
-
-
-def keys_path(state_directory: Path) -> Path:
-    """The file of the data keys: never beside the rows, so in a directory of its own."""
-    return state_directory / "keys" / "data-keys.db"
-
-
 def load_settings() -> WorkerSettings:
     """Read the settings; raise `BadSetting` naming each that is wrong."""
     try:

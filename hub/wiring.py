@@ -14,8 +14,6 @@ from contextlib import ExitStack
 from functools import reduce
 from pathlib import Path
 
-from contracts.catalogue import catalogue
-from contracts.codec import codec
 from contracts.parties import PartyRegistry
 from contracts.principals_file import read_principals
 from contracts.registry_file import read_registry
@@ -32,7 +30,6 @@ from hub.broker.ports import HubInput, Inputs, Outputs
 from hub.broker.signature_pool import SignaturePool
 from hub.broker.signed_outputs import SignedOutputs
 from hub.broker.verified_inputs import VerifiedInputs
-from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
 from hub.continuity.clock_terms import clock_terms
@@ -49,6 +46,7 @@ from hub.shard.merging import Merging
 from hub.shard.parking import Parking
 from hub.shard.parking_notices import ParkingNotices
 from hub.shard.promises import Promises
+from hub.shard.reading import reader_for
 from hub.shard.reminders import Reminders
 from hub.shard.resyncing import Resyncs
 from hub.shard.sending import Sending
@@ -64,23 +62,6 @@ TICKER = "ticker"
 WORKER_PRINCIPALS = frozenset({TICKER, MERGES})
 """As whom the worker signs on the hub's own input."""
 COLLECT_AFTER_OBJECTS = 1_000_000
-
-
-def reader_for(policies: Policies) -> Reader:
-    """How cases are read under `policies`."""
-    gate_types = frozenset[str]().union(*(policy.gate_types for policy in policies))
-    return Reader(catalogue(), codec(), gate_types, _code_digest(policies))
-
-
-def _code_digest(policies: Policies) -> str:
-    """Names the code, rules and parties that cases are folded and decided by."""
-    digest = hashlib.sha256(catalogue().digest.encode())
-    digest.update(policies.digest.encode())
-    here = Path(__file__).parent
-    for room in ("case_timeline", "consent", "disclosure"):
-        for module in sorted((here / room).glob("*.py")):
-            digest.update(module.read_bytes())
-    return digest.hexdigest()
 
 
 def _settled_under(policies: Policies) -> str:

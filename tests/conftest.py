@@ -15,7 +15,8 @@ import pytest
 from contracts.parties import PartyRegistry
 from deploy.local_kafka import LocalKafka
 from deploy.local_postgres import LocalPostgres
-from deploy.world import World, create_world
+from deploy.world import World
+from deploy.world_making import create_world
 from tests.store.postgres_stores import prepare
 
 MakeWorld = Callable[..., World]

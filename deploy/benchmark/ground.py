@@ -22,12 +22,14 @@ from contracts.failures import SetupFailure
 from deploy.benchmark.raw_store import StoredPerEvent, counted
 from deploy.benchmark.whole_way import SIGNATURE_PROCESSES, open_shard, run_until
 from deploy.benchmark.workload import CITIZENS, PUBLISHER, Workload, WorkRecord, registry
-from deploy.hub_process import create_hub, hub_directory
+from deploy.hub_places import hub_directory
+from deploy.hub_process import create_hub
 from deploy.key_registration import register_parties
 from deploy.local_kafka import LocalKafka
 from deploy.local_postgres import LocalPostgres
 from deploy.operator_channel import operator_channel
-from deploy.world import World, create_world
+from deploy.world import World
+from deploy.world_making import create_world
 from hub.broker.signature_pool import SignaturePool
 from hub.store.places import DatabaseOwner
 from producers.publisher import now_ms

@@ -26,7 +26,8 @@ from contracts.failures import SetupFailure
 from deploy.benchmark.ground import Ground
 from deploy.benchmark.spread import Spread, ratio_of
 from deploy.benchmark.workload import WorkRecord
-from deploy.hub_process import HubProcess, hub_directory
+from deploy.hub_places import hub_directory
+from deploy.hub_process import HubProcess
 from deploy.local_kafka import LocalKafka
 from deploy.world import World
 from hub.store.places import FilePlace

@@ -17,7 +17,8 @@ from typing import Final, cast
 
 from contracts.principals_file import read_principals
 from deploy.benchmark.workload import PUBLISHER
-from deploy.hub_process import hub_directory, worker_settings
+from deploy.hub_places import hub_directory
+from deploy.hub_process import worker_settings
 from deploy.world import HUB_KEY, World
 from hub.broker.kafka_cluster import identify_cluster
 from hub.broker.kafka_control import KafkaControl

@@ -44,12 +44,13 @@ from hub.consent.policies import Policies
 from hub.continuity.measures import Release, releases_of
 from hub.identity.pseudonyms import pseudonym
 from hub.metrics import BatchCounts, Metrics
-from hub.settings import keys_path, store_path
+from hub.shard.reading import reader_for
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
+from hub.store.places import keys_path, store_path
 from hub.store.ports import StoreIdentity
 from hub.store.sqlite import create_store, open_for_reading, open_store
-from hub.wiring import build_shard, reader_for
+from hub.wiring import build_shard
 from producers.publisher import Publisher
 
 SECRET: Final = b"secret of a year, thirty-two byt"

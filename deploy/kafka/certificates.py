@@ -28,20 +28,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from deploy.kafka.certificate_files import CertificateFiles
 from deploy.kafka.node_state import write_private
 
 AUTHORITY_DAYS: Final = 3650
 CERTIFICATE_DAYS: Final = 365
 SKEW: Final = timedelta(hours=1)
 """A certificate holds from a little before its making: clocks differ."""
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateFiles:
-    """Where a certificate and its private key lie, both PEM."""
-
-    certificate: Path
-    key: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +111,6 @@ class Authority:
         write_private(files.key, _pem_of(key))
         write_private(files.certificate, certificate.public_bytes(Encoding.PEM).decode("ascii"))
         return files
-
-
-def certificate_files(directory: Path, name: str) -> CertificateFiles:
-    """Where the certificate and the key of `name` lie in `directory`."""
-    return CertificateFiles(directory / f"{name}.pem", directory / f"{name}.key")
 
 
 def _builder(

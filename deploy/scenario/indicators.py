@@ -60,8 +60,8 @@ from hub.continuity.returning import returned_within
 from hub.continuity.terms import terms
 from hub.continuity.treatment import guarantees, handed_over_before_release, handover_days, host_cost_events
 from hub.continuity.trials import CONVERTED, EXTENDED, LAPSED, PRESUMED_LAPSED, lapse_share, trials
+from hub.shard.reading import reader_for
 from hub.store.records import CaseRecord
-from hub.wiring import reader_for
 
 _VALUE: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?:\(([^()]*)\))?=([^\s()]+(?:\([^()]*\))?)(?:\s+|$)")
 _AS_KNOWN: Final = "asKnown "

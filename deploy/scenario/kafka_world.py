@@ -31,14 +31,16 @@ from contracts.connection import KafkaConnection
 from contracts.failures import SetupFailure, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.topics import HUB_PARTY
-from deploy.hub_process import HubProcess, create_hub, world_stores
+from deploy.hub_places import world_stores
+from deploy.hub_process import HubProcess, create_hub
 from deploy.identity_command import create_vault, vault_path
 from deploy.key_registration import register_parties
 from deploy.operator_channel import OPERATOR, operator_channel
 from deploy.scenario.citizen import played_national_id
 from deploy.scenario.scenario import Scenario
 from deploy.scenario.world import newest_decisions
-from deploy.world import HUB_KEY, OPERATOR_KEY, create_world, remove_world
+from deploy.world import HUB_KEY, OPERATOR_KEY
+from deploy.world_making import create_world, remove_world
 from hub.broker.kafka_inputs import input_topics
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity

@@ -24,8 +24,8 @@ from hub.case_timeline.timeline import CaseTimeline, Reader, fact_recorded
 from hub.consent.policies import Policies
 from hub.consent.policy import Policy
 from hub.disclosure.settlement import Rights, differences, renewed
+from hub.shard.reading import reader_for
 from hub.store.records import CaseRecord, CitizenEnrolled, Decision, DecisionsRecorded, FactRecorded, Shown
-from hub.wiring import reader_for
 
 SETTLE_ONE_IN: Final = 4
 

@@ -18,13 +18,22 @@ from pathlib import Path
 from typing import Protocol
 
 from contracts.failures import BadSetting
-from hub.settings import keys_path, store_path
 from hub.store import sqlite
 from hub.store.keys import KeyStore
 from hub.store.ports import StoreIdentity
 from hub.store.reader import ShardReader
 from hub.store.shard_store import DatabaseShardStore
 from hub.store.unsafe_settings import unsafe_settings
+
+
+def store_path(state_directory: Path, shard: int) -> Path:
+    """The file of shard `shard` below the hub's state directory."""
+    return state_directory / f"shard-{shard}.db"
+
+
+def keys_path(state_directory: Path) -> Path:
+    """The file of the data keys: never beside the rows, so in a directory of its own."""
+    return state_directory / "keys" / "data-keys.db"
 
 
 class StorePlace(Protocol):

@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from contracts.civil_time import format_local, zone_of
 from contracts.failures import CallerFailure
 from deploy.command_line import hub
-from deploy.hub_process import hub_directory, shard_path
+from deploy.hub_places import hub_directory, shard_path
 from deploy.world import World
-from hub.settings import keys_path
+from hub.store.places import keys_path
 from tests.deployment.stored_world import stored_world
 from tests.shard.harness import DAY_MS, SECRET, ShardUnderTest, imprisonment
 

@@ -22,7 +22,8 @@ from consumers.subscription import Subscription
 from contracts.connection import KafkaConnection
 from contracts.fact import event_id_of
 from contracts.reasons import Reason
-from deploy.hub_process import HubProcess, hub_directory
+from deploy.hub_places import hub_directory
+from deploy.hub_process import HubProcess
 from hub.store.records import RecordParked
 from producers.transport import OutgoingRecord
 from tests.acknowledgements.__main__ import consent

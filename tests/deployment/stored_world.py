@@ -6,9 +6,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.hub_process import hub_directory, shard_path
+from deploy.hub_places import hub_directory, shard_path
 from deploy.world import World
-from hub.settings import keys_path
+from hub.store.places import keys_path
 from tests.evidence.story import told_story
 from tests.shard.harness import SECRET, ShardUnderTest
 

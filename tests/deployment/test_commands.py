@@ -215,6 +215,11 @@ def test_every_command_and_each_of_its_options_says_what_it_is_for(path: tuple[s
     assert command.help.split("\n")[0].rstrip(".") in " ".join(result.output.split())
 
 
+def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> None:
+    said = {name: words for name, (_, words) in command_line.COMMANDS.items()}
+    assert said == {name: each.get_short_help_str(400) for (name, *rest), each in COMMANDS.items() if not rest}
+
+
 def test_the_command_line_has_the_commands_that_the_tests_above_run() -> None:
     assert {("case", "timeline"), ("explain",), ("parked", "retry"), ("contracts", "lint")} <= set(COMMANDS)
     assert scenario_command.scenario in COMMANDS.values()

@@ -32,7 +32,8 @@ from contracts.parties import Party, PartyRegistry
 from deploy.doctor import handshake
 from deploy.doctor.command import doctor, examine
 from deploy.doctor.findings import Finding
-from deploy.kafka.certificates import Authority, certificate_files
+from deploy.kafka.certificate_files import certificate_files
+from deploy.kafka.certificates import Authority
 from deploy.kafka.node_state import free_port, private_directory
 from deploy.local_kafka import LocalKafka
 from deploy.rights import Right, grant

@@ -20,12 +20,12 @@ from contracts.failures import CallerFailure
 from contracts.signatures import SigningKey
 from deploy.command_line import hub as command
 from deploy.figures import draw, last_month
-from deploy.hub_process import hub_directory, shard_path
+from deploy.hub_places import hub_directory, shard_path
 from deploy.hub_statements import publisher_of, state, stated_figures
 from deploy.scenario.simulated_broker import SimulatedSource, SimulatedTransport
 from deploy.world import OPERATOR_KEY, World
 from hub.identity.pseudonyms import governance_case
-from hub.settings import keys_path
+from hub.store.places import keys_path
 from hub.store.records import FactRecorded
 from tests.shard.harness import DAY_MS, SECRET, ShardUnderTest, imprisonment
 

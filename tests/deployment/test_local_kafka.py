@@ -21,7 +21,8 @@ from deploy.kafka import jars
 from deploy.kafka.jre import find_java
 from deploy.kafka.node_state import NodeState, is_free
 from deploy.local_kafka import LocalKafka
-from deploy.world import World, create_world, remove_world
+from deploy.world import World
+from deploy.world_making import create_world, remove_world
 from tests.conftest import MakeWorld
 
 REGISTRY = PartyRegistry.of([Party("A.SOC"), Party("PSY", healthcare_provider=True)])

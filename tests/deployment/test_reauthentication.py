@@ -16,7 +16,8 @@ from contracts.parties import Party, PartyRegistry
 from deploy.kafka.configuration import REAUTHENTICATION_MS
 from deploy.local_kafka import LocalKafka
 from deploy.users import lock_users
-from deploy.world import World, create_world
+from deploy.world import World
+from deploy.world_making import create_world
 from producers.kafka_transport import KafkaTransport
 
 PERIOD_SECONDS: Final = 2.5

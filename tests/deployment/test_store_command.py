@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from deploy.hub_process import shard_path
+from deploy.hub_places import shard_path
 from deploy.store_command import store
 from deploy.world import World
 from tests.deployment.stored_world import stored_world

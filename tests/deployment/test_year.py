@@ -35,8 +35,8 @@ from hub.consent.standing import Person
 from hub.continuity.case import Known, KnownCase
 from hub.continuity.measures import Release, releases_of
 from hub.continuity.terms import terms
-from hub.settings import keys_path, store_path
 from hub.store.keys import KeyStore
+from hub.store.places import keys_path, store_path
 from hub.store.records import FactRecorded
 from hub.store.sqlite import open_for_reading
 from producers.publisher import Publisher

@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 import deploy.identity_command as command
-import deploy.operator_channel as operator_channel
 from contracts.failures import BadNationalId, CallerFailure, ForeignStore, NotFound
 from contracts.parties import Party, PartyRegistry
 from contracts.signatures import SigningKey
@@ -60,7 +59,7 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture(autouse=True)
 def channels(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ClosingChannel]]:
     ClosingChannel.made = []
-    monkeypatch.setattr(operator_channel, "KafkaControl", ClosingChannel)
+    monkeypatch.setattr("hub.broker.kafka_control.KafkaControl", ClosingChannel)
     yield ClosingChannel.made
     assert all(channel.closed for channel in ClosingChannel.made)
 

@@ -35,13 +35,14 @@ from contracts.connection import KafkaConnection
 from contracts.fact import ce_id_of, event_id_of
 from contracts.failures import TransportFailure
 from contracts.topics import HUB_PARTY
-from deploy.hub_process import HubProcess, create_hub, world_stores
+from deploy.hub_places import world_stores
+from deploy.hub_process import HubProcess, create_hub
 from deploy.key_registration import register_all
 from deploy.scenario import expansion
 from deploy.scenario.comparison import Terms, compared
 from deploy.scenario.expansion import Playbook
 from deploy.scenario.world import newest_decisions
-from deploy.world import create_world, remove_world
+from deploy.world_making import create_world, remove_world
 from hub.identity.pseudonyms import pseudonym
 from hub.store.records import CaseRecord, FactRecorded
 from producers.kafka_transport import KafkaTransport

@@ -17,7 +17,8 @@ from kafka.errors import KafkaTimeoutError
 from contracts.connection import KafkaConnection, SecurityProtocol
 from contracts.failures import BadSetting
 from contracts.topics import Names
-from deploy.kafka.certificates import Authority, CertificateFiles, certificate_files
+from deploy.kafka.certificate_files import CertificateFiles, certificate_files
+from deploy.kafka.certificates import Authority
 from deploy.kafka.node_state import private_directory
 from deploy.local_kafka import LocalKafka
 from deploy.world import World

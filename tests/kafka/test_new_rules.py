@@ -15,7 +15,7 @@ from contracts.parties import Party, PartyRegistry
 from deploy.hub_process import HubProcess
 from deploy.identity_command import opened_identity
 from deploy.local_kafka import LocalKafka
-from deploy.world import extend_world
+from deploy.world_making import extend_world
 from hub.consent.rule_reader import RULES_FOLDER
 from tests.conftest import MakeWorld
 from tests.kafka.live_world import NATIONAL_ID, PARTITIONS, REGISTRY, TICK_SECONDS, LiveWorld

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from deploy.local_kafka import LocalKafka
-from deploy.world import create_world
+from deploy.world_making import create_world
 from tests.kafka.live_world import PARTITIONS, LiveWorld
 from tests.leaks.planted_world import REGISTRY
 from tests.leaks.run import CRASHES, LOUD, swept

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from deploy.local_kafka import LocalKafka
-from deploy.world import create_world
+from deploy.world_making import create_world
 from tests.kafka.live_world import PARTITIONS, REGISTRY, LiveWorld
 from tests.revocation.drill import REVOKED_SECONDS_MAX, revoke_under_load
 

@@ -19,12 +19,12 @@ from contracts.categories import ALL_CATEGORIES, BIT, Category, mask_of
 from contracts.event_types import DOMAIN, NEVER, EventType
 from contracts.failures import BadRuleSet, CallerFailure
 from deploy.command_line import hub
-from deploy.hub_process import hub_directory, shard_path
+from deploy.hub_places import hub_directory, shard_path
 from deploy.rules.rehearsal import visible_fields
 from deploy.world import World
 from hub.consent.rule_reader import RULES_FOLDER
 from hub.disclosure.cutter import cut
-from hub.settings import keys_path
+from hub.store.places import keys_path
 from tests.contracts.values import payloads
 from tests.shard.harness import DAY_MS, SECRET, ShardUnderTest, imprisonment
 

@@ -29,7 +29,7 @@ from hub.case_timeline import timeline
 from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
 from hub.metrics import BatchCounts, Metrics
-from hub.shard import cases, forwarding, promises, sending, settling, worker
+from hub.shard import cases, forwarding, promises, reading, sending, settling, worker
 from hub.shard.worker import Shard
 from hub.store.ports import BatchWrites, StoreIdentity
 from hub.store.records import FactRecorded
@@ -49,7 +49,7 @@ _read_fact: Final = timeline.fact_recorded
 _facts: Final[dict[FactRecorded, Fact]] = {}
 _outlines: Final[dict[int, tuple[Fact, Outline]]] = {}
 FACTS_HELD_MAX: Final = 20_000
-_reader_for: Final = lru_cache(maxsize=8)(wiring.reader_for)
+_reader_for: Final = lru_cache(maxsize=8)(reading.reader_for)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from deploy.local_kafka import LocalKafka
-from deploy.world import create_world
+from deploy.world_making import create_world
 from tests.spoofing.rounds import report
 from tests.spoofing.stage import REGISTRY, Stage
 

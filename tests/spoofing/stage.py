@@ -30,11 +30,13 @@ from contracts.failures import ForgedRecord
 from contracts.parties import Party, PartyRegistry
 from contracts.signatures import SigningKey
 from deploy.benchmark.whole_way import open_shard
-from deploy.hub_process import create_hub, hub_directory
+from deploy.hub_places import hub_directory
+from deploy.hub_process import create_hub
 from deploy.key_registration import register_parties
 from deploy.operator_channel import operator_channel
 from deploy.rights import Right, grant
-from deploy.world import HUB_KEY, World, administering
+from deploy.world import HUB_KEY, World
+from deploy.world_making import administering
 from hub.broker.signature_pool import SignaturePool
 from hub.identity.pseudonyms import pseudonym
 from hub.store.records import FactRecorded

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from deploy.hub_process import environment_of, hub_directory
+from deploy.hub_places import hub_directory
+from deploy.hub_process import environment_of
 from tests.takeovers.town import Town
 
 STOP_SECONDS_MAX: Final = 30.0

@@ -32,9 +32,11 @@ from contracts.connection import KafkaConnection
 from contracts.fact import event_id_of
 from contracts.failures import TransportFailure
 from contracts.parties import Party, PartyRegistry
-from deploy.hub_process import HubProcess, create_hub, world_stores
+from deploy.hub_places import world_stores
+from deploy.hub_process import HubProcess, create_hub
 from deploy.key_registration import register_all
-from deploy.world import World, create_world, remove_world
+from deploy.world import World
+from deploy.world_making import create_world, remove_world
 from hub.identity.pseudonyms import pseudonym
 from hub.store.places import DatabaseOwner
 from producers.kafka_transport import KafkaTransport

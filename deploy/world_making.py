@@ -1,0 +1,164 @@
+"""Making a world on a cluster, taking new parties into it, taking it off again.
+
+Rules:
+- Making a world where one is, is refused.
+- Users come before rights and rights before topics: a topic that can be seen is already guarded.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from kafka.admin import (
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    KafkaAdminClient,
+    ResourcePatternFilter,
+    ResourceType,
+)
+from kafka.errors import KafkaError
+
+from contracts.connection import KafkaConnection
+from contracts.failures import BadRegistry, BadSetting, TransportFailure
+from contracts.parties import PartyRegistry
+from contracts.signatures import KEY_BYTES
+from contracts.topics import Names
+from deploy.rights import RESERVED, check_names, grant, rights_of, users_of
+from deploy.topics import create_topics, delete_topics, topic_settings
+from deploy.users import create_users, draw_passwords, lock_users
+from deploy.world import HUB_KEY, OPERATOR_KEY, PARTITIONS_MAX, World
+
+WORLD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
+
+
+def create_world(
+    directory: Path,
+    admin: KafkaConnection,
+    registry: PartyRegistry,
+    *,
+    partitions: int,
+    played: bool,
+    world_name: str = "",
+    store_url: str = "",
+    keys_url: str = "",
+) -> World:
+    """Make users, rights and topics on the cluster of `admin` (the deployer's connection) and keep them in `directory`.
+
+    `played` worlds bring their own record times and keep their records; others are stamped by the broker.
+    Raises `BadSetting` or `BadRegistry` before anything is made, `TransportFailure` where the cluster refuses.
+    """
+    _check(directory, registry, partitions, world_name)
+    names = Names(world_name)
+    world = World(
+        directory,
+        registry,
+        world_name,
+        admin.bootstrap,
+        admin.security_protocol,
+        admin.ca_file,
+        partitions,
+        played,
+        draw_passwords(users_of(names, registry)),
+        secrets.token_bytes(32),
+        secrets.token_bytes(32),
+        store_url,
+        keys_url,
+        _drawn_keys([HUB_KEY, OPERATOR_KEY, *registry.parties]),
+    )
+    with administering(admin) as client:
+        create_users(client, world.passwords)
+        grant(client, rights_of(names, registry))
+        create_topics(client, topic_settings(names, registry, played=played), partitions=partitions)
+    world.write()
+    return world
+
+
+def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) -> World:
+    """Take the parties of `registry` that are new into `world`: users, rights, topics. A hub at work takes them up.
+
+    Raises `BadRegistry` before anything is made: nobody leaves a registry, and of a party only `reads` may change.
+    """
+    check_names(registry)
+    for party in world.registry:
+        if party.id not in registry or replace(registry[party.id], reads=party.reads) != party:
+            raise BadRegistry(f"party `{party.id}` is not in the new registry as it was: only add parties to it")
+    names = world.names
+    fresh = [user for user in users_of(names, registry) if user not in world.passwords]
+    passwords = draw_passwords(fresh)
+    drawn = _drawn_keys(party for party in registry.parties if party not in world.registry)
+    extended = replace(
+        world,
+        registry=registry,
+        passwords={**world.passwords, **passwords},
+        signing_keys={**world.signing_keys, **drawn},
+    )
+    known = topic_settings(names, world.registry, played=world.played)
+    wanted = topic_settings(names, registry, played=world.played)
+    with administering(admin) as client:
+        if passwords:
+            create_users(client, passwords)
+        grant(client, rights_of(names, registry))
+        if new := {topic: settings for topic, settings in wanted.items() if topic not in known}:
+            create_topics(client, new, partitions=world.partitions)
+    extended.write()
+    return extended
+
+
+def remove_world(world: World, admin: KafkaConnection) -> None:
+    """Take topics and rights of `world` off the cluster and lock its users; its directory stays for its readers."""
+    with administering(admin) as client:
+        delete_topics(client, topic_settings(world.names, world.registry, played=world.played))
+        client.delete_acls([_all_of(f"User:{user}") for user in world.passwords])
+        lock_users(client, world.passwords)
+
+
+def _check(directory: Path, registry: PartyRegistry, partitions: int, world_name: str) -> None:
+    check_names(registry)
+    if (directory / "world.json").exists():
+        raise BadSetting(f"directory `{directory}` holds a world already: expected a new directory")
+    if not 1 <= partitions <= PARTITIONS_MAX:
+        raise BadSetting(f"partitions `{partitions}`: expected 1 to {PARTITIONS_MAX}")
+    parties = {party.name_in_topics for party in registry}
+    if world_name and (not WORLD_NAME.fullmatch(world_name) or world_name in RESERVED | parties):
+        raise BadSetting(
+            f"world name `{world_name}`: expected lower-case letters, digits and `-`, "
+            "and neither a party's name nor one of the hub's own words"
+        )
+
+
+def _drawn_keys(names: Iterable[str]) -> dict[str, bytes]:
+    return {name: secrets.token_bytes(KEY_BYTES) for name in names}
+
+
+@contextmanager
+def administering(admin: KafkaConnection) -> Iterator[KafkaAdminClient]:
+    """Yield an admin client of `admin`; raise `TransportFailure` where the cluster refuses or does not answer."""
+    try:
+        client = KafkaAdminClient(**admin.client_options())
+        try:
+            yield client
+        finally:
+            client.close()
+    except KafkaError as error:
+        raise TransportFailure(
+            f"the cluster at `{admin.bootstrap}` refused user `{admin.user}`: `{type(error).__name__}`; "
+            "expected a reachable cluster and a deployer's rights"
+        ) from error
+
+
+def _all_of(principal: str) -> ACLFilter:
+    return ACLFilter(
+        principal,
+        None,
+        ACLOperation.ANY,
+        ACLPermissionType.ANY,
+        ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
+    )
