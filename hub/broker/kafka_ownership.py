@@ -11,6 +11,9 @@ Rules:
   that it has lost its shards from the group, or from the fence, whichever is sooner.
 - A group that does not come to rest within half a minute is left with its client, and joined again with a new one.
   What was owned stays so until the group says otherwise.
+- A client whose name another one has taken is of no more use. A broker that was away makes another one of our own
+  client, when it answers what that had asked twice; so the group is joined anew at once. Only where that goes on is it
+  another worker under our name, and this one ends.
 
 Says which partitions of `in.hub.v1` are ours to `hub.worker`, which opens and closes the shards.
 """
@@ -37,12 +40,17 @@ from hub.broker.ports import GiveUp
 _log: Final = logging.getLogger(__name__)
 GROUP: Final = "workers"
 REST_SECONDS_MAX: Final = 30.0
+FENCED_MAX: Final = 3
+FENCED_SECONDS: Final = 20.0
+"""So often within so long: a worker with the same name takes it back whenever we have it."""
 LEAVE_SECONDS_MAX: Final = 3.0
 HEARTBEAT_SECONDS_MAX: Final = 0.5
 _STATISTICS_MS: Final = 2_000
 _CRITICAL: Final = 2
 """The level of syslog below which librdkafka says nothing: what is no worse comes as an error, and is told once."""
 
+_FENCED: Final = frozenset({KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID})
+"""What a client says that is of no more use; the library does not always call it fatal."""
 _REFUSED: Final = frozenset({KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED})
 
 
@@ -69,6 +77,8 @@ class KafkaOwnership:
         self._was_told = False
         self._rested_at = 0.0
         self._last_error: int | None = None
+        self._fenced: list[float] = []
+        self._is_fenced = False
         self.rebuilds = 0
 
     @property
@@ -86,8 +96,10 @@ class KafkaOwnership:
         message = self._consumer.poll(wait_seconds)
         if message is not None and message.error() is not None:
             self._consider(message.error())
-        if time.monotonic() - self._rested_at > REST_SECONDS_MAX:
-            self._throw_consumer_away()
+        if self._is_fenced:
+            self._throw_consumer_away("the name of this worker was taken by another client of the group")
+        elif time.monotonic() - self._rested_at > REST_SECONDS_MAX:
+            self._throw_consumer_away(f"the group did not come to rest for {REST_SECONDS_MAX:.0f} s")
         return self._owned
 
     def close(self) -> None:
@@ -161,11 +173,9 @@ class KafkaOwnership:
 
     def _consider(self, error: KafkaError) -> None:
         """Raise where trying again cannot help; the client tries everything else again by itself."""
-        if error.fatal():
-            raise BadSetting(
-                f"`HUB_WORKER`: another worker has come under the name `{self._worker}` (`{error.name()}`): "
-                "give each worker of this hub a name of its own"
-            )
+        if error.fatal() or error.code() in _FENCED:
+            self._note_fenced(error)
+            return
         if error.code() in _REFUSED:
             raise TransportRefused(
                 f"group `{self._group}` on topic `{self._topic}` refused user `{self._connection.user}` "
@@ -175,10 +185,23 @@ class KafkaOwnership:
             self._last_error = error.code()
             _log.warning("the group of the workers: `%s`; tried again", error.name())
 
-    def _throw_consumer_away(self) -> None:
+    def _note_fenced(self, error: KafkaError) -> None:
+        """Have the group joined anew; raise where that was of no use. What one client says again counts once."""
+        if self._is_fenced:
+            return
+        now, self._is_fenced = time.monotonic(), True
+        self._fenced = [*(then for then in self._fenced if now - then < FENCED_SECONDS), now]
+        if len(self._fenced) >= FENCED_MAX:
+            raise BadSetting(
+                f"`HUB_WORKER`: another worker has come under the name `{self._worker}` (`{error.name()}`): "
+                "give each worker of this hub a name of its own"
+            )
+
+    def _throw_consumer_away(self, why: str) -> None:
         """Join the group anew; the old client is closed apart, since that may wait for what does not answer."""
         self.rebuilds += 1
-        _log.warning("the group did not come to rest for %.0f s: joined anew", REST_SECONDS_MAX)
+        self._is_fenced = False
+        _log.warning("%s: joined anew", why)
         threading.Thread(target=partial(_close_quietly, self._consumer), name="old group client", daemon=True).start()
         self._open()
 

@@ -150,8 +150,25 @@ def test_a_group_that_does_not_come_to_rest_is_joined_anew_and_what_is_owned_sta
     assert group.given_up == [{0}]
 
 
-def test_a_worker_whose_name_another_has_taken_ends(group: Group) -> None:
-    group.client.fail(KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", fatal=True))
+@pytest.mark.parametrize(
+    "error", [KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", fatal=True), KafkaError(KafkaError._FATAL)]
+)
+def test_one_whose_name_was_taken_joins_anew_at_once_and_ends_where_that_goes_on(
+    group: Group, error: KafkaError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1e9]
+    monkeypatch.setattr("hub.broker.kafka_ownership.time.monotonic", lambda: now[0])
+    for times in range(1, 4):  # a broker that is away now and then: never enough to end
+        group.client.fail(error)
+        group.client.fail(error)
+        group.ownership.look()
+        assert len(group.clients) == times + 1, "joined anew once, at once"
+        now[0] += kafka_ownership.FENCED_SECONDS / 2 + 1.0
+    now[0] += kafka_ownership.FENCED_SECONDS
+    for _ in range(kafka_ownership.FENCED_MAX - 1):
+        group.client.fail(error)
+        group.ownership.look()
+    group.client.fail(error)
     with pytest.raises(BadSetting, match=r"`HUB_WORKER`.*`east`"):
         group.ownership.look()
 

@@ -14,6 +14,7 @@ from deploy.local_postgres import LocalPostgres
 from hub.store.database_place import DatabasePlace
 from hub.store.places import place_of
 from hub.store.postgres import create_store, open_store, schema_of
+from hub.store.postgres_datastore import connect
 from hub.store.shard_store import DatabaseShardStore
 from tests.store.builders import IDENTITY, batch, enrolled, fact, full_batch, parked, resolved
 from tests.store.cutting_proxy import CuttingProxy
@@ -197,6 +198,18 @@ def test_waiting_for_the_shards_lock_ends(stores: PostgresStores, monkeypatch: p
             store.commit(full_batch())
     store.commit(full_batch())
     assert store.head().batch == 1
+
+
+def test_an_owner_that_freezes_between_two_statements_of_a_batch_loses_its_lock_to_the_next(
+    stores: PostgresStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = stores.create()
+    monkeypatch.setitem(_session(), "idle_in_transaction_session_timeout", "300ms")
+    with pytest.raises(psycopg.Error), connect(stores.url, schema_of(IDENTITY.shard)) as frozen, frozen.transaction():
+        frozen.execute("LOCK TABLE tracking IN EXCLUSIVE MODE")
+        other.commit(full_batch())
+        frozen.execute("SELECT 1")
+    assert other.head().batch == 1
 
 
 def _session() -> dict[str, str]:

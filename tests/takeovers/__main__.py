@@ -69,7 +69,8 @@ def drilled(town: Town, given: argparse.Namespace) -> dict[str, Any]:
     kept = check(town)
     every = [seconds for of_kind in drill.recoveries.values() for seconds in of_kind]
     return {
-        "takeovers": len(every),
+        "takeovers": len(every) + drill.woken,
+        "frozen in a commit": drill.woken,
         "takings of a shard": kept.takings,
         "batches refused by the fence": town.refused_by_the_fence(),
         "confirmed facts": len(town.stated.confirmed),

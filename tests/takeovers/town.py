@@ -173,11 +173,18 @@ class Town:
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS_MAX) -> float:
         """Wait until `condition` holds; return how long it took, fail where it does not come to hold."""
         began = time.monotonic()
+        if not self.comes_true(condition, seconds):
+            raise AssertionError(f"waited {seconds:.0f} s in vain until {what}: {self.last_words()}")
+        return time.monotonic() - began
+
+    def comes_true(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `condition` holds, `seconds` at most; return whether it does."""
+        began = time.monotonic()
         while not condition():
             if time.monotonic() - began > seconds:
-                raise AssertionError(f"waited {seconds:.0f} s in vain until {what}: {self.last_words()}")
+                return False
             time.sleep(0.05)
-        return time.monotonic() - began
+        return True
 
     def last_words(self) -> Mapping[str, list[str]]:
         """What each worker said last."""
