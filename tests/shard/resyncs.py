@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hub.shard.resyncing import NOTIFIED, REQUEST
-from tests.shard.harness import ShardUnderTest
+from tests.shard.harness import CASE, HOUR_MS, OTHER_CASE, ShardUnderTest, imprisonment
+from tests.shard.test_disclosing import given
+
+PARTY = "B.SOC"
+"""The receiver: of another municipality, so that it sees what a consent opens and nothing else."""
 
 Lines = Sequence[tuple[int, str, str, Mapping[str, Any]]]
 """What lies on a party's output, as `ShardUnderTest.told` gives it."""
@@ -54,3 +59,18 @@ def after_the_last_mark(lines: Lines) -> dict[str, Mapping[str, Any]]:
     later = [(number - begun, effect, event_id, said) for number, effect, event_id, said in lines if number > begun]
     assert [state for _, state in marks(later)] == ["COMPLETED"]
     return undisturbed(later)
+
+
+def two_citizens(directory: Path) -> ShardUnderTest:
+    """A hub with two citizens; `PARTY` sees something of one of them, by consent."""
+    hub = ShardUnderTest(directory)
+    for place, case_id in enumerate((CASE, OTHER_CASE)):
+        hub.enrol(case_id)
+        custody = imprisonment(hub.now) | {"custodyId": f"c0000000-0000-4000-8000-00000000000{place}"}
+        hub.state("PRI", "ImprisonmentStarted", custody, f"start {place}", case_id=case_id)
+        hub.tick(1)
+    given(hub, ["CU", "OF"], ["A.ADD", PARTY])
+    hub.settle()
+    hub.tick(HOUR_MS)
+    hub.settle()
+    return hub

@@ -13,27 +13,14 @@ from hub.disclosure import settlement
 from hub.shard import resyncing, settling, worker
 from hub.shard.resyncing import COMPLETED, GIVEN_UP, LEFT_OVER, REQUESTED
 from hub.store.records import DecisionsRecorded, ResyncStepped
-from tests.shard.harness import CASE, DAY_MS, HOUR_MS, OTHER_CASE, PARTIES, ShardUnderTest, imprisonment
-from tests.shard.resyncs import after_the_last_mark, ask, is_mark, marks, undisturbed
-from tests.shard.test_disclosing import given, withdrawn
-
-PARTY = "B.SOC"
+from tests.shard.harness import CASE, DAY_MS, HOUR_MS, OTHER_CASE, PARTIES, ShardUnderTest
+from tests.shard.resyncs import PARTY, after_the_last_mark, ask, is_mark, marks, two_citizens, undisturbed
+from tests.shard.test_disclosing import withdrawn
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> ShardUnderTest:
-    """Two citizens of whom B.SOC sees something by consent, and one of whom it sees nothing."""
-    hub = ShardUnderTest(tmp_path)
-    for place, case_id in enumerate((CASE, OTHER_CASE)):
-        hub.enrol(case_id)
-        custody = imprisonment(hub.now) | {"custodyId": f"c0000000-0000-4000-8000-00000000000{place}"}
-        hub.state("PRI", "ImprisonmentStarted", custody, f"start {place}", case_id=case_id)
-        hub.tick(1)
-    given(hub, ["CU", "OF"], ["A.ADD", PARTY])
-    hub.settle()
-    hub.tick(HOUR_MS)
-    hub.settle()
-    return hub
+    return two_citizens(tmp_path)
 
 
 def stepped(hub: ShardUnderTest, party: str = PARTY) -> ResyncStepped:

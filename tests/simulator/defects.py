@@ -23,6 +23,7 @@ from hub.shard.admission import Admission
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases
 from hub.shard.parking import Parking
+from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
 from hub.shard.sending import Sending
 from hub.shard.settling import Settling
@@ -134,11 +135,30 @@ DEFECTS: Final = (
            "self._store.apply(steps, moves)", "self._store.apply([], moves); self._store.apply(steps, [])"),
     Defect("a receiver keeps what is retracted", PartyStore.apply, "in self._remove(step):",
            "in self._remove(step) if isinstance(step, Disclosed) else []:"),
+    # resyncs
+    Defect("a turn in a resync is not decided afresh", Settling._decide,
+           "renewed(case, held.rights, clock, *self.cases.grounds_at(case, clock))",
+           "(held.rights, False) if again and held.rights else "
+           "renewed(case, held.rights, clock, *self.cases.grounds_at(case, clock))"),
+    Defect("a resync tells what was told, not what may be seen", settlement._differences_of,
+           "fresh = shown_now(case, decider, event_id)",
+           "fresh = {party: (('S1', 0x3FFFF),) for party in case.told.get(event_id, ()) if party in again} | "
+           "dict(shown_now(case, decider, event_id))"),
+    Defect("completed before the last case", Resyncs._next_cases, "if len(rows) < limit:", "if True:"),
+    Defect("a resync forgotten with its worker", wiring.build_shard, "store.resyncs()", "{}"),
+    Defect("a case that has left the memory has no turn", Settling.settle,
+           "again.get(case_id, ())", "again.get(case_id, ()) if held.rights else ()"),
+    Defect("a beginning that drops nothing", PartyStore._remove, "if isinstance(step, Mark):",
+           "if isinstance(step, Mark | Anew):"),
+    Defect("any record leads past a gap", examine.beginning,
+           "return Anew(step.partition, step.attributes) if isinstance(step, Mark) and step.state == BEGUN else None",
+           "return step"),
 )  # fmt: skip
 
 QUICKLY_FOUND: Final = (
     "positions committed first", "settled while behind", "overtaken numbers sent whole", "refused records dropped",
-    "digests not stored", "a receiver keeps what is retracted",
+    "digests not stored", "a receiver keeps what is retracted", "completed before the last case",
+    "a beginning that drops nothing",
 )  # fmt: skip
 """What is planted in every run of the tests; all of them in the long run."""
 

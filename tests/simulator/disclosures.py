@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from contracts.codec import codec
 from hub.broker.ports import OutputRecord
+from hub.shard.resyncing import COMPLETED, party_of
 from hub.store.records import (
     CitizenEnrolled,
     Decision,
@@ -24,10 +25,11 @@ from hub.store.records import (
     FactRecorded,
     GovernanceOpened,
     NumbersAssigned,
+    ResyncStepped,
     Shown,
     StoredRecord,
 )
-from tests.simulator.invariants import CITED, CONFIRMED, DENSE, STORED_FIRST, WITHDRAWN
+from tests.simulator.invariants import CITED, CONFIRMED, DENSE, STORED_FIRST, TOLD_ONCE, WITHDRAWN
 from tests.simulator.machine import require, violate
 
 CONSENT: Final = "C:"
@@ -91,6 +93,13 @@ class Line:
         return ((kind, occurred) for kind, of, occurred in live if of == consent_id)
 
 
+def _mask(shown: Shown) -> int:
+    mask = 0
+    for _, categories in shown:
+        mask |= categories
+    return mask
+
+
 def _payload(fact: FactRecorded) -> dict[str, Any]:
     return dict(codec().decode_body(fact.schema_id, fact.value))
 
@@ -111,6 +120,8 @@ class Disclosures:
     topics: dict[str, dict[int, set[bytes | None]]] = field(default_factory=dict)
     """Party -> number -> the values that lie on its topic under that number."""
     clock: int = 0
+    told_anew: set[str] = field(default_factory=set)
+    """The parties with an open resync."""
 
     def copy(self) -> Disclosures:
         """The same disclosures, to go on from separately."""
@@ -118,7 +129,7 @@ class Disclosures:
         lines = {case_id: line.copy() for case_id, line in self.lines.items()}
         return Disclosures(
             self.rule_sets, self.registry, lines, dict(self.numbered), dict(self.newest), dict(self.shown), topics,
-            self.clock,
+            self.clock, set(self.told_anew),
         )  # fmt: skip
 
     def stored(self, records: Iterable[StoredRecord], clock: int) -> None:
@@ -126,6 +137,9 @@ class Disclosures:
         decided: dict[tuple[str, int, int], Decision] = {}
         runs: list[NumbersAssigned] = []
         self.clock = clock
+        records = list(records)
+        steps = [record for record in records if isinstance(record, ResyncStepped)]
+        self.told_anew |= {party_of(step) for step in steps}
         for record in records:
             case_id = record.originator_id.removeprefix("case:")
             if isinstance(record, CitizenEnrolled | GovernanceOpened):
@@ -140,6 +154,7 @@ class Disclosures:
                 runs.append(record)
         for run in runs:
             self._number(run, decided)
+        self.told_anew -= {party_of(step) for step in steps if step.step == COMPLETED}
         require(not decided, DENSE, f"{len(decided)} decisions name a number that was not given out")
 
     def _cites(self, line: Line, record: DecisionsRecorded) -> None:
@@ -148,7 +163,10 @@ class Disclosures:
         require(record.registry == self.registry, CITED, f"{where} names another registry")
         for decision in record.decisions:
             require(decision.fact_version in line.events, CITED, f"{where} decides on no fact")
-            self.shown[decision.party, line.events[decision.fact_version]] = decision.shown
+            place = decision.party, line.events[decision.fact_version]
+            is_news = not decision.number or _mask(decision.shown) != _mask(self.shown.get(place, ()))
+            require(is_news or decision.party in self.told_anew, TOLD_ONCE, f"{where} tells what was told before")
+            self.shown[place] = decision.shown
             for basis, mask in decision.shown:
                 require(basis and (mask or not decision.number), CITED, f"{where} shows nothing on `{basis}`")
                 if basis.startswith(CONSENT):

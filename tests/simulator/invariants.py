@@ -15,9 +15,11 @@ WITHDRAWN: Final = "nothing new is sent that rests on what was withdrawn"
 CONFIRMED: Final = "a number counts as sent once it lies on its topic"
 VIEWED: Final = "a view equals the fold of its topic"
 FRESH: Final = "a topic equals the timelines, filtered by the rules"
+TOLD_ONCE: Final = "nothing is told again but in a resync"
 DELIVERED: Final = "after the last fault everything is delivered within 30 s"
 SOUND: Final = "no part fails where nothing was wrong"
 
 ALL: Final = (
-    ACCOUNTED, ONCE, DENSE, ONWARD, CITED, COUNTED, STORED_FIRST, WITHDRAWN, CONFIRMED, VIEWED, FRESH, DELIVERED, SOUND,
+    ACCOUNTED, ONCE, DENSE, ONWARD, CITED, COUNTED, STORED_FIRST, WITHDRAWN, CONFIRMED, VIEWED, FRESH, TOLD_ONCE,
+    DELIVERED, SOUND,
 )  # fmt: skip

@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, Final
 from uuid import UUID
 
-from consumers.source import ReceivedRecord
+from consumers.source import LogSpan, ReceivedRecord
 from contracts.failures import ForeignStore, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.topics import Names
@@ -57,6 +57,8 @@ class Network:
     """Output topics that refuse."""
     forgetful: set[str] = field(default_factory=set)
     """Output topics that take the next record and lose the confirmation."""
+    deleted: dict[tuple[str, int], int] = field(default_factory=dict)
+    """The first offset of an output log that its receiver can still read."""
     late: list[Delivery] = field(default_factory=list)
     """What will arrive later, in this order for each of its senders."""
 
@@ -255,9 +257,16 @@ class UnsteadySource(SimulatedSource):
 
     def __init__(self, program: Program, network: Network, party_id: str) -> None:
         super().__init__(network.broker, network.names, party_id)
-        self._program, self._chance = program, network.chance
+        self._program, self._network = program, network
+
+    def start(self, positions: Mapping[int, int]) -> Mapping[int, LogSpan]:
+        """See the port; what was deleted cannot be read."""
+        spans = super().start(positions)
+        firsts = {partition: self._network.deleted.get((self._topic, partition), 0) for partition in spans}
+        self._next = {partition: max(offset, firsts[partition]) for partition, offset in self._next.items()}
+        return {partition: LogSpan(firsts[partition], span.end) for partition, span in spans.items()}
 
     def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:
         """See the port."""
         self._program.reach("before polling")
-        return super().poll(min(limit, self._chance.randrange(1, POLLED_MAX + 1)), wait_seconds)
+        return super().poll(min(limit, self._network.chance.randrange(1, POLLED_MAX + 1)), wait_seconds)

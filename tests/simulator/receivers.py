@@ -3,6 +3,8 @@
 Rules:
 - The database outlives the program: what a killed one had not committed is rolled back, as SQLite's journal does.
 - What removed rows leave behind in pages is not looked at here, so the file is never rewritten (`VACUUM`).
+- A receiver that lost something may stand at a gap until a resync begins. When one is completed its view of that
+  partition must be the fold of all that was ever sent to it, as if it had lost nothing.
 - An empty store of each party is made once, on disk, by the real command; each history begins from its bytes.
 """
 
@@ -18,9 +20,13 @@ from typing import Any
 
 from consumers.store import PartyStore
 from consumers.subscription import Subscription
+from contracts.failures import MissingNumber
+from contracts.partitioning import partition_of
+from tests.simulator.citizens import PARTITIONS
 from tests.simulator.invariants import SOUND
-from tests.simulator.machine import Killed, Program, violate
+from tests.simulator.machine import Killed, Program, require, violate
 from tests.simulator.network import Network, UnsteadySource
+from tests.simulator.outcomes import fold, view_equals_fold
 
 
 class MortalConnection(sqlite3.Connection):
@@ -51,10 +57,9 @@ class Receiver:
 
     def __init__(self, network: Network, party: str, content: bytes) -> None:
         self.party = party
+        self.has_lost_something = False
         self._network = network
-        self._connection = sqlite3.connect(":memory:", isolation_level=None, factory=MortalConnection)
-        self._connection.deserialize(content)
-        self._connection.execute("PRAGMA secure_delete = ON")
+        self._connection = _opened(content)
         self.program = Program(f"receiver {party}")
         self.store = PartyStore(self._connection, party, writable=True)
         self._subscription: Subscription | None = None
@@ -70,20 +75,44 @@ class Receiver:
         source = UnsteadySource(self.program, self._network, self.party)
         self._subscription = Subscription(self.party, source, self.store)
 
+    def lose(self, content: bytes) -> None:
+        """Go on from other content: an empty store, an old copy, or what it has, where only records were lost."""
+        self._connection.close()
+        self._connection = _opened(content)
+        self.has_lost_something = True
+        self.begin()
+
     def advance(self) -> int:
-        """Handle one poll; return how many records it held, -1 where the program was killed meanwhile."""
+        """Handle one poll; return how many records it held, -1 where the program was killed meanwhile.
+
+        0 also where it stands at a gap, after something was lost.
+        """
         if self.program.killed_at:
             self.begin()
         assert self._subscription is not None
+        filling = self.store.filling()
         self._connection.program = self.program
         try:
             return self._subscription.advance(0.0)
         except Killed:
             return -1
+        except MissingNumber as missing:
+            require(self.has_lost_something, SOUND, f"receiver {self.party}: {missing}")
+            return 0
         except Exception as error:
             violate(SOUND, f"receiver {self.party}: {type(error).__name__}: {error}")
         finally:
             self._connection.program = None
+            self._judge_whole(set(filling) - set(self.store.filling()))
+
+    def _judge_whole(self, partitions: Iterable[int]) -> None:
+        for partition in sorted(partitions):
+            position = self.store.positions()[partition]
+            log = self._network.broker.log(self._network.names.output(self.party), partition)
+            view = [
+                event for event in self.store.visible() if partition_of(event.key.encode(), PARTITIONS) == partition
+            ]
+            view_equals_fold(self.party, view, fold(log[: position.next_offset])[0])
 
     def content(self) -> bytes:
         """The whole database."""
@@ -92,6 +121,13 @@ class Receiver:
     def close(self) -> None:
         """Release the database."""
         self._connection.close()
+
+
+def _opened(content: bytes) -> MortalConnection:
+    connection = sqlite3.connect(":memory:", isolation_level=None, factory=MortalConnection)
+    connection.deserialize(content)
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection
 
 
 def receivers(network: Network, parties: Iterable[str]) -> dict[str, Receiver]:

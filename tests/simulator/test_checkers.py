@@ -21,6 +21,7 @@ from hub.store.records import (
     NumbersAssigned,
     ParkedResolved,
     RecordParked,
+    ResyncStepped,
     Shown,
     StoredRecord,
 )
@@ -35,6 +36,7 @@ from tests.simulator.invariants import (
     ONCE,
     ONWARD,
     STORED_FIRST,
+    TOLD_ONCE,
     VIEWED,
     WITHDRAWN,
 )
@@ -214,6 +216,19 @@ def test_numbers_and_decisions_belong_to_each_other() -> None:
         disclosures(decided(3, 1, (("S1", 1),)))
     with breaks(DENSE):
         disclosures(decided(3, 1, (("S1", 1),)), numbers(2, 3))
+
+
+def test_nothing_is_told_again_but_while_a_resync_is_open() -> None:
+    shown = (("S1", 1),)
+    twice: list[StoredRecord] = [decided(3, 1, shown), decided(4, 2, (("S2", 1),)), numbers(1, 3), numbers(2, 4)]
+    with breaks(TOLD_ONCE):
+        disclosures(*twice)
+    begun = ResyncStepped("resync:B.SOC", 1, 0, "begun", "request", 0)
+    found = disclosures(begun, *twice)
+    found.stored([decided(5, 3, shown), numbers(3, 5)], 100)
+    found.stored([begun._replace(originator_version=2, step="completed")], 100)
+    with breaks(TOLD_ONCE):
+        found.stored([decided(6, 4, shown), numbers(4, 6)], 100)
 
 
 def test_a_decision_cites_rules_and_a_consent_that_stands() -> None:

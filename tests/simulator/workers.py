@@ -29,7 +29,7 @@ from hub.case_timeline import timeline
 from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
 from hub.metrics import BatchCounts, Metrics
-from hub.shard import cases, forwarding, promises, reading, sending, settling, worker
+from hub.shard import cases, forwarding, promises, reading, resyncing, sending, settling, worker
 from hub.shard.worker import Shard
 from hub.store.ports import BatchWrites, StoreIdentity
 from hub.store.records import FactRecorded
@@ -61,6 +61,7 @@ class Limits:
     left_over: int = 500
     held_facts: int = 200_000
     idle_write_ms: int = 60_000
+    resync_cases: int = 100
 
 
 @contextmanager
@@ -87,6 +88,7 @@ def keep_to(limits: Limits, patch: pytest.MonkeyPatch) -> None:
     """Let the hub do no more than `limits` at a time."""
     patch.setattr(worker, "BATCH_RECORDS_MAX", limits.batch_records)
     patch.setattr(settling, "DUE_CASES_MAX", limits.due_cases)
+    patch.setattr(resyncing, "RESYNC_CASES_MAX", limits.resync_cases)
     patch.setattr(sending, "LEFT_OVER_NUMBERS_MAX", limits.left_over)
 
 

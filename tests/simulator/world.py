@@ -24,6 +24,7 @@ from contracts.topics import HUB_PARTY
 from deploy.scenario.simulated_broker import SimulatedBroker
 from hub.broker.ports import InputRecord, OutputRecord
 from hub.metrics import BatchCounts
+from hub.shard.resyncing import COMPLETED
 from hub.store.records import BatchCommitted, DecisionsRecorded, StoredRecord
 from tests.safety.stories import new_id
 from tests.simulator.accounts import Accounts
@@ -109,11 +110,13 @@ class World(Watch):
             self.unread[shard].append(Unread(statement.ends_consent, case_id, topic, offset, timestamp))
         return offset
 
-    def control(self, shard: int, name: str, payload: dict[str, Any], party: str = HUB_PARTY) -> None:
-        """Store a control record on the hub's own topic, or a sign of life on a party's."""
+    def control(
+        self, shard: int, name: str, payload: dict[str, Any], party: str = HUB_PARTY, chance: Random | None = None
+    ) -> None:
+        """Store a control record on the hub's own topic, or a sign of life on a party's; `chance` draws its id."""
         now, event_type = self.time.now, catalogue().event_types[name]
         value = codec().encode(schema_ids().published(name), {"occurredAt": now, **payload})
-        attributes = Attributes(new_id(self.chance), f"urn:party:{party}:main", event_type.ce_type, now)
+        attributes = Attributes(new_id(chance or self.chance), f"urn:party:{party}:main", event_type.ce_type, now)
         self.network.append(NAMES.input(party), shard, None, value, tuple(published_headers(attributes)))
 
     def tick(self, forward_ms: int = 0) -> None:
@@ -260,7 +263,11 @@ class World(Watch):
                 return f"{left} of shard {shard} is not read"
             if store.due(self._latest(shard), 1):
                 return f"a case of shard {shard} is due and not settled"
+            if unended := [party for party, last in store.resyncs().items() if last.step != COMPLETED]:
+                return f"a resync of {unended} on shard {shard} has no end"
             for party, number in store.head().numbers.items():
+                if shard in self.receivers[party].store.filling():
+                    return f"{party} of shard {shard} does not know that it has everything"
                 position = self.receivers[party].store.positions().get(shard)
                 reached = position.last_number if position else 0
                 if store.send_positions().get(party, 0) != number or reached != number:

@@ -9,7 +9,7 @@ import pytest
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound
 from deploy.local_postgres import LocalPostgres
 from hub.store.ports import BatchWrites, Head, OpenParked, StoreIdentity
-from hub.store.records import Decision, FactRecorded, Record
+from hub.store.records import Decision, FactRecorded, Record, ResyncStepped
 from tests.store.builders import (
     IDENTITY,
     batch,
@@ -247,3 +247,24 @@ class TestPostgresShardStore(ShardStoreConformance):
     @pytest.fixture
     def places(self, local_postgres: LocalPostgres) -> Stores:
         return PostgresStores(local_postgres)
+
+    def test_the_last_step_of_each_partys_resync_is_read_back(self, places: Stores) -> None:
+        store = places.create()
+        assert store.resyncs() == {}
+        asked = ResyncStepped("resync:A.SOC", 1, 900, "requested", "request-1", 800)
+        other = ResyncStepped("resync:B.X", 1, 900, "requested", "request-1", 800)
+        went_on = asked._replace(originator_version=2, step="went_on", number=7, reached="case-9", left=("case-3", "a"))
+        store.commit(batch(1, [asked, other, went_on]))
+        store.close()
+        assert places.open().resyncs() == {"A.SOC": went_on, "B.X": other}
+
+    def test_the_keys_of_a_party_come_in_their_order_from_after_one_on(self, places: Stores) -> None:
+        store, writes = places.create(), batch(1)
+        cases = {"b": "case-1", "a": "case-2", "c-1": "case-1", "c": "case-3", "B": "case-4"}
+        writes.keys = {("A.SOC", key): case_id for key, case_id in cases.items()} | {("B.X", "bb"): "case-1"}
+        store.commit(writes)
+        everything = [(key, cases[key]) for key in ("B", "a", "b", "c", "c-1")]
+        assert store.keys_of("A.SOC", "", 10) == everything
+        assert store.keys_of("A.SOC", "a", 2) == everything[2:4]
+        assert store.keys_of("A.SOC", "c-1", 2) == []
+        assert store.keys_of("A", "", 2) == []
