@@ -22,6 +22,7 @@ from tests.store.postgres_stores import prepare
 MakeWorld = Callable[..., World]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "demo_run" in getattr(item, "fixturenames", ()):

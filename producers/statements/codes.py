@@ -210,6 +210,10 @@ RemovalOutcome = Literal[
     "PURGED", "KEPT", "OTHER",
 ]
 """What a receiver did with what a consent no longer opens to it."""
+ResyncState = Literal[
+    "BEGUN", "COMPLETED", "OTHER",
+]
+"""How far a resync has come on a partition."""
 RetractionReason = Literal[
     "WRONG_PERSON", "NOT_OCCURRED", "DUPLICATE", "LEGAL_ORDER", "OTHER",
 ]

@@ -103,7 +103,8 @@ class Receiver:
             violate(SOUND, f"receiver {self.party}: {type(error).__name__}: {error}")
         finally:
             self._connection.program = None
-            self._judge_whole(set(filling) - set(self.store.filling()))
+            if not self._connection.in_transaction:  # what a killed program has not committed was never stored
+                self._judge_whole(set(filling) - set(self.store.filling()))
 
     def _judge_whole(self, partitions: Iterable[int]) -> None:
         for partition in sorted(partitions):
