@@ -83,8 +83,8 @@ def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) ->
                 pause_seconds = min(2 * pause_seconds, RETRY_SECONDS_MAX)
                 continue
             pause_seconds = WAIT_SECONDS
-            if store.filling() != filling:
-                filling = store.filling()
+            if (now_filling := store.filling()) != filling:
+                filling = now_filling
                 _log.info("partitions being told anew: %s", " ".join(map(str, filling)) or "none, all is here")
             if handled:
                 _log.info("handled %d records, %d repeats so far", handled, subscription.repeats)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from contracts.codec import codec
 from contracts.failures import CallerFailure, Refused, TransportFailure
 from contracts.topics import HUB_PARTY
-from deploy.operator_channel import operator_channel
+from deploy.operator_channel import operator_channel, tell_every_shard
 from deploy.stores import opened_stores
 from deploy.world import World
 from hub.broker.ports import ControlChannel
@@ -59,12 +59,7 @@ def change_keys(
     """
     with opened_stores(world) as stores:
         parked = [last_parked(store) for store in stores]
-        channel = operator_channel(world)
-        try:
-            for shard in range(world.partitions):
-                channel.publish(shard, event_type, payload)
-        finally:
-            channel.close()
+        tell_every_shard(world, event_type, payload)
         _wait(stores, parked, payload, is_done)
 
 

@@ -5,8 +5,8 @@ Rule: the operator's key signs for the principals `PRINCIPALS`; a worker takes n
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from deploy.world import OPERATOR_KEY, World
 from producers.publisher import now_ms
@@ -26,3 +26,13 @@ def operator_channel(world: World, principal: str = OPERATOR, clock: Callable[[]
 
     connection = world.connection(world.names.service("operator"))
     return KafkaControl(connection, world.names, principal, clock, signing_key=world.signing_key(OPERATOR_KEY))
+
+
+def tell_every_shard(world: World, event_type: str, payload: Mapping[str, Any]) -> None:
+    """Publish one control record of the operator to every shard; what becomes of it is in their stores."""
+    channel = operator_channel(world)
+    try:
+        for shard in range(world.partitions):
+            channel.publish(shard, event_type, payload)
+    finally:
+        channel.close()

@@ -22,7 +22,7 @@ import click
 
 from contracts.failures import CallerFailure, NotFound, TransportFailure
 from deploy.key_registration import last_parked, raise_if_parked
-from deploy.operator_channel import operator_channel
+from deploy.operator_channel import tell_every_shard
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
@@ -75,12 +75,7 @@ def tell_anew(world: World, party: str) -> list[Told]:
         stood = [_version(store, party) for store in stores]
         parked = [last_parked(store) for store in stores]
         payload = {"party": party, "requestId": str(uuid4())}
-        channel = operator_channel(world)
-        try:
-            for shard in range(world.partitions):
-                channel.publish(shard, REQUEST, payload)
-        finally:
-            channel.close()
+        tell_every_shard(world, REQUEST, payload)
         return _ends(stores, payload, stood, parked)
 
 

@@ -23,11 +23,11 @@ from contracts.cloudevents import SIG_KEY, claimed_source
 from contracts.failures import Refused
 from contracts.parties import Party
 from contracts.reasons import Reason
-from contracts.signatures import Signature, holds, key_id_of, signature_of, stated_message
+from contracts.signatures import Signature, holds, key_id_of, signature_of
 from contracts.topics import HUB_PARTY
 from hub.arrival.forwarded import MERGES, is_forwarded
 from hub.arrival.gate import check_source
-from hub.broker.hub_messages import hub_message
+from hub.broker.hub_messages import input_message
 from hub.broker.ports import InputRecord
 from hub.store.records import SigningKeyChanged
 
@@ -157,7 +157,8 @@ def authenticate(record: InputRecord, party: Party, keyring: Keyring, hub_input:
         return ""
     held = record.signature_holds
     if held is None:
-        held = holds(due.public, message_of(record, hub_input), due.signature.value)
+        message = input_message(hub_input, record.topic, record.key, record.headers, record.value)
+        held = holds(due.public, message, due.signature.value)
     if not held:
         fix = "sign topic, key, `ce_` headers and value as they are sent, with the key that `sig_key` names"
         raise Refused(Reason.BAD_SIGNATURE, "sig", fix)
@@ -174,13 +175,6 @@ def authentic_then(record: InputRecord, party: Party, keyring: Keyring) -> str:
     if key is not None and key.ended == REVOKED:
         raise _ended(key)
     return key_id if key is not None else ""
-
-
-def message_of(record: InputRecord, hub_input: str) -> bytes:
-    """Return what has to be signed of an input record; `hub_input` is the name of the hub's own topic."""
-    topic, _, _, _, key, value, headers, _ = record
-    message = hub_message if topic == hub_input else stated_message
-    return message(topic, key, headers, value)
 
 
 def _ended(key: KnownKey) -> Refused:

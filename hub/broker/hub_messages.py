@@ -23,3 +23,9 @@ def hub_message(topic: str, key: bytes | None, headers: Headers, value: bytes | 
     if any(name == FORWARDING_HEADERS[0] for name, _ in headers):
         return signed_message(_FORWARDED, (*STATED_HEADERS, *FORWARDING_HEADERS), topic, key, headers, value)
     return stated_message(topic, key, headers, value)
+
+
+def input_message(hub_input: str, topic: str, key: bytes | None, headers: Headers, value: bytes | None) -> bytes:
+    """Return what is signed of a record of any input; `hub_input` is the name of the hub's own topic."""
+    message = hub_message if topic == hub_input else stated_message
+    return message(topic, key, headers, value)

@@ -21,8 +21,8 @@ from typing import BinaryIO, Final
 
 from contracts.cloudevents import Headers
 from contracts.failures import Refused
-from contracts.signatures import SigningKey, disclosed_message, holds, signature_of, stated_message
-from hub.broker.hub_messages import hub_message
+from contracts.signatures import SigningKey, disclosed_message, holds, signature_of
+from hub.broker.hub_messages import input_message
 
 Said = tuple[str, bytes | None, Headers, bytes | None]
 """Topic, key, headers and value of a record."""
@@ -49,16 +49,14 @@ def verdict_on(record: Said, public_keys: Mapping[str, bytes], hub_input: str) -
 
     `None` where it has none, or one of another form, or its key is none of `public_keys`.
     """
-    topic, _, headers, _ = record
     try:
-        signature = signature_of(headers)
+        signature = signature_of(record[2])
     except Refused:
         return None
     public = public_keys.get(signature.key_id) if signature else None
     if signature is None or public is None:
         return None
-    message = hub_message if topic == hub_input else stated_message
-    return holds(public, message(*record), signature.value)
+    return holds(public, input_message(hub_input, *record), signature.value)
 
 
 def write_frame(stream: BinaryIO, content: object) -> None:

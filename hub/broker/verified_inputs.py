@@ -14,14 +14,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from contracts.cloudevents import SIG
 from hub.broker.ports import InputRecord, Inputs, Positions
-from hub.broker.signature_pool import Answers, SignaturePool
+from hub.broker.signature_pool import CHUNK_RECORDS, Answers, SignaturePool
 from hub.broker.signature_process import Said
-
-PORTION_RECORDS: Final = 200
 
 
 class _Portion(NamedTuple):
@@ -73,8 +71,8 @@ class VerifiedInputs:
     def _take_ahead(self, limit: int, wait_seconds: float) -> bool:
         """Take what is there and have its signatures checked; whether anything was there."""
         records = self.inputs.take(limit, wait_seconds)
-        for start in range(0, len(records), PORTION_RECORDS):
-            portion = records[start : start + PORTION_RECORDS]
+        for start in range(0, len(records), CHUNK_RECORDS):
+            portion = records[start : start + CHUNK_RECORDS]
             checked = [index for index, record in enumerate(portion) if SIG in dict(record.headers)]
             said = [_said(portion[index]) for index in checked]
             verdicts = self._pool.check(self._public_keys(), self._hub_input, said)

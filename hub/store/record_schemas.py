@@ -65,24 +65,29 @@ class StoredSchema:
     decode: Callable[[str, int, bytes], StoredRecord]
 
 
-def _plain(number: int, stored_class: type, *, sealed: bool, **fields: object) -> StoredSchema:
-    """A format whose Avro fields are the fields of the class, as they are."""
+_LONGS: Final = {"type": "array", "items": "long"}
+_STRINGS: Final = {"type": "array", "items": "string"}
+
+
+def _plain(number: int, stored_class: type, /, *, sealed: bool, **fields: object) -> StoredSchema:
+    """A format whose Avro fields are the fields of the class, as they are; an array is a tuple there."""
     codec = RecordCodec(_schema(stored_class.__name__, **fields))
-    names = tuple(fields)
+    names, arrays = tuple(fields), [name for name, kind in fields.items() if kind in (_LONGS, _STRINGS)]
     values_of = attrgetter(*names)
 
     def encode(record: Any) -> bytes:
         return codec.encode_trusted(dict(zip(names, values_of(record), strict=True)))
 
     def decode(stream: str, version: int, body: bytes) -> Record:
-        record: Record = stored_class(stream, version, **codec.decode(body))
+        values = codec.decode(body)
+        for name in arrays:
+            values[name] = tuple(values[name])
+        record: Record = stored_class(stream, version, **values)
         return record
 
     return StoredSchema(number, stored_class, sealed, encode, decode)
 
 
-_LONGS: Final = {"type": "array", "items": "long"}
-_STRINGS: Final = {"type": "array", "items": "string"}
 _DECISION_COLUMNS: Final = {
     "clock": "long",
     "rule_set": "string",
@@ -181,63 +186,6 @@ def decode_raw(body: bytes) -> tuple[bytes | None, bytes | None, tuple[tuple[str
     return values["key"], values["value"], tuple((item["name"], item["value"]) for item in values["headers"])
 
 
-_STEP_CODEC: Final = RecordCodec(
-    _schema(
-        "MergeStepped",
-        recorded_at="long",
-        step="string",
-        other="string",
-        other_shard="long",
-        event_ids=_STRINGS,
-        change="long",
-    )
-)
-
-
-def _encode_step(record: MergeStepped) -> bytes:
-    _, _, recorded_at, step, other, other_shard, event_ids, change = record
-    return _STEP_CODEC.encode(
-        {
-            "recorded_at": recorded_at,
-            "step": step,
-            "other": other,
-            "other_shard": other_shard,
-            "event_ids": list(event_ids),
-            "change": change,
-        }
-    )
-
-
-def _decode_step(stream: str, version: int, body: bytes) -> Record:
-    values = _STEP_CODEC.decode(body)
-    return MergeStepped(stream, version, **values | {"event_ids": tuple(values["event_ids"])})
-
-
-_RESYNC_CODEC: Final = RecordCodec(
-    _schema(
-        "ResyncStepped",
-        recorded_at="long",
-        step="string",
-        request="string",
-        asked_at="long",
-        number="long",
-        reached="string",
-        left=_STRINGS,
-    )
-)
-
-
-def _encode_resync(record: ResyncStepped) -> bytes:
-    values = record._asdict()
-    del values["originator_id"], values["originator_version"]
-    return _RESYNC_CODEC.encode(values | {"left": list(record.left)})
-
-
-def _decode_resync(stream: str, version: int, body: bytes) -> Record:
-    values = _RESYNC_CODEC.decode(body)
-    return ResyncStepped(stream, version, **values | {"left": tuple(values["left"])})
-
-
 _SCHEMAS: Final = (
     _plain(1, CitizenEnrolled, sealed=True, recorded_at="long", birth_date="long", jurisdiction="string"),
     _plain(
@@ -267,7 +215,17 @@ _SCHEMAS: Final = (
     _plain(10, GovernanceOpened, sealed=True, recorded_at="long", jurisdiction="string"),
     StoredSchema(11, DecisionsRecorded, True, _encode_decisions, _decode_decisions),
     StoredSchema(12, FactRecorded, True, encode_fact, decode_older_fact),
-    StoredSchema(13, MergeStepped, True, _encode_step, _decode_step),
+    _plain(
+        13,
+        MergeStepped,
+        sealed=True,
+        recorded_at="long",
+        step="string",
+        other="string",
+        other_shard="long",
+        event_ids=_STRINGS,
+        change="long",
+    ),
     StoredSchema(14, FactRecorded, True, encode_fact, decode_fact),
     _plain(
         15,
@@ -280,7 +238,18 @@ _SCHEMAS: Final = (
         old_key_id="string",
         proof="bytes",
     ),
-    StoredSchema(16, ResyncStepped, False, _encode_resync, _decode_resync),
+    _plain(
+        16,
+        ResyncStepped,
+        sealed=False,
+        recorded_at="long",
+        step="string",
+        request="string",
+        asked_at="long",
+        number="long",
+        reached="string",
+        left=_STRINGS,
+    ),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}
