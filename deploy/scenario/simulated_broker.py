@@ -165,6 +165,10 @@ class SimulatedInputs:
         """How many records lie ahead."""
         return sum(len(self._log(topic)) - offset for topic, offset in self._next.items())
 
+    def seconds_since_look(self) -> float:
+        """None: the logs are in memory, and `lag_records` looks at them."""
+        return 0.0
+
     def close(self) -> None:
         """Nothing is held."""
 

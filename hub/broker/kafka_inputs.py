@@ -5,6 +5,8 @@ Rules:
 - No deserializers: bytes come as they are, refusing one is arrival's business.
 - The ends of the logs are asked over a connection of their own: on the reading one the question would wait behind
   a fetch that waits for records.
+- The ends are looked at when all that lay below the last look is in hand, and every few seconds whatever comes: whether
+  anything lies there unread is known only as of the last look that was answered (`seconds_since_look`).
 - An input with much in hand is paused until half of it is given out.
 - A consumer that met a damaged batch or makes no progress is thrown away (it would spin for ever); the caller gets
   `TransportFailure`, or `StalledInput`, and starts again from its stored positions. That there is something to read is
@@ -57,6 +59,7 @@ class KafkaInputs:
         self._paused: set[str] = set()
         self._progressed_at = 0.0
         self._looked_at = 0.0
+        self._seen_at = 0.0
         self._newest_tick = 0
 
     def start(self, positions: Positions) -> None:
@@ -76,7 +79,8 @@ class KafkaInputs:
             self._merge.cut(ends)
             self._paused = set()
             self._assign(starts)
-        self._progressed_at = self._looked_at = time.monotonic()
+            self._seen_at = time.monotonic()
+        self._progressed_at = self._looked_at = self._seen_at
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
@@ -101,6 +105,10 @@ class KafkaInputs:
         """How many records lie between what was taken and the ends of the logs, as last seen."""
         return self._merge.behind
 
+    def seconds_since_look(self) -> float:
+        """How long ago the ends of the logs were last seen."""
+        return time.monotonic() - self._seen_at
+
     def close(self) -> None:
         """Release both connections; what is in hand is dropped and will be read again."""
         for client in (self._reader, self._ends):
@@ -115,6 +123,8 @@ class KafkaInputs:
                 self._poll(limit, deadline - time.monotonic())
             if not (self._merge.beyond_cut or self._must_look()) or not self._look_at_ends():
                 return
+        elif self._must_look():
+            self._look_at_ends()
         filled_by = min(deadline, time.monotonic() + FILL_SECONDS_MAX)
         while not self._merge.ready(limit) and not (self._paused and not self._merge.waited_for):
             left = filled_by - time.monotonic()
@@ -136,7 +146,7 @@ class KafkaInputs:
         return bool(polled)
 
     def _must_look(self) -> bool:
-        """Whether nothing has come for so long that it may be the consumer that brings nothing."""
+        """Whether the ends were not looked at for so long that more may lie there than anything has shown."""
         return time.monotonic() - self._looked_at > IDLE_LOOK_SECONDS
 
     def _look_at_ends(self) -> bool:
@@ -146,6 +156,7 @@ class KafkaInputs:
         except KafkaTimeoutError:
             return False
         self._merge.cut({place.topic: offset for place, offset in found.items()})
+        self._seen_at = self._looked_at
         return True
 
     def _pause_full(self, topic: str) -> None:

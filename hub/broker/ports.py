@@ -67,6 +67,9 @@ class Inputs(Protocol):
     def lag_records(self) -> int:
         """How many records lie between what was taken and the ends of the logs, as last seen; `start` looks first."""
 
+    def seconds_since_look(self) -> float:
+        """How long ago the ends of the logs were last seen: of what was stored since, nothing is known."""
+
     def close(self) -> None:
         """Release the connection."""
 

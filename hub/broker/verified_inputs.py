@@ -90,6 +90,10 @@ class VerifiedInputs:
         """How many records lie between what was given out and the ends of the logs, as last seen."""
         return self.inputs.lag_records() + self._records_ahead()
 
+    def seconds_since_look(self) -> float:
+        """How long ago the ends of the logs were last seen."""
+        return self.inputs.seconds_since_look()
+
     def close(self) -> None:
         """Release the connection; what was taken ahead is dropped and will be read again."""
         self._ahead.clear()

@@ -5,7 +5,8 @@ Rules:
 - A stale owner is refused by the fence: nothing of its batch is stored or sent, and its cache is dropped.
 - A record whose timestamp is far ahead of the newest tick is held back, and with it what follows on its topic.
 - A batch of ticks that changes nothing is not written; its positions move once in a while.
-- After a restart the shard catches up first, then sends.
+- After a restart the shard catches up first, then sends. So it does when it has not seen for a while what lies on its
+  inputs (it was frozen, or cut off from the broker): a withdrawal may lie there. Meanwhile it hands over nothing.
 - Where rules or parties are others than before, every case is made due, and so many are settled per batch. A case
   that is not settled under them lets nothing out.
 
@@ -40,6 +41,8 @@ from hub.store.ports import Obligation, ShardStore
 BATCH_RECORDS_MAX: Final = 2_000
 AHEAD_OF_TICK_MS_MAX: Final = 60_000
 BEHIND_TICK_MS_MAX: Final = 60_000
+LOOK_SECONDS_MAX: Final = 20.0
+"""How old the last look at the ends of the inputs may be for anything to be sent: twice what the inputs let pass."""
 CONFIRM_SECONDS_MAX: Final = 5.0
 """How long a shard that is closed waits for what it sent to be confirmed."""
 WATCH_AGAIN_MS: Final = 1_000
@@ -87,6 +90,7 @@ class Shard:
             self._held_back, self._must_read_again = [], False
         self.sending.collect(0.05 if self.sending.in_flight() > IN_FLIGHT_MAX else 0.0)
         worked = False
+        self._caught_up = self._caught_up and self._knows_the_ends()
         if self.sending.in_flight() <= IN_FLIGHT_MAX:
             records = self._take(wait_seconds)
             worked = (
@@ -98,7 +102,7 @@ class Shard:
                 self._caught_up = False
             # Only when all that lay there at the last look is taken in: a withdrawal may be the last of it.
             elif not self.inputs.lag_records():
-                self._caught_up = True
+                self._caught_up = self._knows_the_ends()
         if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX:
             worked = self.sending.send_left_over(self.state.clock) or worked
         if self._caught_up:
@@ -205,7 +209,8 @@ class Shard:
         self._note_obligations(batch.writes.obligations)
         # Counted first: whoever has seen a record finds it counted.
         self.metrics.count(_counts(batch, outputs))
-        self.sending.offer(outputs if self._caught_up else (), self.state.numbers)
+        is_current = self._caught_up and self._knows_the_ends()
+        self.sending.offer(outputs if is_current else (), self.state.numbers)
         return True
 
     def _note_obligations(self, changed: Mapping[str, Obligation | None]) -> None:
@@ -217,6 +222,9 @@ class Shard:
 
     def _is_behind(self, clock: int) -> bool:
         return self.inputs.newest_tick() - clock > BEHIND_TICK_MS_MAX
+
+    def _knows_the_ends(self) -> bool:
+        return self.inputs.seconds_since_look() <= LOOK_SECONDS_MAX
 
     def close(self) -> None:
         """Confirm what can be confirmed, and release everything, whatever fails on the way."""

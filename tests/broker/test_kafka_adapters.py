@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 
@@ -258,6 +259,46 @@ def test_a_killed_and_restarted_broker_is_met_again(
         outputs.send([record("PRI", 2)])
         sent |= outputs.confirmed(2)
     assert sent == {"PRI": 2}
+
+
+def test_a_look_at_the_ends_counts_from_when_it_was_answered(
+    world: World, inputs: KafkaInputs, local_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.broker.kafka_inputs.IDLE_LOOK_SECONDS", 0.2)
+
+    def oldest_look(seconds: float) -> float:
+        ages, until = [], time.monotonic() + seconds
+        while time.monotonic() < until:
+            assert inputs.take(10, 0.1) == []
+            ages.append(inputs.seconds_since_look())
+        return max(ages)
+
+    inputs.start({})
+    assert oldest_look(1.5) < 1.0
+    assert local_kafka.process_id
+    os.kill(local_kafka.process_id, signal.SIGSTOP)
+    try:
+        assert oldest_look(4.0) > 2.5
+    finally:
+        os.kill(local_kafka.process_id, signal.SIGCONT)
+    until = time.monotonic() + 15
+    while inputs.seconds_since_look() > 1.0 and time.monotonic() < until:
+        assert inputs.take(10, 0.1) == []
+    assert oldest_look(1.5) < 1.0
+
+
+def test_the_ends_are_looked_at_while_much_is_still_to_be_given_out(
+    world: World, inputs: KafkaInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(world, "A.SOC", range(50))
+    inputs.start({})
+    assert len(take_all(inputs, 1, limit=1)) == 1
+    publish(world, "A.SOC", range(100, 150))
+    monkeypatch.setattr("hub.broker.kafka_inputs.IDLE_LOOK_SECONDS", 0.0)
+    time.sleep(0.3)
+    assert len(inputs.take(1, 1.0)) == 1
+    assert inputs.lag_records() == 98
+    assert inputs.seconds_since_look() < 0.3
 
 
 def test_a_header_name_that_is_not_utf8_stops_nobody(world: World, inputs: KafkaInputs) -> None:

@@ -102,6 +102,9 @@ class Given:
     def newest_tick(self) -> int:
         return 7
 
+    def seconds_since_look(self) -> float:
+        return 0.0
+
     def lag_records(self) -> int:
         return len(self.records)
 

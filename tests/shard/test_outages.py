@@ -73,6 +73,75 @@ def test_a_shard_that_fell_behind_while_running_sends_nothing_left_over_before_i
     assert facts_of_custody(hub, "B.SOC") == []
 
 
+class _OutOfContact:
+    """Lets a shard see nothing of its inputs, not even that there is something; they were seen `seconds` ago."""
+
+    def __init__(self, hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        monkeypatch.setattr(hub.shard.inputs, "take", lambda limit, wait_seconds: [])
+        monkeypatch.setattr(hub.shard.inputs, "lag_records", lambda: 0)
+        monkeypatch.setattr(hub.shard.inputs, "newest_tick", lambda: hub.shard.state.clock)
+        monkeypatch.setattr(hub.shard.inputs, "seconds_since_look", lambda: self.seconds)
+
+
+def test_a_shard_that_has_not_seen_its_inputs_for_long_hands_over_nothing_until_it_has_caught_up(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was frozen, or cut off from the broker; what was withdrawn meanwhile is the first thing that it reads."""
+    cut_off(hub, "B.SOC")
+    some_history(hub)
+    given(hub, ["CU"], ["B.SOC"])
+    hub.settle()
+    with monkeypatch.context() as patch:
+        contact = _OutOfContact(hub, patch)
+        contact.seconds = worker.LOOK_SECONDS_MAX + 1
+        withdrawn(hub)
+        hub.tick(DAY_MS)
+        reachable_again(hub)
+        assert not hub.shard.step(0.0)
+        assert hub.told("B.SOC") == []
+    monkeypatch.setattr(worker, "BATCH_RECORDS_MAX", 1)
+    hub.settle()
+    assert len(hub.told("B.SOC")) >= 3
+    assert facts_of_custody(hub, "B.SOC") == []
+
+
+def test_a_short_silence_of_the_inputs_holds_nothing_up(hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_off(hub, "B.SOC")
+    some_history(hub)
+    given(hub, ["CU"], ["B.SOC"])
+    hub.settle()
+    contact = _OutOfContact(hub, monkeypatch)
+    contact.seconds = worker.LOOK_SECONDS_MAX - 1
+    reachable_again(hub)
+    assert hub.shard.step(0.0)
+    assert facts_of_custody(hub, "B.SOC") != []
+
+
+def test_what_was_decided_before_a_shard_froze_is_built_anew_when_it_wakes_up(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It freezes between commit and sending: when it goes on, its inputs were seen long ago."""
+    commit = hub.store.commit
+    inputs = hub.shard.inputs
+
+    def freeze_afterwards(writes: BatchWrites) -> None:
+        commit(writes)
+        monkeypatch.setattr(inputs, "seconds_since_look", lambda: worker.LOOK_SECONDS_MAX + 1)
+
+    monkeypatch.setattr(hub.store, "commit", freeze_afterwards)
+    some_history(hub)
+    given(hub, ["CU"], ["B.SOC"])
+    hub.shard.step(0.0)
+    assert hub.store.head().numbers["B.SOC"]
+    assert hub.told("B.SOC") == []
+    monkeypatch.undo()
+    withdrawn(hub)
+    hub.settle()
+    assert len(hub.told("B.SOC")) >= 3
+    assert facts_of_custody(hub, "B.SOC") == []
+
+
 def test_a_shard_whose_commit_failed_passes_over_no_record_if_it_is_stepped_again(
     hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,8 @@ def _shown(outcomes: Iterator[Outcome], length: int, summary: Summary, started: 
     told_at = started
     for outcome in outcomes:
         yield outcome
+        if outcome.invariant:
+            sys.stderr.write(f"seed {outcome.seed}: broken: {outcome.invariant}\n")
         now = time.monotonic()
         if now - told_at >= PROGRESS_SECONDS:
             told_at = now

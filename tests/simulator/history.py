@@ -17,6 +17,7 @@ from random import Random
 from typing import Final
 
 from tests.simulator.citizens import COMING, ENROLLED, NAMES, PARTIES, PARTITIONS
+from tests.simulator.contact import Contact
 from tests.simulator.losses import Losses
 from tests.simulator.machine import Violated
 from tests.simulator.statements import DAY_MS, HOUR_MS, Author, Statement
@@ -49,6 +50,7 @@ class History:
         self.cuts = Random(f"cuts of {seed}")
         """Apart, so that a history without a cut is what it was before there were any."""
         self.losses = Losses(seed)
+        self.contact = Contact(seed)
         self.limits = _limits(self.chance)
         self.limits.resync_cases = self.losses.cases_at_once
         self.steps = STEPS_MIN + self.chance.randrange(STEPS_MORE)
@@ -69,8 +71,9 @@ class History:
                 for step in range(self.steps):
                     name = self.chance.choices(names, weights)[0]
                     self.trace.append(f"{step} {name} {self.actions[name][0]()}")
-                    if lost := self.losses.now_and_then(self.world):
-                        self.trace.append(f"{step} {lost}")
+                    for aside in (self.losses, self.contact):
+                        if what := aside.now_and_then(self.world):
+                            self.trace.append(f"{step} {what}")
                 keep_to(Limits(), patch)
                 self.trace.append(self.world.settle())
                 self.trace.append(fingerprint(self.world))

@@ -6,6 +6,7 @@ Rules:
   or is lost; then nothing that follows it is confirmed, as the real sender stops at its first failure.
 - What a killed program had under way may still arrive later, in order, or in part.
 - Inputs are merged by the hub's own `Merge`; ends of logs may be seen late, and a topic may give nothing for a while.
+- The hub may be cut off from the broker as a whole, while parties go on stating: it sees nothing, and nothing arrives.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from tests.simulator.machine import Program, SimulatedTime
 
 POLLED_MAX: Final = 12
 """How many records a receiver's poll gives at most."""
+
+LOOK_AGAIN_MS: Final = 10_000
+"""How long a reader goes on without a look at the ends of the logs."""
 
 ANSWER_LOST: Final = 0.2
 """How often the answer to what a shard publishes to its own input is lost."""
@@ -57,6 +61,8 @@ class Network:
     """Output topics that refuse."""
     forgetful: set[str] = field(default_factory=set)
     """Output topics that take the next record and lose the confirmation."""
+    is_cut_off: bool = False
+    """Whether the hub's programs cannot reach the broker."""
     deleted: dict[tuple[str, int], int] = field(default_factory=dict)
     """The first offset of an output log that its receiver can still read."""
     late: list[Delivery] = field(default_factory=list)
@@ -81,6 +87,7 @@ class Network:
         """End every fault; what is late stays late until it arrives."""
         for faults in (self.skew, self.seen_to, self.unread, self.slow, self.unreachable, self.forgetful):
             faults.clear()
+        self.is_cut_off = False
 
 
 class SimulatedInputs:
@@ -94,15 +101,17 @@ class SimulatedInputs:
         self._fetched: dict[str, int] = {}
         self._newest_tick = 0
         self._is_fresh = True
+        self._seen_at = 0
 
     def start(self, positions: Positions) -> None:
         """See the port."""
+        self._require_contact()
         starts = {topic: positions.get(topic, 0) for topic in self._topics}
         for topic, offset in starts.items():
             if offset > len(self._network.broker.log(topic, self._partition)):
                 raise ForeignStore(f"position `{offset}` of topic `{topic}` lies outside its log")
         self._merge, self._fetched = Merge(starts, self._hub_input), {**starts}
-        self._merge.cut(self.ends())
+        self._look()
         ticks = self._network.broker.log(self._hub_input, self._partition)
         end = self._network.end(self._hub_input, self._partition)
         self._newest_tick = ticks[end - 1].timestamp if end else 0
@@ -111,12 +120,14 @@ class SimulatedInputs:
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         """See the port; never waits. A fresh client has nothing yet when it is asked first."""
         self._program.reach("before taking")
-        is_fresh, self._is_fresh = self._is_fresh, False
-        for topic in self._topics:
-            if topic not in self._network.unread and not is_fresh:
-                self._fetch(topic)
-        if not self._merge.open and self._merge.beyond_cut:
-            self._merge.cut(self.ends())
+        if not self._network.is_cut_off:
+            is_fresh, self._is_fresh = self._is_fresh, False
+            for topic in self._topics:
+                if topic not in self._network.unread and not is_fresh:
+                    self._fetch(topic)
+            is_old = self._network.time.now - self._seen_at > LOOK_AGAIN_MS
+            if is_old or (not self._merge.open and self._merge.beyond_cut):
+                self._look()
         taken = self._merge.take(limit)
         self._program.reach("after taking")
         return taken
@@ -137,6 +148,18 @@ class SimulatedInputs:
     def lag_records(self) -> int:
         """See the port; what is in hand beyond the cut counts too."""
         return max(self._merge.behind, sum(self._merge.in_hand(topic)[0] for topic in self._topics))
+
+    def seconds_since_look(self) -> float:
+        """See the port."""
+        return (self._network.time.now - self._seen_at) / 1000
+
+    def _look(self) -> None:
+        self._merge.cut(self.ends())
+        self._seen_at = self._network.time.now
+
+    def _require_contact(self) -> None:
+        if self._network.is_cut_off:
+            raise TransportFailure("the broker is out of reach")
 
     def ends(self) -> dict[str, int]:
         """The end of each input, as a reader sees it now."""
@@ -189,7 +212,7 @@ class SimulatedOutputs:
 
     def _serve(self, party: str, under_way: deque[OutputRecord]) -> None:
         topic, network = self._network.names.output(party), self._network
-        while under_way and topic not in network.slow:
+        while under_way and topic not in network.slow and not network.is_cut_off:
             if topic not in network.unreachable:
                 self._arrive(topic, under_way[0])
                 self._program.reach("between arrival and confirmation")
@@ -228,6 +251,8 @@ class SimulatedChannel:
 
     def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
         """See the port."""
+        if self._network.is_cut_off:
+            raise TransportFailure("the broker is out of reach")
         topic, now = self._network.names.hub_input, self._network.time.now
         self._program.reach("before publishing to the hub")
         value, headers = control_record("shard", event_type, payload, now)

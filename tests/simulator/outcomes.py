@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from consumers.visible import VisibleEvent
@@ -36,17 +36,22 @@ def fold(log: Iterable[InputRecord]) -> tuple[Seen, int]:
     seen: dict[tuple[str, str], bytes] = {}
     last = 0
     for record in log:
-        headers = {name: value.decode() for name, value in record.headers}
-        number = int(headers["hub_seq"])
+        number, place = _number_and_place(record)
         require(number <= last + 1, DENSE, f"number {number} lies after {last}")
         if number <= last:
             continue
         last = number
-        place = ((record.key or b"").decode(), f"{headers['ce_source'].removeprefix('urn:party:')}/{headers['ce_id']}")
         seen.pop(place, None)
         if record.value is not None:
             seen[place] = record.value
     return {place: present(codec().decode(value).payload) for place, value in seen.items()}, last
+
+
+def _number_and_place(record: InputRecord) -> tuple[int, tuple[str, str]]:
+    """The number of a record, and what it is about: key and event id."""
+    headers = {name: value.decode() for name, value in record.headers}
+    event_id = f"{headers['ce_source'].removeprefix('urn:party:')}/{headers['ce_id']}"
+    return int(headers["hub_seq"]), ((record.key or b"").decode(), event_id)
 
 
 def present(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,10 +65,35 @@ def present(payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def view_equals_fold(party: str, view: Sequence[VisibleEvent], folded: Seen) -> None:
-    """Compare what a receiver's store shows with the fold of what it has read; marks are no events of a view."""
-    folded = {place: payload for place, payload in folded.items() if not {"recipient", "requestId"} <= payload.keys()}
+def overtaken(log: Iterable[InputRecord]) -> set[tuple[str, str]]:
+    """What a number of `log` tells and a repeat of that number takes back, for a later number is going to tell it.
+
+    A receiver that had lost what it read first knows the repeat alone.
+    """
+    told: set[tuple[int, tuple[str, str]]] = set()
+    taken_back: set[tuple[str, str]] = set()
+    for record in log:
+        number, place = _number_and_place(record)
+        if record.value is not None:
+            told.add((number, place))
+        elif (number, place) in told:
+            taken_back.add(place)
+    return taken_back
+
+
+def view_equals_fold(
+    party: str, view: Sequence[VisibleEvent], folded: Seen, unsteady: Collection[tuple[str, str]] = ()
+) -> None:
+    """Compare what a receiver's store shows with the fold of what it has read; of `unsteady`, it may lack any.
+
+    Marks are no events of a view.
+    """
     shown = {(event.key, f"{event.party}/{event.event_id}"): event.payload for event in view}
+    folded = {
+        place: payload
+        for place, payload in folded.items()
+        if not {"recipient", "requestId"} <= payload.keys() and (place in shown or place not in unsteady)
+    }
     require(shown == folded, VIEWED, f"{party} sees {_difference(shown, folded)}")
 
 

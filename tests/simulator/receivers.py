@@ -26,7 +26,7 @@ from tests.simulator.citizens import PARTITIONS
 from tests.simulator.invariants import SOUND
 from tests.simulator.machine import Killed, Program, require, violate
 from tests.simulator.network import Network, UnsteadySource
-from tests.simulator.outcomes import fold, view_equals_fold
+from tests.simulator.outcomes import fold, overtaken, view_equals_fold
 
 
 class MortalConnection(sqlite3.Connection):
@@ -113,7 +113,8 @@ class Receiver:
             view = [
                 event for event in self.store.visible() if partition_of(event.key.encode(), PARTITIONS) == partition
             ]
-            view_equals_fold(self.party, view, fold(log[: position.next_offset])[0])
+            read = log[: position.next_offset]
+            view_equals_fold(self.party, view, fold(read)[0], unsteady=overtaken(read))
 
     def content(self) -> bytes:
         """The whole database."""

@@ -23,7 +23,7 @@ import pytest
 from contracts.codec import Codec, Decoded
 from contracts.event_types import EventType
 from contracts.fact import Fact, Outline, outline_of
-from contracts.failures import Failure, FencedOff, StoreUnavailable
+from contracts.failures import Failure, FencedOff, StoreUnavailable, TransportFailure
 from hub import wiring
 from hub.case_timeline import timeline
 from hub.case_timeline.timeline import Reader
@@ -301,15 +301,20 @@ class Worker:
             self.bury()
             return "fenced off"
         except Exception as error:
+            if isinstance(error, TransportFailure) and self.network.is_cut_off:
+                return "out of reach" if self._rest() else self._ended("the broker out of reach")
             violate(SOUND, f"{self.name}: {type(error).__name__}: {error}")
 
     def _begin_again(self) -> str:
         """Close every shard and open it again; where even that fails, the worker ends."""
         numbers = list(self.shards)
         if not self._rest():
-            self.bury()
-            return "ended by its store"
+            return self._ended("its store")
         return f"began again {' '.join(self.take(number) for number in numbers)}"
+
+    def _ended(self, by: str) -> str:
+        self.bury()
+        return f"ended by {by}"
 
     def _rest(self) -> bool:
         """Close what can be closed; whether all could."""
