@@ -3,12 +3,14 @@
 Rules:
 - Shard k is schema `shard_k`. `create_store` makes, as the database's owner; the others never do. A store that is
   not there, or is another's, raises `ForeignStore`.
+- Who opens a shard ends the session of an owner that stopped while it sent rows: it would hold the lock for ever.
 - The hub's own role owns nothing. It may add events and never change or remove one; a worker that connects with more
   rights than that is refused (`postgres_safety`), and so is an unsafe server.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Final
 
@@ -26,6 +28,7 @@ from hub.store.reader import ShardReader, storage_errors, storage_errors_named
 from hub.store.shard_store import DatabaseShardStore, opened_to_write
 from hub.store.unsafe_settings import refuse_unsafe_settings
 
+log: Final = logging.getLogger(__name__)
 STORE_URL_SETTING: Final = "HUB_STORE_URL"
 
 
@@ -67,6 +70,8 @@ def open_store(url: str, identity: StoreIdentity, keys: KeyStore) -> DatabaseSha
         require_identity(stored, identity)
         with storage_errors_named():
             refuse_unsafe_server(recorder)
+            if recorder.end_stopped_owner():
+                log.warning("shard %d: an owner that had stopped while it sent rows lost its session", identity.shard)
     except BaseException:
         recorder.close()
         raise

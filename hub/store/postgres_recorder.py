@@ -37,6 +37,15 @@ _RIGHTS: Final[Mapping[Fate, str]] = {
 }
 ALL_TABLES: Final = (STORED_EVENTS, TRACKING, *OWN_TABLES)
 _READING_TRIED_AGAIN: Final = retry((InterfaceError, OperationalError), max_attempts=3, wait=0.2)
+STOPPED_SECONDS: Final = 20
+"""How long a session may wait for rows that were announced: as long as it may be idle between two statements."""
+_END_STOPPED: Final = f"""
+SELECT count(pg_terminate_backend(session.pid))
+FROM pg_stat_activity AS session JOIN pg_locks AS held USING (pid)
+WHERE held.relation = '{TRACKING.name}'::regclass AND held.mode = 'ExclusiveLock' AND held.granted
+AND session.usename = current_user AND session.state = 'active' AND session.wait_event = 'ClientRead'
+AND session.query_start < clock_timestamp() - make_interval(secs => ?)
+"""
 _HEADS: Final = """
 SELECT stream, (SELECT MAX(originator_version) FROM stored_events WHERE originator_id = stream)
 FROM unnest(%s::text[]) AS stream
@@ -90,6 +99,15 @@ class PostgresRecorder(PostgresProcessRecorder):
             for write, rows in beside.writes:
                 _run(c, write, rows)
         return None
+
+    def end_stopped_owner(self) -> bool:
+        """End the session of an owner that stopped in the midst of sending rows; whether there was one.
+
+        The server's own limits do not reach it there. What it had not committed is undone; should it go on, it meets
+        a broken connection, and then the fence.
+        """
+        ((ended,),) = self.select(_END_STOPPED, (STOPPED_SECONDS,))
+        return bool(ended)
 
     @_READING_TRIED_AGAIN
     def heads(self, streams: Sequence[str]) -> Mapping[str, int]:

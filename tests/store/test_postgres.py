@@ -212,6 +212,42 @@ def test_an_owner_that_freezes_between_two_statements_of_a_batch_loses_its_lock_
     assert other.head().batch == 1
 
 
+def test_an_owner_that_freezes_while_it_sends_rows_loses_its_session_to_whoever_opens_the_shard(
+    stores: PostgresStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores.create().close()
+    monkeypatch.setitem(_session(), "idle_in_transaction_session_timeout", "200ms")
+    monkeypatch.setitem(_session(), "lock_timeout", "300ms")
+    with pytest.raises(psycopg.Error), connect(stores.url, schema_of(IDENTITY.shard)) as frozen, frozen.transaction():
+        frozen.execute("LOCK TABLE tracking IN EXCLUSIVE MODE")
+        with frozen.cursor().copy("COPY stored_events (originator_id, originator_version) FROM STDIN") as copy:
+            copy.write_row(("batches", 1))
+            time.sleep(0.5)  # longer than it may be idle between two statements: here that limit does not count
+            early = stores.open()
+            with pytest.raises(StoreUnavailable):
+                early.commit(full_batch())
+            early.close()
+            monkeypatch.setattr("hub.store.postgres_recorder.STOPPED_SECONDS", 0.3)
+            other = stores.open()
+            other.commit(full_batch())
+            copy.write_row(("batches", 2))
+    assert other.head().batch == 1
+
+
+def test_an_owner_at_work_keeps_its_session_when_another_opens_the_shard(
+    stores: PostgresStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.store.postgres_recorder.STOPPED_SECONDS", 0)
+    first = stores.create()
+    first.commit(full_batch())
+    stores.open().close()
+    with connect(stores.url, schema_of(IDENTITY.shard)) as at_work, at_work.transaction():
+        at_work.execute("LOCK TABLE tracking IN EXCLUSIVE MODE")
+        stores.open().close()
+        at_work.execute("SELECT 1")
+    assert first.head().batch == 1
+
+
 def _session() -> dict[str, str]:
     from hub.store import postgres_datastore
 
