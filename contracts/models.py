@@ -228,10 +228,15 @@ def _converted_text(value: object) -> str:
     return str(value)
 
 
+def is_uuid(text: str) -> bool:
+    """Whether `text` is a UUID in the form in which every id of this exchange is written: lower case, with hyphens."""
+    return _UUID.match(text) is not None
+
+
 def _converted_uuid(value: object) -> str:
     if isinstance(value, UUID):
         return str(value)
-    if isinstance(value, str) and _UUID.match(value):
+    if isinstance(value, str) and is_uuid(value):
         return str(value)
     raise ValueError("is a UUID")
 

@@ -70,6 +70,11 @@ class LocalPostgres:
         return self._directory / "server.log"
 
     @property
+    def directory(self) -> Path:
+        """All that the server writes: its data, its write-ahead log and `log_file`."""
+        return self._directory
+
+    @property
     def port(self) -> int:
         """The port on 127.0.0.1; it stays until `close`."""
         return self._port

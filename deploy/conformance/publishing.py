@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import reduce
@@ -19,7 +18,7 @@ from typing import Final, Literal
 from contracts.codec import codec
 from contracts.fact import party_of
 from contracts.failures import Refused
-from contracts.models import UUID_TEXT
+from contracts.models import is_uuid
 from contracts.parties import Party
 from contracts.partitioning import partition_of
 from contracts.reasons import Reason
@@ -43,7 +42,6 @@ from hub.store.records import SigningKeyChanged
 from producers.event_ids import event_id
 
 Outcome = Literal["admitted", "repeat", "parked"]
-_KEY: Final = re.compile(UUID_TEXT.removeprefix("^").removesuffix(r"\z"))
 _NO_SECRET: Final = bytes(32)
 """Digests are compared within one run and kept nowhere."""
 
@@ -151,7 +149,7 @@ class PublisherCheck:
         if statement.event_type.control:
             return statement, False
         key = key_of(record)
-        if not _KEY.fullmatch(key) or partition_of(key.encode("ascii"), self._partitions) != record.partition:
+        if not is_uuid(key) or partition_of(key.encode("ascii"), self._partitions) != record.partition:
             raise unknown_key(key, record.partition, self._partitions)
         stated = self._keys.setdefault(key, _Stated(statement.event_type.without_subject))
         check_subject(statement.event_type, about_nobody=stated.about_nobody)

@@ -18,6 +18,7 @@ from typing import Any
 
 from contracts.fact import Fact, event_id_of
 from contracts.failures import DamagedStore, Refused
+from contracts.models import is_uuid
 from contracts.parties import Party, PartyRegistry
 from contracts.reasons import Reason
 from contracts.topics import HUB_PARTY, Names
@@ -90,8 +91,12 @@ class Admission:
                 self.parking.park(one.party.id, one.record, refused, one.recorded_at, batch)
 
     def look_up(self, arrived: Sequence[Arrived], lookups: Lookups) -> None:
-        """Ask the store once for all keys and event ids; what the batch itself added stands."""
-        pairs = {(one.party.id, one.key) for one in arrived if one.key}
+        """Ask the store once for all keys and event ids; what the batch itself added stands.
+
+        A key that has not the form of a pseudonym is not asked for: a database writes what it is asked into its log,
+        and what stands there instead may be a national id.
+        """
+        pairs = {(one.party.id, one.key) for one in arrived if is_uuid(one.key)}
         for pair, case_id in self.store.cases_of(pairs).items():
             lookups.cases.setdefault(pair, case_id)
         event_ids = (one.statement.event_id for one in arrived if one.statement and one.key)

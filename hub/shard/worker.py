@@ -101,7 +101,7 @@ class Shard:
             if self._is_behind(self.state.clock):
                 self._caught_up = False
             # Only when all that lay there at the last look is taken in: a withdrawal may be the last of it.
-            elif not self.inputs.lag_records():
+            elif not (self.inputs.lag_records() or self._held_back):
                 self._caught_up = self._knows_the_ends()
         if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX:
             worked = self.sending.send_left_over(self.state.clock) or worked

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
+import psycopg
+
 from deploy.hub_process import HubProcess
+from deploy.local_postgres import LocalPostgres
+from hub.store.places import DatabaseOwner
 from tests.kafka.live_world import TICK_SECONDS, LiveWorld, raw
 from tests.leaks.canaries import Canaries
 from tests.leaks.loud_hub import CRASH
 from tests.leaks.planted_world import FACT, calls, hub, plant
-from tests.leaks.sweep import Sweep, sweep
+from tests.leaks.sweep import Sweep, sweep, sweep_server
+from tests.store.postgres_stores import KEYS, ROLE, SHARDS, cleared
 
 LOUD: Final = "tests.leaks.loud_hub"
 CRASHES: Final = ("decoding", "deciding", "committing")
 CRASH_SECONDS_MAX: Final = 30.0
+_LOUD_SERVER: Final = {"log_statement": "all", "log_min_error_statement": "debug5", "log_error_verbosity": "verbose"}
 
 
-def swept(live: LiveWorld, kafka_directory: Path, place: Path, crashes: Sequence[str]) -> tuple[Sweep, Canaries]:
-    """Do all of it on a loud hub; `place` is for files that commands are handed."""
+def swept(
+    live: LiveWorld, kafka_directory: Path, place: Path, crashes: Sequence[str], server: LocalPostgres | None = None
+) -> tuple[Sweep, Canaries]:
+    """Do all of it on a loud hub, whose stores lie on `server` or in files; `place` is for files of commands."""
     canaries = Canaries()
     plant(live, canaries)
     said = []
@@ -32,6 +41,8 @@ def swept(live: LiveWorld, kafka_directory: Path, place: Path, crashes: Sequence
     for point in crashes:
         _crash(live, canaries, point)
     found = sweep(live, kafka_directory, canaries, "\n".join(said))
+    if server is not None:
+        sweep_server(server, canaries, found)
     return found, canaries
 
 
@@ -51,3 +62,23 @@ def _crash(live: LiveWorld, canaries: Canaries, point: str) -> None:
     live.hub.start()
     good = live.publish(live.housing())
     live.wait_until(lambda: good in live.seen_by_prison(), f"the hub goes on after the crash while {point}")
+
+
+@contextmanager
+def loud_postgres(server: LocalPostgres) -> Iterator[tuple[dict[str, str], DatabaseOwner]]:
+    """Where stores lie on `server`, cleared, which logs every statement meanwhile: `store_url`, `keys_url`, owner."""
+    cleared(server)
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        for setting in (
+            "log_statement = 'all'",
+            "log_min_error_statement = 'debug5'",
+            "log_error_verbosity = 'verbose'",
+        ):
+            connection.execute(f"ALTER SYSTEM SET {setting}")
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            urls = {"store_url": server.url(SHARDS, ROLE), "keys_url": server.url(KEYS, ROLE)}
+            yield urls, DatabaseOwner(server.url(SHARDS), server.url(KEYS))
+        finally:
+            connection.execute("ALTER SYSTEM RESET ALL")
+            connection.execute("SELECT pg_reload_conf()")

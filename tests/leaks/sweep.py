@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psycopg
+
 from consumers.store import store_path
+from deploy.local_postgres import LocalPostgres
 from tests.kafka.live_world import LiveWorld
 from tests.leaks.canaries import Canaries, Leak
 from tests.leaks.channels import Named, contents, descendants, names, processes, segments
@@ -59,6 +62,16 @@ def sweep(live: LiveWorld, kafka_directory: Path, canaries: Canaries, said: str)
                 "segments", [(topic.removeprefix(world.names.prefix), content)], canaries, _kinds_on(topic, live)
             )
     return found
+
+
+def sweep_server(server: LocalPostgres, canaries: Canaries, found: Sweep) -> None:
+    """Search everything that the server of the stores has written: tables, write-ahead log, its own log."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+    log = server.log_file.relative_to(server.directory)
+    written = list(contents(server.directory))
+    found.search("files of the database", (each for each in written if each[0] != str(log)), canaries)
+    found.search("log of the database", (each for each in written if each[0] == str(log)), canaries)
 
 
 def _kinds_on(topic: str, live: LiveWorld) -> tuple[str, ...]:

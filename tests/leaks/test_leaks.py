@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from deploy.local_kafka import LocalKafka
+from deploy.local_postgres import LocalPostgres
 from tests.conftest import MakeWorld
 from tests.kafka.live_world import PARTITIONS, LiveWorld
 from tests.leaks.canaries import Canaries
 from tests.leaks.channels import contents, descendants, names, processes, segments
 from tests.leaks.planted_world import FACT, PERSON, REFUSED, REGISTRY, SECRET
-from tests.leaks.run import LOUD, swept
+from tests.leaks.run import LOUD, loud_postgres, swept
 from tests.leaks.sweep import Sweep
 
 WRITTEN: dict[str, Callable[[str], bytes]] = {
@@ -87,11 +88,28 @@ def test_each_channel_gives_what_is_planted_in_it(tmp_path: Path) -> None:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def loud(make_world: MakeWorld) -> Iterator[LiveWorld]:
     live = LiveWorld(make_world(REGISTRY, partitions=PARTITIONS, played=False), module=LOUD)
     yield live
     live.close()
+
+
+@pytest.mark.kafka
+def test_nothing_leaks_from_a_hub_on_postgres_that_logs_every_statement(
+    make_world: MakeWorld, local_kafka: LocalKafka, local_postgres: LocalPostgres, tmp_path: Path
+) -> None:
+    with loud_postgres(local_postgres) as (urls, owner):
+        live = LiveWorld(make_world(REGISTRY, partitions=PARTITIONS, played=False, **urls), owner, module=LOUD)
+        try:
+            found, _ = swept(live, local_kafka.log_file.parent, tmp_path, ["committing"], local_postgres)
+        finally:
+            live.close()
+    assert [str(leak) for leak in found.leaks] == []
+    assert all(size > 100 for size in found.searched.values()), found.searched
+    assert len(found.searched) == 11
+    log = local_postgres.log_file.read_text(encoding="utf-8")
+    assert "COPY stored_events" in log
 
 
 @pytest.mark.kafka
