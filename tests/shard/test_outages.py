@@ -10,7 +10,7 @@ from contracts.failures import Failure, StoreUnavailable
 from hub.shard import worker
 from hub.store.ports import BatchWrites
 from tests.shard.harness import DAY_MS, ShardUnderTest, consent, imprisonment
-from tests.shard.test_disclosing import given, withdrawn
+from tests.shard.test_disclosing import given, release_date, withdrawn
 from tests.shard.test_restarting import cut_off, reachable_again, some_history
 
 CASES = tuple(f"5f0c7d1e-0000-4000-8000-00000000010{number}" for number in range(5))
@@ -137,6 +137,28 @@ def test_what_was_decided_before_a_shard_froze_is_built_anew_when_it_wakes_up(
     assert hub.told("B.SOC") == []
     monkeypatch.undo()
     withdrawn(hub)
+    hub.settle()
+    assert len(hub.told("B.SOC")) >= 3
+    assert facts_of_custody(hub, "B.SOC") == []
+
+
+def test_after_a_restart_nothing_left_over_is_sent_while_a_record_that_is_held_back_may_be_followed_by_a_withdrawal(
+    hub: ShardUnderTest,
+) -> None:
+    cut_off(hub, "B.SOC")
+    some_history(hub)
+    given(hub, ["CU"], ["B.SOC"])
+    hub.settle()
+    hub.now += worker.AHEAD_OF_TICK_MS_MAX + 1000
+    hub.state("PRI", "ReleaseDateSet", release_date(hub), "by a clock that is ahead")
+    hub.now -= worker.AHEAD_OF_TICK_MS_MAX
+    withdrawn(hub)
+    reachable_again(hub)
+    hub.restart()
+    for _ in range(5):
+        hub.shard.step(0.0)
+    assert hub.told("B.SOC") == []
+    hub.tick(worker.AHEAD_OF_TICK_MS_MAX)
     hub.settle()
     assert len(hub.told("B.SOC")) >= 3
     assert facts_of_custody(hub, "B.SOC") == []
