@@ -51,23 +51,23 @@ DEFECTS: Final = (
     ),
     Defect("settled while behind", Shard._run_batch, "if self._is_behind(batch.after.clock):", "if False:"),
     Defect(
-        "caught up after one batch", Shard.step,
+        "caught up after one batch", Shard._may_send,
         "elif not (self.inputs.lag_records() or self._held_back):", "else:",
     ),
     Defect(
-        "caught up when nothing has come yet", Shard.step,
-        "elif not (self.inputs.lag_records() or self._held_back):",
-        "elif len(records) + len(self._held_back) < BATCH_RECORDS_MAX:",
+        "caught up when nothing has come yet", Shard.step, "records = self._take(wait_seconds)",
+        "records = self._take(wait_seconds)\n"
+        "        self._caught_up = self._caught_up or len(records) + len(self._held_back) < BATCH_RECORDS_MAX",
     ),
     Defect(
         "left-over numbers sent before it has caught up", Shard.step,
-        "if self._caught_up and self.sending.in_flight()", "if self.sending.in_flight()",
+        "if self._may_send() and self.sending.in_flight()", "if self.sending.in_flight()",
     ),
     Defect(
         "fresh numbers sent before it has caught up", Shard._run_batch,
-        "outputs if self._caught_up else ()", "outputs",
+        "outputs if self._may_send() else ()", "outputs",
     ),
-    Defect("caught up while records are held back", Shard.step, "or self._held_back)", ")"),
+    Defect("caught up while records are held back", Shard._may_send, "or self._held_back)", ")"),
     Defect("an old look at the inputs trusted", Shard._knows_the_ends, "<= LOOK_SECONDS_MAX", "< 1e9"),
     Defect("held-back records dropped", Shard._take, "self._held_back.append(record)", "pass"),
     Defect("unwritten ticks use up a batch", Shard._run_batch, "batch.after.batch -= 1", "pass"),

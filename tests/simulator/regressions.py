@@ -11,6 +11,6 @@ from typing import Final
 SEEDS: Final = {
     150: "the first look of a fresh reader brought nothing: what was left over went out before a withdrawal was read",
     444: "the broker was out of reach for long: what was left over went out before a withdrawal was read",
-    4183: "a record was held back, its clock being ahead, and a withdrawal behind it: what was left over went out first",
+    4183: "a record was held back, a withdrawal behind it: what was left over went out before that was read",
     13599: "the same, after an outage",
 }
