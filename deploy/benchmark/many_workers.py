@@ -6,6 +6,9 @@ Rules:
   every record is stored and every number confirmed sent. Sender and broker share the machine with the workers.
 - The processor time of sender, workers (with their signing processes) and broker stands beside the rate: on few cores
   it is what decides.
+- `at_most` is the rate at which every core would be busy, at the processor time that an event took with several
+  workers. Where one worker keeps more than one core busy (its clients and signing processes run beside it), that is
+  little more than what it does alone.
 """
 
 from __future__ import annotations
@@ -68,9 +71,11 @@ def compare_workers(
             measured.append(crowd.measured(count, events))
             say(f"round {number}: {count} workers {measured[-1].rate:.0f} events/s")
     rates = {f"workers_{count}": [run.rate for run in measured] for count, measured in runs.items()}
+    rates["at_most"] = [(os.cpu_count() or 1) * events / run.used for run in runs[workers]]
+    ratios = {"many_to_one": f"workers_{workers}", "at_most_to_one": "at_most"}
     return {
         "rates": {name: asdict(Spread.of(each)) for name, each in rates.items()},
-        "ratios": {"many_to_one": asdict(ratio_of(rates, f"workers_{workers}", to="workers_1"))},
+        "ratios": {name: asdict(ratio_of(rates, which, to="workers_1")) for name, which in ratios.items()},
         "cores": os.cpu_count(),
         **{f"workers_{count}": _figures(_median(measured), events) for count, measured in runs.items()},
     }
