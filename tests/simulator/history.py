@@ -71,8 +71,11 @@ class History:
                 for step in range(self.steps):
                     name = self.chance.choices(names, weights)[0]
                     self.trace.append(f"{step} {name} {self.actions[name][0]()}")
-                    for aside in (self.losses, self.contact):
-                        if what := aside.now_and_then(self.world):
+                    for what in (
+                        self.losses.now_and_then(self.world),
+                        self.contact.now_and_then(self.world, self.author, self.say),
+                    ):
+                        if what:
                             self.trace.append(f"{step} {what}")
                 keep_to(Limits(), patch)
                 self.trace.append(self.world.settle())
