@@ -69,6 +69,7 @@ class KafkaInputs:
         position lies outside its log, `TransportFailure` where the cluster does not answer.
         """
         self.close()
+        self._seen_at = time.monotonic()
         with self._answering():
             self._ends = KafkaConsumer(**self._options())
             starts, ends = self._checked_starts(self._topics, positions)
@@ -79,8 +80,7 @@ class KafkaInputs:
             self._merge.cut(ends)
             self._paused = set()
             self._assign(starts)
-            self._seen_at = time.monotonic()
-        self._progressed_at = self._looked_at = self._seen_at
+        self._progressed_at = self._looked_at = time.monotonic()
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
