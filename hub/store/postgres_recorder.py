@@ -43,7 +43,8 @@ _END_STOPPED: Final = f"""
 SELECT count(pg_terminate_backend(session.pid))
 FROM pg_stat_activity AS session JOIN pg_locks AS held USING (pid)
 WHERE held.relation = '{TRACKING.name}'::regclass AND held.mode = 'ExclusiveLock' AND held.granted
-AND session.datname = current_database() AND session.usename = current_user AND session.state = 'active' AND session.wait_event = 'ClientRead'
+AND session.datname = current_database() AND session.usename = current_user
+AND session.state = 'active' AND session.wait_event = 'ClientRead'
 AND session.query_start < clock_timestamp() - make_interval(secs => ?)
 """
 _HEADS: Final = """
