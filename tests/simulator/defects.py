@@ -67,7 +67,6 @@ DEFECTS: Final = (
         "fresh numbers sent before it has caught up", Shard._run_batch,
         "outputs if self._may_send() else ()", "outputs",
     ),
-    Defect("caught up while records are held back", Shard._may_send, "or self._held_back)", ")"),
     Defect("an old look at the inputs trusted", Shard._knows_the_ends, "<= LOOK_SECONDS_MAX", "< 1e9"),
     Defect("held-back records dropped", Shard._take, "self._held_back.append(record)", "pass"),
     Defect("unwritten ticks use up a batch", Shard._run_batch, "batch.after.batch -= 1", "pass"),
