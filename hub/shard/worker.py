@@ -204,7 +204,8 @@ class Shard:
         self._note_obligations(batch.writes.obligations)
         # Counted first: whoever has seen a record finds it counted.
         self.metrics.count(_counts(batch, outputs))
-        self.sending.offer(outputs if self._may_send() else (), self.state.numbers)
+        is_current = self._caught_up and self._knows_the_ends()
+        self.sending.offer(outputs if is_current else (), self.state.numbers)
         return True
 
     def _note_obligations(self, changed: Mapping[str, Obligation | None]) -> None:

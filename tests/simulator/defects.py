@@ -65,7 +65,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "fresh numbers sent before it has caught up", Shard._run_batch,
-        "outputs if self._may_send() else ()", "outputs",
+        "outputs if is_current else ()", "outputs",
     ),
     Defect("an old look at the inputs trusted", Shard._knows_the_ends, "<= LOOK_SECONDS_MAX", "< 1e9"),
     Defect("held-back records dropped", Shard._take, "self._held_back.append(record)", "pass"),
