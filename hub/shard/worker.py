@@ -90,7 +90,7 @@ class Shard:
             self._held_back, self._must_read_again = [], False
         self.sending.collect(0.05 if self.sending.in_flight() > IN_FLIGHT_MAX else 0.0)
         worked = False
-        self._caught_up = self._caught_up and self._knows_the_ends()
+        self._caught_up = self._is_current
         if self.sending.in_flight() <= IN_FLIGHT_MAX:
             records = self._take(wait_seconds)
             worked = (
@@ -98,7 +98,8 @@ class Shard:
                 if records or self._must_adopt() or self.settling.is_anything_due(self.state.clock, self.state.resyncs)
                 else False
             )
-        if self._may_send() and self.sending.in_flight() <= IN_FLIGHT_MAX:
+        self._note_whether_caught_up()
+        if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX:
             worked = self.sending.send_left_over(self.state.clock) or worked
         if self._caught_up:
             worked = self.forwarding.send() or worked
@@ -204,8 +205,7 @@ class Shard:
         self._note_obligations(batch.writes.obligations)
         # Counted first: whoever has seen a record finds it counted.
         self.metrics.count(_counts(batch, outputs))
-        is_current = self._caught_up and self._knows_the_ends()
-        self.sending.offer(outputs if is_current else (), self.state.numbers)
+        self.sending.offer(outputs if self._is_current else (), self.state.numbers)
         return True
 
     def _note_obligations(self, changed: Mapping[str, Obligation | None]) -> None:
@@ -218,14 +218,17 @@ class Shard:
     def _is_behind(self, clock: int) -> bool:
         return self.inputs.newest_tick() - clock > BEHIND_TICK_MS_MAX
 
-    def _may_send(self) -> bool:
-        """Whether nothing that must come first lies on the inputs, as far as a look of late could tell."""
+    def _note_whether_caught_up(self) -> None:
         if self._is_behind(self.state.clock) or not self._knows_the_ends():
             self._caught_up = False
         # Only when all that lay there at the last look is taken in: a withdrawal may be the last of it.
         elif not (self.inputs.lag_records() or self._held_back):
             self._caught_up = True
-        return self._caught_up
+
+    @property
+    def _is_current(self) -> bool:
+        """Whether it had caught up, and has looked at its inputs of late."""
+        return self._caught_up and self._knows_the_ends()
 
     def _knows_the_ends(self) -> bool:
         return self.inputs.seconds_since_look() <= LOOK_SECONDS_MAX

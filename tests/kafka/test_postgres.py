@@ -11,19 +11,16 @@ from click.testing import CliRunner
 from deploy.local_postgres import LocalPostgres
 from deploy.parked_command import parked_lines
 from deploy.store_command import store
-from hub.store.places import DatabaseOwner
 from tests.conftest import MakeWorld
 from tests.kafka.live_world import PARTITIONS, REGISTRY, LiveWorld, raw
-from tests.store.postgres_stores import KEYS, ROLE, SHARDS, cleared
+from tests.store.postgres_stores import stores_of_a_world
 
 pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture
 def live_on_postgres(make_world: MakeWorld, local_postgres: LocalPostgres) -> Iterator[LiveWorld]:
-    cleared(local_postgres)
-    urls = {"store_url": local_postgres.url(SHARDS, ROLE), "keys_url": local_postgres.url(KEYS, ROLE)}
-    owner = DatabaseOwner(local_postgres.url(SHARDS), local_postgres.url(KEYS))
+    urls, owner = stores_of_a_world(local_postgres)
     world = LiveWorld(make_world(REGISTRY, partitions=PARTITIONS, played=False, **urls), owner)
     yield world
     world.close()

@@ -20,7 +20,7 @@ from tests.leaks.canaries import Canaries
 from tests.leaks.loud_hub import CRASH
 from tests.leaks.planted_world import FACT, calls, hub, plant
 from tests.leaks.sweep import Sweep, sweep, sweep_server
-from tests.store.postgres_stores import KEYS, ROLE, SHARDS, cleared
+from tests.store.postgres_stores import stores_of_a_world
 
 LOUD: Final = "tests.leaks.loud_hub"
 CRASHES: Final = ("decoding", "deciding", "committing")
@@ -67,18 +67,12 @@ def _crash(live: LiveWorld, canaries: Canaries, point: str) -> None:
 @contextmanager
 def loud_postgres(server: LocalPostgres) -> Iterator[tuple[dict[str, str], DatabaseOwner]]:
     """Where stores lie on `server`, cleared, which logs every statement meanwhile: `store_url`, `keys_url`, owner."""
-    cleared(server)
     with psycopg.connect(server.url(), autocommit=True) as connection:
-        for setting in (
-            "log_statement = 'all'",
-            "log_min_error_statement = 'debug5'",
-            "log_error_verbosity = 'verbose'",
-        ):
-            connection.execute(f"ALTER SYSTEM SET {setting}")
+        for name, value in _LOUD_SERVER.items():
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
         connection.execute("SELECT pg_reload_conf()")
         try:
-            urls = {"store_url": server.url(SHARDS, ROLE), "keys_url": server.url(KEYS, ROLE)}
-            yield urls, DatabaseOwner(server.url(SHARDS), server.url(KEYS))
+            yield stores_of_a_world(server)
         finally:
             connection.execute("ALTER SYSTEM RESET ALL")
             connection.execute("SELECT pg_reload_conf()")

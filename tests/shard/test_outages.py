@@ -73,15 +73,12 @@ def test_a_shard_that_fell_behind_while_running_sends_nothing_left_over_before_i
     assert facts_of_custody(hub, "B.SOC") == []
 
 
-class _OutOfContact:
-    """Lets a shard see nothing of its inputs, not even that there is something; they were seen `seconds` ago."""
-
-    def __init__(self, hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.seconds = 0.0
-        monkeypatch.setattr(hub.shard.inputs, "take", lambda limit, wait_seconds: [])
-        monkeypatch.setattr(hub.shard.inputs, "lag_records", lambda: 0)
-        monkeypatch.setattr(hub.shard.inputs, "newest_tick", lambda: hub.shard.state.clock)
-        monkeypatch.setattr(hub.shard.inputs, "seconds_since_look", lambda: self.seconds)
+def out_of_contact(hub: ShardUnderTest, seconds: float, patch: pytest.MonkeyPatch) -> None:
+    """Let a shard see nothing of its inputs, not even that there is something; they were seen `seconds` ago."""
+    patch.setattr(hub.shard.inputs, "take", lambda limit, wait_seconds: [])
+    patch.setattr(hub.shard.inputs, "lag_records", lambda: 0)
+    patch.setattr(hub.shard.inputs, "newest_tick", lambda: hub.shard.state.clock)
+    patch.setattr(hub.shard.inputs, "seconds_since_look", lambda: seconds)
 
 
 def test_a_shard_that_has_not_seen_its_inputs_for_long_hands_over_nothing_until_it_has_caught_up(
@@ -93,8 +90,7 @@ def test_a_shard_that_has_not_seen_its_inputs_for_long_hands_over_nothing_until_
     given(hub, ["CU"], ["B.SOC"])
     hub.settle()
     with monkeypatch.context() as patch:
-        contact = _OutOfContact(hub, patch)
-        contact.seconds = worker.LOOK_SECONDS_MAX + 1
+        out_of_contact(hub, worker.LOOK_SECONDS_MAX + 1, patch)
         withdrawn(hub)
         hub.tick(DAY_MS)
         reachable_again(hub)
@@ -111,8 +107,7 @@ def test_a_short_silence_of_the_inputs_holds_nothing_up(hub: ShardUnderTest, mon
     some_history(hub)
     given(hub, ["CU"], ["B.SOC"])
     hub.settle()
-    contact = _OutOfContact(hub, monkeypatch)
-    contact.seconds = worker.LOOK_SECONDS_MAX - 1
+    out_of_contact(hub, worker.LOOK_SECONDS_MAX - 1, monkeypatch)
     reachable_again(hub)
     assert hub.shard.step(0.0)
     assert facts_of_custody(hub, "B.SOC") != []

@@ -51,7 +51,7 @@ DEFECTS: Final = (
     ),
     Defect("settled while behind", Shard._run_batch, "if self._is_behind(batch.after.clock):", "if False:"),
     Defect(
-        "caught up after one batch", Shard._may_send,
+        "caught up after one batch", Shard._note_whether_caught_up,
         "elif not (self.inputs.lag_records() or self._held_back):", "else:",
     ),
     Defect(
@@ -61,11 +61,11 @@ DEFECTS: Final = (
     ),
     Defect(
         "left-over numbers sent before it has caught up", Shard.step,
-        "if self._may_send() and self.sending.in_flight()", "if self.sending.in_flight()",
+        "if self._caught_up and self.sending.in_flight()", "if self.sending.in_flight()",
     ),
     Defect(
         "fresh numbers sent before it has caught up", Shard._run_batch,
-        "outputs if is_current else ()", "outputs",
+        "outputs if self._is_current else ()", "outputs",
     ),
     Defect("an old look at the inputs trusted", Shard._knows_the_ends, "<= LOOK_SECONDS_MAX", "< 1e9"),
     Defect("held-back records dropped", Shard._take, "self._held_back.append(record)", "pass"),

@@ -89,6 +89,11 @@ class Network:
             faults.clear()
         self.is_cut_off = False
 
+    def require_contact(self) -> None:
+        """Raise `TransportFailure` where the hub's programs cannot reach the broker."""
+        if self.is_cut_off:
+            raise TransportFailure("the broker is out of reach")
+
 
 class SimulatedInputs:
     """All inputs of one shard (`hub.broker.ports.Inputs`)."""
@@ -105,7 +110,7 @@ class SimulatedInputs:
 
     def start(self, positions: Positions) -> None:
         """See the port."""
-        self._require_contact()
+        self._network.require_contact()
         starts = {topic: positions.get(topic, 0) for topic in self._topics}
         for topic, offset in starts.items():
             if offset > len(self._network.broker.log(topic, self._partition)):
@@ -156,10 +161,6 @@ class SimulatedInputs:
     def _look(self) -> None:
         self._merge.cut(self.ends())
         self._seen_at = self._network.time.now
-
-    def _require_contact(self) -> None:
-        if self._network.is_cut_off:
-            raise TransportFailure("the broker is out of reach")
 
     def ends(self) -> dict[str, int]:
         """The end of each input, as a reader sees it now."""
@@ -251,8 +252,7 @@ class SimulatedChannel:
 
     def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
         """See the port."""
-        if self._network.is_cut_off:
-            raise TransportFailure("the broker is out of reach")
+        self._network.require_contact()
         topic, now = self._network.names.hub_input, self._network.time.now
         self._program.reach("before publishing to the hub")
         value, headers = control_record("shard", event_type, payload, now)

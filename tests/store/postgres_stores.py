@@ -10,6 +10,7 @@ import psycopg
 
 from deploy.local_postgres import LocalPostgres
 from hub.store.database_place import DatabasePlace
+from hub.store.places import DatabaseOwner
 from hub.store.ports import StoreIdentity
 from hub.store.postgres import create_store, open_for_reading, open_store
 from hub.store.postgres_keys import KEYS_SCHEMA, create_keys
@@ -38,6 +39,13 @@ def cleared(server: LocalPostgres) -> None:
             ).fetchall()
             for (schema,) in schemas:
                 connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+def stores_of_a_world(server: LocalPostgres) -> tuple[dict[str, str], DatabaseOwner]:
+    """Where the stores of a world lie on `server`, cleared (`store_url`, `keys_url`), and who makes them."""
+    cleared(server)
+    urls = {"store_url": server.url(SHARDS, ROLE), "keys_url": server.url(KEYS, ROLE)}
+    return urls, DatabaseOwner(server.url(SHARDS), server.url(KEYS))
 
 
 class PostgresStores:
