@@ -52,15 +52,26 @@ _ANOTHERS_FAULT: Final = frozenset(
 
 @dataclass(slots=True)
 class _Party:
-    """The sending to one party: its unconfirmed numbers in order, and the first number that failed."""
+    """The sending to one party: its unconfirmed numbers in order, and the first number that failed.
+
+    `attempt` counts how often it was begun anew: a report of an earlier one is nobody's.
+    """
 
     topic: str
+    attempt: int = 0
     unconfirmed: deque[int] = field(default_factory=deque)
     has_progressed: bool = False
     progressed_at: float = 0.0
     failed_number: int | None = None
     tried_again_at: float = 0.0
     pause_seconds: float = 0.0
+
+    def hold_back(self, number: int) -> None:
+        """Let nothing follow before `number`, or what is unconfirmed before it, is handed over again."""
+        self.failed_number = min([number, *self.unconfirmed])
+        self.tried_again_at = 0.0
+        self.unconfirmed.clear()
+        self.attempt += 1
 
 
 class KafkaOutputs:
@@ -72,7 +83,6 @@ class KafkaOutputs:
         self._partition = partition
         self._parties: dict[str, _Party] = {}
         self._producer: Producer | None = None
-        self._producers_made = 0
         self._failures: dict[str, KafkaError] = {}
         self._has_stopped = False
         self._topics: frozenset[str] = frozenset()
@@ -126,13 +136,14 @@ class KafkaOutputs:
                 key=record.key,
                 headers=[*record.headers],
                 partition=self._partition,
-                on_delivery=partial(self._reported, self._producers_made, name, record.number),
+                on_delivery=partial(self._reported, name, party.attempt, record.number),
             )
         except KafkaException as failure:
             error = failure.args[0]
-            _stall(name, party, record.number, error)
             if error.fatal() or error.code() in _ANOTHERS_FAULT:
-                self._throw_producer_away()
+                self._throw_producer_away()  # its last reports say whose record it was
+            if party.failed_number is None:
+                _stall(name, party, record.number, error)
             return
         except BufferError:  # the client's queue is full: this party waits until some of it has left
             _stall(name, party, record.number, KafkaError(KafkaError._QUEUE_FULL))
@@ -141,11 +152,11 @@ class KafkaOutputs:
             party.progressed_at = time.monotonic()
         party.unconfirmed.append(record.number)
 
-    def _reported(self, producer_number: int, name: str, number: int, error: KafkaError | None, _: Any) -> None:
+    def _reported(self, name: str, attempt: int, number: int, error: KafkaError | None, _: Any) -> None:
         """Take in the broker's report for one record; called by the client while it is served, in this thread."""
-        if producer_number != self._producers_made or name in self._failures:
-            return
         party = self._parties[name]
+        if attempt != party.attempt or name in self._failures:
+            return
         if error is not None:
             self._failures[name] = error
         elif party.unconfirmed and party.unconfirmed[0] == number:
@@ -179,7 +190,6 @@ class KafkaOutputs:
             self._has_stopped = True
 
     def _open_producer(self) -> Producer:
-        self._producers_made += 1
         self._producer = Producer(
             {
                 **self._connection.native_producer_options(),
@@ -219,9 +229,7 @@ class KafkaOutputs:
             if name in at_fault or not at_fault:
                 _stall(name, party, party.unconfirmed[0], failures.get(name, KafkaError(KafkaError._FATAL)))
             else:
-                party.failed_number = party.unconfirmed[0]
-                party.tried_again_at = 0.0
-                party.unconfirmed.clear()
+                party.hold_back(party.unconfirmed[0])
 
     def _abandon_producer(self) -> None:
         """End the client at once and take in its last reports; one that comes later is nobody's."""
@@ -229,14 +237,12 @@ class KafkaOutputs:
             self._producer.purge()
             self._poll(self._producer, 0.0)
         self._producer = None
-        self._producers_made += 1
         self._has_stopped = False
 
 
 def _stall(name: str, party: _Party, number: int, error: KafkaError) -> None:
     """Hold back all that follows `number` until it is handed over again."""
-    party.failed_number = min([number, *party.unconfirmed])
-    party.unconfirmed.clear()
+    party.hold_back(number)
     party.pause_seconds = min(max(FIRST_PAUSE_SECONDS, party.pause_seconds * 2), PAUSE_SECONDS_MAX)
     party.tried_again_at = time.monotonic() + party.pause_seconds
     _log.warning(

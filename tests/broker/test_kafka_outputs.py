@@ -31,6 +31,7 @@ class Client:
     room: int = 1_000
     fatal: KafkaError | None = None
     purged: bool = False
+    last_reports: list[KafkaError | None] = field(default_factory=list)
 
     def list_topics(self, timeout: float) -> Any:
         topics = {NAMES.output(party): SimpleNamespace(error=None, partitions={0: None}) for party in PARTIES}
@@ -51,7 +52,8 @@ class Client:
     def purge(self) -> None:
         self.purged = True
         while self.under_way:
-            self.under_way.pop(0)[1](KafkaError(KafkaError._PURGE_QUEUE), None)
+            error = self.last_reports.pop(0) if self.last_reports else KafkaError(KafkaError._PURGE_QUEUE)
+            self.report(error=error)
 
     def flush(self, _: float) -> int:
         return 0
@@ -172,3 +174,34 @@ def test_a_topic_that_is_not_there_stops_its_party_alone(bench: Bench) -> None:
     bench.outputs.send([*records("NOBODY", 1, 1), *records("PRI", 1, 1)])
     assert bench.outputs.stalled() == ["NOBODY"]
     assert len(bench.client.under_way) == 1
+
+
+def test_what_left_before_the_queue_was_full_counts_once_it_is_sent_again(bench: Bench) -> None:
+    """The party begins anew from its oldest unconfirmed number, and reports of what went before come in between."""
+    bench.outputs.send(records("PRI", 1, 1))
+    bench.client.room = 1
+    bench.outputs.send(records("PRI", 2, 2))
+    assert bench.outputs.stalled() == ["PRI"]
+    bench.client.room = 9
+    bench.clock[0] += 60
+    bench.outputs.send(records("PRI", 1, 2))
+    bench.client.report()
+    assert bench.outputs.confirmed() == {}, "the report is for the first of the two times that it was handed over"
+    bench.client.report()
+    bench.client.report()
+    assert bench.outputs.confirmed() == {"PRI": 2}
+
+
+@pytest.mark.parametrize("fault", [KafkaError.MSG_SIZE_TOO_LARGE, KafkaError._PURGE_QUEUE])
+def test_a_client_that_stopped_between_two_records_takes_its_reports_along(bench: Bench, fault: int) -> None:
+    """The client stops in a thread of its own, so the next record handed over may be the first to hear of it."""
+    bench.outputs.send([*records("A.SOC", 1, 2), *records("PRI", 1, 2)])
+    client = bench.client
+    client.fatal = KafkaError(KafkaError._GAPLESS_GUARANTEE, "stopped", fatal=True)
+    client.last_reports = [None, KafkaError(fault), None, KafkaError(KafkaError._PURGE_QUEUE)]
+    bench.outputs.send(records("PRI", 3, 4))
+    assert bench.outputs.confirmed() == {"A.SOC": 1, "PRI": 1}
+    assert bench.outputs.stalled() == ["A.SOC", "PRI"]
+    bench.outputs.send([*records("A.SOC", 2, 2), *records("PRI", 2, 4)])
+    at_fault = fault == KafkaError.MSG_SIZE_TOO_LARGE
+    assert bench.outputs.stalled() == (["A.SOC"] if at_fault else ["A.SOC", "PRI"]), "who is at fault waits"
