@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from contracts.failures import DamagedStore
@@ -170,16 +170,24 @@ class Cases:
         Called before the batch is committed, so that the rows are stored with it.
         """
         rows: dict[str, bytes] = {}
-        while self._weight > self.facts_max and len(self._held) > 1:
-            case_id, held = next(iter(self._held.items()))
-            del self._held[case_id]
-            self._weight -= held.weight
+        for case_id, held in self._over_bound():
             # A case that waits to be settled gets no row: it is loaded from all its records and decided as a whole.
             # Without rights it was not settled since it was loaded: what it waits with may be among its records.
             row = None if held.touched or held.rights is None else row_of(held.timeline, self.reader)
             if row is not None:
                 rows[case_id] = row
         return rows
+
+    def let_go(self) -> None:
+        """Let the cases go that were touched longest ago, down to the bound, where no batch would store their rows."""
+        for _ in self._over_bound():
+            pass
+
+    def _over_bound(self) -> Iterator[tuple[str, HeldCase]]:
+        while self._weight > self.facts_max and len(self._held) > 1:
+            case_id, held = self._held.popitem(last=False)
+            self._weight -= held.weight
+            yield case_id, held
 
     def drop_all(self) -> None:
         """Forget every case, after a failed commit: what is stored is the truth."""

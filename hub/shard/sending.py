@@ -4,7 +4,8 @@ Rules:
 - Nothing is handed to the broker before the batch that gave out its number is stored.
 - A number counts as sent when the broker has confirmed it; the send position of a party is the last such number.
 - What the shard has in memory is sent at once. What was left over (a restart, a party that could not be reached)
-  is built again from the store; a number that a later one of the same fact has overtaken goes out as a retraction.
+  is built again from its case and the decisions stored since; a number that a later one of the same fact has
+  overtaken goes out as a retraction. It costs the same however long the timeline is.
 - Of a case that is due, nothing left over is sent before it is settled; later numbers of that party wait with it.
 - One party's trouble holds up nobody else.
 
@@ -21,7 +22,6 @@ from typing import Final
 
 from contracts.failures import DamagedStore
 from hub.broker.ports import OutputRecord, Outputs
-from hub.case_timeline.timeline import timeline_of
 from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import mask_of_shown
 from hub.shard.cases import Cases
@@ -136,13 +136,15 @@ class Sending:
         return sorted(records, key=lambda record: record.number)
 
     def _rebuilt_of_case(
-        self, party: str, case_id: str, numbers: Iterable[NumberAssigned], clock: int
+        self, party: str, case_id: str, numbers: Sequence[NumberAssigned], clock: int
     ) -> list[OutputRecord]:
-        stored = list(self.store.case_records(case_id))
-        case = timeline_of(case_id, stored, self.envelopes.reader)
+        held = self.cases.get(case_id)
+        self.cases.hold_history(held)
+        case = held.timeline
         decided: dict[tuple[int, int], Decision] = {}
         newest: dict[str, int] = {}
-        for record in stored:
+        first = min(assigned.decided_version for assigned in numbers)
+        for record in self.store.case_records(case_id, after_version=first - 1):
             if isinstance(record, DecisionsRecorded):
                 for index, one in enumerate(record.decisions):
                     if one.party == party and one.number:
@@ -160,4 +162,5 @@ class Sending:
             mask = 0 if overtaken else mask_of_shown(decision.shown)
             form = self.envelopes.form(case, event_id, party, mask, clock)
             rebuilt.append(self.envelopes.record(case, event_id, party, number, key, form))
+        self.cases.let_go()
         return rebuilt
