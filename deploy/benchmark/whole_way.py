@@ -20,6 +20,7 @@ from deploy.benchmark.workload import PUBLISHER
 from deploy.hub_places import hub_directory
 from deploy.hub_process import worker_settings
 from deploy.world import HUB_KEY, World
+from hub.arrival.forwarded import MERGES
 from hub.broker.kafka_cluster import identify_cluster
 from hub.broker.kafka_control import KafkaControl
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
@@ -63,6 +64,7 @@ def open_shard(world: World, state_directory: Path, pool: SignaturePool | None =
     place = place_of(state_directory, world.store_url, world.keys_url)
     inputs = _PortionedInputs(reader, world.names, world.registry, 0)
     hub_key = world.signing_key(HUB_KEY)
+    signing_key = hub_key if pool else None
     return build_shard(
         shard=0,
         partitions=1,
@@ -72,9 +74,9 @@ def open_shard(world: World, state_directory: Path, pool: SignaturePool | None =
         store=place.open_store(identity, place.open_keys(world.master_key)),
         inputs=inputs,
         outputs=KafkaOutputs(sender, world.names, 0),
-        channel=KafkaControl(reader, world.names, "merges", now_ms),
+        channel=KafkaControl(reader, world.names, MERGES, now_ms, signing_key=signing_key),
         principals=read_principals(settings.principals_file) | {hub_key.public: WORKER_PRINCIPALS},
-        signing_key=hub_key if pool else None,
+        signing_key=signing_key,
         pool=pool,
     )
 

@@ -158,11 +158,9 @@ class ShardUnderTest:
         **more: Any,
     ) -> str:
         """Publish one fact, occurred and recorded now; return its event id. Times are given in milliseconds."""
-        kinds = {each.name: each.kind for each in catalogue().event_types[event_type].fields}
-        timed = {name: moment_of(value) if kinds[name] is Kind.TIMESTAMP else value for name, value in values.items()}
         self.publisher(party).publish_values(
             event_type,
-            timed,
+            in_moments(event_type, values),
             occurred_at=more.pop("occurred_at", self.now),
             key=self.key(party, case_id),
             source_ref=reference,
@@ -230,6 +228,12 @@ def is_notice(payload: Mapping[str, Any]) -> bool:
     """Whether this is what the hub itself says about other records: a notice, that a withdrawal is done, a mark."""
     about = ("targetEventId", "parkedNumber", "requestId")
     return "recipient" in payload and any(name in payload for name in about)
+
+
+def in_moments(event_type: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` of one event, with the times that are given in milliseconds as a publisher takes them."""
+    kinds = {each.name: each.kind for each in catalogue().event_types[event_type].fields}
+    return {name: moment_of(value) if kinds[name] is Kind.TIMESTAMP else value for name, value in values.items()}
 
 
 def imprisonment(at: int, municipality: str = "A") -> dict[str, Any]:

@@ -8,11 +8,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from contracts.catalogue import catalogue
-from contracts.civil_time import day_date, day_number, moment_of
+from contracts.civil_time import day_date, day_number
 from contracts.cloudevents import parse_disclosed
 from contracts.codec import codec
-from contracts.event_types import Kind
 from contracts.failures import TransportFailure
 from contracts.parties import Party, PartyRegistry
 from contracts.topics import Names
@@ -33,7 +31,7 @@ from hub.store.shard_store import DatabaseShardStore
 from hub.store.sqlite import create_store, open_store
 from hub.wiring import build_shard
 from producers.publisher import Publisher
-from tests.shard.harness import HOUR_MS, PARTIES, SECRET, START, consent, imprisonment
+from tests.shard.harness import HOUR_MS, PARTIES, SECRET, START, consent, imprisonment, in_moments
 
 PARTITIONS = 2
 LOSER = "5f0c7d1e-0000-4000-8000-00000000000a"
@@ -175,11 +173,9 @@ class MergingShards:
         self, party: str, event_type: str, values: Mapping[str, Any], reference: str, case_id: str, revision: int = 0
     ) -> str:
         """Publish one fact under the party's key of a case, occurred and recorded now; return its event id."""
-        kinds = {each.name: each.kind for each in catalogue().event_types[event_type].fields}
-        timed = {name: moment_of(value) if kinds[name] is Kind.TIMESTAMP else value for name, value in values.items()}
         self.publisher(party).publish_values(
             event_type,
-            timed,
+            in_moments(event_type, values),
             occurred_at=self.now,
             key=self.key(party, case_id),
             source_ref=reference,

@@ -13,13 +13,12 @@ from contracts.catalogue import catalogue
 from contracts.civil_time import moment_of
 from contracts.cloudevents import Attributes, published_headers
 from contracts.codec import codec
-from contracts.event_types import Kind
 from contracts.models import checked
 from contracts.schema_ids import schema_ids
 from hub.broker.ports import InputRecord
 from hub.store.records import FactRecorded
 from tests.contracts.second_version import RENAMED, in_force, with_invented_past
-from tests.shard.harness import CASE, DAY_MS, ShardUnderTest, consent, imprisonment
+from tests.shard.harness import CASE, DAY_MS, ShardUnderTest, consent, imprisonment, in_moments
 
 PARTIES = ("PRI", "KIF", "A.SOC", "A.JOB", "A.BEN", "A.ADD", "A.CHI", "B.SOC", "PSY")
 NAMES_THEN = {now: then for renamed in RENAMED.values() for now, then in renamed.items()}
@@ -34,9 +33,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _state(hub: ShardUnderTest, party: str, name: str, values: Mapping[str, Any], number: int, version: int) -> None:
     """State a fact in one version of its event type, under an id that does not depend on the version."""
     newest, stated_type = catalogue().event_types[name], catalogue().versions(name)[version - 1]
-    kinds = {field.name: field.kind for field in newest.fields}
-    said = {key: moment_of(value) if kinds[key] is Kind.TIMESTAMP else value for key, value in values.items()}
-    wire = checked(newest, {**said, "occurredAt": moment_of(hub.now)})
+    wire = checked(newest, {**in_moments(name, values), "occurredAt": moment_of(hub.now)})
     if version < newest.version:
         wire = {NAMES_THEN.get(key, key): value for key, value in wire.items()}
     ce_id = f"a0000000-0000-8000-8000-0000000000{number:02}"

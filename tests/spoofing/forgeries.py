@@ -24,6 +24,7 @@ from contracts.topics import Names
 from hub.broker.control_records import control_record, signed_control
 
 EVENT: Final = "CaseOpened"
+RECEIPT: Final = "RemovalReceipted"
 
 
 class Forgery(NamedTuple):
@@ -49,6 +50,8 @@ class Attacker:
     """Used for records that the victim made itself, and were overheard."""
     revoked: SigningKey
     future: SigningKey
+    notice: uuid.UUID
+    """The order to remove that the victim was sent, and has not answered."""
     now: int
     random: Random
 
@@ -59,19 +62,18 @@ class Attacker:
             kind, forge = kinds[number % len(kinds)]
             yield forge(self)._replace(kind=kind)
 
-    def stated(
-        self, source: str, topic: str, *, pseudonym_of: str | None = None, key: SigningKey | None = None
-    ) -> Forgery:
+    def stated(self, source: str, topic: str, *, event_type: str = EVENT, key: SigningKey | None = None) -> Forgery:
         """A sound record of `source` on the topic of another, signed with `key` where there is one."""
         at = self.now - self.random.randrange(1, 10**9)
         attributes = Attributes(
             id=str(uuid.UUID(int=self.random.getrandbits(128), version=4)),
             source=f"urn:party:{source}:forged",
-            type=catalogue().event_types[EVENT].ce_type,
+            type=catalogue().event_types[event_type].ce_type,
             time=at,
         )
-        value = codec().encode(schema_ids().published(EVENT), {"occurredAt": at, "caseNo": "x", "at": at})
-        place, pseudonym = self.names.input(topic), self.pseudonyms[pseudonym_of or topic]
+        payload = {"caseNo": "x"} if event_type == EVENT else {"targetEventId": str(self.notice), "outcome": "PURGED"}
+        value = codec().encode(schema_ids().published(event_type), {"occurredAt": at, "at": at} | payload)
+        place, pseudonym = self.names.input(topic), self.pseudonyms[topic]
         headers = published_headers(attributes)
         if key is not None:
             headers = signed_headers(key, place, pseudonym, headers, value)
@@ -137,6 +139,10 @@ KINDS: Final[Mapping[str, Callable[[Attacker], Forgery]]] = {
     "own topic, another's source beside the own one": lambda a: _doubled(
         a.stated(a.party, a.party, key=a.own), "ce_source", _source(a.victim)
     ),
+    "own topic, another's source, a receipt, own key": lambda a: a.stated(
+        a.victim, a.party, event_type=RECEIPT, key=a.own
+    ),
+    "another's topic, a receipt, own key": lambda a: a.stated(a.victim, a.victim, event_type=RECEIPT, key=a.own),
     "another's topic, own source, own key": lambda a: a.stated(a.party, a.victim, key=a.own),
     "another's topic, own key": lambda a: a.stated(a.victim, a.victim, key=a.own),
     "another's topic, signature stripped": lambda a: _without(a.authentic(), SIG, SIG_KEY),

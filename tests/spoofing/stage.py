@@ -42,10 +42,11 @@ from hub.identity.pseudonyms import pseudonym
 from hub.store.records import FactRecorded
 from producers.publisher import now_ms
 from tests.spoofing.forgeries import Attacker, Forgery
+from tests.spoofing.withdrawal import PRISON, consent_given, consent_withdrawn, notice_to, state
 
 ATTACKER: Final = "A.BEN"
-VICTIM: Final = "A.SOC"
-REGISTRY: Final = PartyRegistry.of([Party(ATTACKER), Party(VICTIM), Party("A.JOB")])
+VICTIM: Final = "B.SOC"
+REGISTRY: Final = PartyRegistry.of([Party(ATTACKER), Party(VICTIM), Party("A.JOB"), Party(PRISON)])
 BROKER, SOURCE, SIGNATURE = "broker", "source", "signature"
 LAYERS: Final = (BROKER, SOURCE, SIGNATURE)
 DENIED_TRIED_SHARE: Final = 50
@@ -91,6 +92,12 @@ class Stage:
         self._closing.callback(self._shard.close)
         self._shard.start()
         self._handle()
+        for events in (consent_given(VICTIM), consent_withdrawn()):
+            state(world, self._pseudonym(self._cases[0], PRISON), events)
+            self._handle()
+        while self._shard.promises.waiting:  # What the shard itself says of it is a fact too, and none of a round.
+            self._handle()
+        self._notice = notice_to(self._shard.store, self._cases[0], VICTIM)
 
     def close(self) -> None:
         """Close the shard and every client."""
@@ -111,8 +118,9 @@ class Stage:
         own, victims = self._world.signing_key(ATTACKER), self._world.signing_key(VICTIM)
         future = SigningKey(random.randbytes(32))
         return Attacker(
-            self._names, ATTACKER, VICTIM, pseudonyms, own, victims, self._revoked, future, now_ms(), random
-        )
+            self._names, ATTACKER, VICTIM, pseudonyms, own, victims, self._revoked, future, self._notice, now_ms(),
+            random,
+        )  # fmt: skip
 
     def play(self, attempts: int, off: frozenset[str], seed: int) -> Outcome:
         """Let the attacker try `attempts` times with the layers `off` switched off; say what became of them."""
