@@ -17,11 +17,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from deploy.hub_process import HubProcess
-from tests.takeovers.town import Town
+from tests.takeovers.town import WAIT_SECONDS_MAX, Town
 
 KINDS: Final = ("kill", "restart", "freeze", "stop", "rob")
 BETWEEN_SECONDS_MAX: Final = 1.0
@@ -48,18 +48,21 @@ class Drill:
         time.sleep(self._draw.uniform(0.0, BETWEEN_SECONDS_MAX))
         before, began = self._town.ends(), time.monotonic()
         finish = getattr(self, f"_{kind}")(self._town.workers[victim], victim)
-        has_to_wake = kind == "freeze" and not self._town.comes_true(
-            lambda: self._town.has_taken(before), FROZEN_SECONDS_MAX
-        )
-        if has_to_wake:
-            self.woken += 1
-            finish()
-        self._town.wait_until(lambda: self._town.has_taken(before), f"all from before the {kind} is stored")
-        given_out = self._town.given_out()
-        self._town.wait_until(lambda: self._town.has_sent(given_out), f"all from before the {kind} is sent")
-        if not has_to_wake:
+        goes_on = self._goes_on(before, FROZEN_SECONDS_MAX if kind == "freeze" else WAIT_SECONDS_MAX)
+        if goes_on:
             self.recoveries[kind].append(time.monotonic() - began)
-            finish()
+        finish()
+        if kind == "freeze" and not goes_on:
+            self.woken += 1
+            goes_on = self._goes_on(before, WAIT_SECONDS_MAX)
+        assert goes_on, f"not all from before the {kind} was stored and sent again: {self._town.last_words()}"
+
+    def _goes_on(self, before: Mapping[tuple[str, int], int], seconds: float) -> bool:
+        """Whether all that lay there `before` is stored, and what was given out by then sent, each within `seconds`."""
+        if not self._town.comes_true(lambda: self._town.has_taken(before), seconds):
+            return False
+        given_out = self._town.given_out()
+        return self._town.comes_true(lambda: self._town.has_sent(given_out), seconds)
 
     def _ready(self) -> list[str]:
         """Wait until every shard is at work somewhere, with two workers at the least; return who has some."""
