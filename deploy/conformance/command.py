@@ -30,6 +30,7 @@ from contracts.topics import Names
 from deploy.conformance.lines import GivenRecord, line_of, read_lines
 from deploy.conformance.publishing import PublisherCheck
 from deploy.conformance.receiving import Sequence, differences, read_report
+from deploy.conformance.resyncing import ResyncSequence
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
@@ -49,6 +50,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Plain values
 party_argument = click.argument("party", callback=_party_id)
 partitions_option = click.option(
     "--partitions", type=click.IntRange(1, 1024), default=8, show_default=True, help="How many each topic has."
+)
+resync_option = click.option(
+    "--resync",
+    "of_resync",
+    is_flag=True,
+    help="The sequence for a receiver that lost something and asked for a resync.",
 )
 
 
@@ -106,19 +113,21 @@ def _judge(check: PublisherCheck, given: Iterable[GivenRecord], *, as_json: bool
 @conformance.command("sequence")
 @party_argument
 @partitions_option
-def sequence(party: str, partitions: int) -> None:
+@resync_option
+def sequence(party: str, partitions: int, of_resync: bool) -> None:
     """Give the sequence for a receiver of PARTY as lines of JSON."""
-    for record in Sequence(party, Names(), partitions).records():
+    for record in _sequence_of(of_resync, party, Names(), partitions).records():
         click.echo(line_of(record))
 
 
 @conformance.command("send")
 @party_argument
+@resync_option
 @world_option
-def send(party: str, directory: Path) -> None:
+def send(party: str, of_resync: bool, directory: Path) -> None:
     """Send the sequence to PARTY's output topic in a world, which must be empty."""
     world = _world_of(party, directory)
-    wanted = Sequence(party, world.names, world.partitions).records()
+    wanted = _sequence_of(of_resync, party, world.names, world.partitions).records()
     receiver = world.connection(world.names.user(party))
     if next(iter(_whole_topic(receiver, world.names.output(party))), None) is not None:
         raise BadSetting(f"topic `{world.names.output(party)}` holds records: expected a world made for this test")
@@ -131,9 +140,10 @@ def send(party: str, directory: Path) -> None:
 @click.argument("report", type=click.File("r", encoding="utf-8"), default="-")
 @json_option
 @partitions_option
-def receiver(party: str, report: TextIO, as_json: bool, partitions: int) -> None:
+@resync_option
+def receiver(party: str, report: TextIO, as_json: bool, partitions: int, of_resync: bool) -> None:
     """Compare what a receiver of PARTY reports (file, or standard input) with what the sequence must leave."""
-    wanted = Sequence(party, Names(), partitions)
+    wanted = _sequence_of(of_resync, party, Names(), partitions)
     found = differences(wanted.expected(), read_report("".join(_lines(report))), wanted.why())
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -141,6 +151,10 @@ def receiver(party: str, report: TextIO, as_json: bool, partitions: int) -> None
         click.echo("\n".join([*found, f"{len(found)} differences"]))
     if found:
         sys.exit(FAILED)
+
+
+def _sequence_of(of_resync: bool, party: str, names: Names, partitions: int) -> Sequence:
+    return (ResyncSequence if of_resync else Sequence)(party, names, partitions)
 
 
 def _world_of(party: str, directory: Path) -> World:

@@ -27,7 +27,9 @@ AT: Final = 1_767_225_600_000
 """2026-01-01T00:00Z, of which all times in the sequence are counted in hours."""
 HOUR_MS: Final = 3_600_000
 _NAMESPACE: Final = uuid.UUID("8f1d4a52-6c0e-4d3b-9a53-1e6f2c7b9d10")
-_HOUSING, _CUSTODY, _RETRACTED_FROM = "HousingSecured", "ImprisonmentStarted", "CaseOpened"
+HOUSING: Final = "HousingSecured"
+CUSTODY: Final = "ImprisonmentStarted"
+NEVER_SENT: Final = "CaseOpened"
 
 TAKEN_BACK: Final = "the first housing: it was corrected, and then retracted"
 REPLACED: Final = "the temporary place: a later `disclosed` replaces the earlier one whole; its address is gone"
@@ -81,24 +83,28 @@ class Sequence:
     def records(self) -> list[InputRecord]:
         """The sequence."""
         self._records, self._numbers = [], {}
+        self.tell()
+        return self._records
+
+    def tell(self) -> None:
+        """Make the records, one after the other."""
         first, second = self.first_key, self.second_key
         address = {"kind": "OWN_TENANCY", "at": AT, "address": "Nygade 1"}
-        housing = self._send(first, _HOUSING, "A.SOC", "housing", 1, address)
+        housing = self._send(first, HOUSING, "A.SOC", "housing", 1, address)
         self._again(housing)
-        custody = self._send(first, _CUSTODY, "PRI", "custody", 2, {"startedAt": AT, "homeMunicipality": "A"})
+        custody = self._send(first, CUSTODY, "PRI", "custody", 2, {"startedAt": AT, "homeMunicipality": "A"})
         place = {"kind": "TEMPORARY_107", "at": AT}
-        self._send(first, _HOUSING, "A.SOC", "narrowed", 5, place | {"address": "Nygade 2"})
-        self._send(first, _HOUSING, "A.SOC", "narrowed", 5, place)
+        self._send(first, HOUSING, "A.SOC", "narrowed", 5, place | {"address": "Nygade 2"})
+        self._send(first, HOUSING, "A.SOC", "narrowed", 5, place)
         moved = {"kind": "SOCIAL_TENANCY", "at": AT + HOUR_MS}
-        self._send(first, _HOUSING, "A.SOC", "moved", 3, moved, corrects="housing")
-        self._send(first, _HOUSING, "A.SOC", "housing", 1, None)
-        self._send(first, _CUSTODY, "PRI", "custody", 2, None)
+        self._send(first, HOUSING, "A.SOC", "moved", 3, moved, corrects="housing")
+        self._send(first, HOUSING, "A.SOC", "housing", 1, None)
+        self._send(first, CUSTODY, "PRI", "custody", 2, None)
         self._again(custody)
-        self._send(first, _RETRACTED_FROM, "A.SOC", "never sent", 4, None)
-        self._send(second, _HOUSING, "A.SOC", "other", 1, {"kind": "SHELTER_110", "at": AT})
+        self._send(first, NEVER_SENT, "A.SOC", "never sent", 4, None)
+        self._send(second, HOUSING, "A.SOC", "other", 1, {"kind": "SHELTER_110", "at": AT})
         self._skip(second)
-        self._send(second, _CUSTODY, "PRI", "after", 2, {"startedAt": AT})
-        return self._records
+        self._send(second, CUSTODY, "PRI", "after", 2, {"startedAt": AT})
 
     def expected(self) -> Report:
         """What a receiver shows at the end, and where it stands."""
@@ -109,9 +115,9 @@ class Sequence:
         other = {"occurredAt": AT + HOUR_MS, "kind": "SHELTER_110", "at": AT}
         return Report(
             events=[
-                self._shown(_HOUSING, "A.SOC", "moved", self.first_key, moved),
-                self._shown(_HOUSING, "A.SOC", "narrowed", self.first_key, place),
-                self._shown(_HOUSING, "A.SOC", "other", self.second_key, other),
+                self._shown(HOUSING, "A.SOC", "moved", self.first_key, moved),
+                self._shown(HOUSING, "A.SOC", "narrowed", self.first_key, place),
+                self._shown(HOUSING, "A.SOC", "other", self.second_key, other),
             ],
             gaps=[ReportedGap(partition=partition, last_number=last, came=last + 2)],
         )

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.catalogue import catalogue
 from contracts.cloudevents import parse_disclosed
 from contracts.codec import codec
 from contracts.failures import Failure, InvalidFact
@@ -28,6 +29,7 @@ from deploy.conformance.lines import GivenRecord, line_of, read_lines
 from deploy.conformance.publishing import PublisherCheck, Verdict
 from deploy.conformance.receiving import Report, ReportedEvent, ReportedGap, differences, read_report
 from deploy.conformance.receiving import Sequence as ReceiverSequence
+from deploy.conformance.resyncing import MARK, ResyncSequence
 from hub.broker.ports import InputRecord
 from producers.publisher import Publisher
 from producers.statement import Statement
@@ -204,26 +206,47 @@ def test_a_line_says_the_whole_record(key: str | None, value: bytes | None, head
 
 
 class Receiver:
-    """A receiver by the wire page; each defect of `DEFECTS` is one line of it left out."""
+    """A receiver by the wire page; each defect of `DEFECTS` and `MARK_DEFECTS` is one line of it left out."""
 
-    def __init__(self, defect: str = "") -> None:
-        self._defect = defect
+    def __init__(self, partitions: int, defect: str = "") -> None:
+        self._partitions, self._defect = partitions, defect
         self._numbers: dict[int, int] = {}
         self._events: dict[tuple[str, str], ReportedEvent] = {}
         self._gaps: dict[int, ReportedGap] = {}
 
     def take(self, record: InputRecord) -> None:
         told = parse_disclosed(record.headers)
-        last = self._numbers.get(record.partition, 0)
-        if record.partition in self._gaps:
+        is_mark = told.type == catalogue().event_types[MARK].ce_type
+        if record.partition in self._gaps and not self._gets_past(record, told.number, is_mark=is_mark):
             return
+        last = self._numbers.get(record.partition, 0)
         if told.number <= last and self._defect != "repeats are applied":
             return
         if told.number > last + 1 and self._defect != "gaps are passed over":
             self._gaps[record.partition] = ReportedGap(partition=record.partition, last_number=last, came=told.number)
             return
         self._numbers[record.partition] = told.number
+        if is_mark and self._defect != "marks are shown":
+            if self._defect == "every mark empties the partition":
+                self._forget(record.partition)
+            return
         self._apply(record, (told.party, told.id), told.type)
+
+    def _gets_past(self, record: InputRecord, number: int, *, is_mark: bool) -> bool:
+        """Whether the record ends the gap: only the mark of a beginning does."""
+        state = codec().decode(record.value).payload["state"] if is_mark and record.value else ""
+        if self._defect == "no mark is known" or (state != "BEGUN" and self._defect != "any record ends a gap"):
+            return False
+        if self._defect != "what was held stays":
+            self._forget(record.partition)
+        del self._gaps[record.partition]
+        self._numbers[record.partition] = number - 1
+        return True
+
+    def _forget(self, partition: int) -> None:
+        for identity, event in list(self._events.items()):
+            if partition_of(event.key.encode(), self._partitions) == partition:
+                del self._events[identity]
 
     def _apply(self, record: InputRecord, identity: tuple[str, str], ce_type: str) -> None:
         if record.value is None:
@@ -253,17 +276,42 @@ DEFECTS: Final = (
 )
 
 
-def received(partitions: int, defect: str = "", records: Callable[[Sequence[InputRecord]], Any] = list) -> list[str]:
-    wanted = ReceiverSequence(PARTY, Names(), partitions)
-    receiver = Receiver(defect)
+MARK_DEFECTS: Final = (
+    "no mark is known",
+    "any record ends a gap",
+    "what was held stays",
+    "every mark empties the partition",
+    "marks are shown",
+)
+
+
+def received(
+    partitions: int,
+    defect: str = "",
+    records: Callable[[Sequence[InputRecord]], Any] = list,
+    sequence_of: type[ReceiverSequence] = ReceiverSequence,
+) -> list[str]:
+    wanted = sequence_of(PARTY, Names(), partitions)
+    receiver = Receiver(partitions, defect)
     for record in records(wanted.records()):
         receiver.take(record)
     return differences(wanted.expected(), receiver.report(), wanted.why())
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 8, 64])
-def test_a_receiver_by_the_wire_page_shows_what_must_come_out(partitions: int) -> None:
-    assert received(partitions) == []
+@pytest.mark.parametrize("sequence_of", [ReceiverSequence, ResyncSequence])
+def test_a_receiver_by_the_wire_page_shows_what_must_come_out(
+    sequence_of: type[ReceiverSequence], partitions: int
+) -> None:
+    assert received(partitions, sequence_of=sequence_of) == []
+
+
+@pytest.mark.parametrize("partitions", [1, 8])
+@pytest.mark.parametrize("defect", MARK_DEFECTS)
+def test_a_receiver_that_takes_the_marks_of_a_resync_wrongly_is_found(defect: str, partitions: int) -> None:
+    found = received(partitions, defect, sequence_of=ResyncSequence)
+    assert found != []
+    assert all("(" in line or line.startswith("gap") for line in found), "each says what it was there for"
 
 
 @pytest.mark.parametrize("partitions", [1, 8])
@@ -279,6 +327,7 @@ def test_the_sequence_is_the_same_each_time_and_partitions_may_come_in_any_order
     assert first == ReceiverSequence(PARTY, Names(), 8).records()
     assert received(8, records=lambda all_: sorted(all_, key=lambda record: -record.partition)) == []
     assert len({record.partition for record in first}) == 2
+    assert {record.partition for record in ResyncSequence(PARTY, Names(), 8).records()} == {0, 7}
 
 
 def test_a_report_may_give_times_as_text_and_must_have_the_form() -> None:
@@ -302,12 +351,13 @@ def with_type(event: ReportedEvent, ce_type: str) -> ReportedEvent:
     return event.model_copy(update={"type": ce_type})
 
 
-def test_a_report_goes_through_the_command(tmp_path: Path) -> None:
-    lines = run("sequence", PARTY, "--partitions", "4").output.splitlines()
-    receiver = Receiver()
+@pytest.mark.parametrize("which", [(), ("--resync",)])
+def test_a_report_goes_through_the_command(which: tuple[str, ...]) -> None:
+    lines = run("sequence", PARTY, "--partitions", "4", *which).output.splitlines()
+    receiver = Receiver(4)
     for one in read_lines(lines, NOW_MS):
         receiver.take(one.record)
-    done = run("receiver", PARTY, "--partitions", "4", given=receiver.report().model_dump_json())
+    done = run("receiver", PARTY, "--partitions", "4", *which, given=receiver.report().model_dump_json())
     assert (done.exit_code, done.output.strip()) == (0, "0 differences")
     other = run("receiver", PARTY, "--json", given=receiver.report().model_dump_json())
     assert other.exit_code == 1

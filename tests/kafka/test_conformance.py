@@ -168,8 +168,9 @@ def stock_report(world: World, registry: SchemaRegistryClient) -> dict[str, Any]
     return {"events": list(events.values()), "gaps": list(gaps.values())}
 
 
-def test_our_own_subscription_reports_what_must_come_out(world: World, tmp_path: Path) -> None:
-    assert run(world, "send").exit_code == 0
+@pytest.mark.parametrize("which", [(), ("--resync",)])
+def test_our_own_subscription_reports_what_must_come_out(world: World, tmp_path: Path, which: tuple[str, ...]) -> None:
+    assert run(world, "send", *which).exit_code == 0
     names = world.names
     store = PartyStore.create(tmp_path / "store.db", PARTY)
     subscription = Subscription(PARTY, KafkaSource(world.connection(names.user(PARTY)), names, PARTY), store)
@@ -194,5 +195,6 @@ def test_our_own_subscription_reports_what_must_come_out(world: World, tmp_path:
         subscription.close()
         store.close()
     gap = {"partition": partition, "last_number": last, "came": last + 2}
-    done = run(world, "receiver", "--partitions", str(PARTITIONS), given=json.dumps({"events": events, "gaps": [gap]}))
+    report = json.dumps({"events": events, "gaps": [gap]})
+    done = run(world, "receiver", "--partitions", str(PARTITIONS), *which, given=report)
     assert done.output.strip() == "0 differences"

@@ -46,10 +46,10 @@ class Drill:
         kind = KINDS[turn % len(KINDS)]
         victim = self._draw.choice(self._ready())
         time.sleep(self._draw.uniform(0.0, BETWEEN_SECONDS_MAX))
-        before, began = self._town.ends(), time.monotonic()
+        before, began, woken = self._town.ends(), time.monotonic(), self.woken
         finish = getattr(self, f"_{kind}")(self._town.workers[victim], victim)
         goes_on = self._goes_on(before, FROZEN_SECONDS_MAX if kind == "freeze" else WAIT_SECONDS_MAX)
-        if goes_on:
+        if goes_on and self.woken == woken:
             self.recoveries[kind].append(time.monotonic() - began)
         finish()
         if kind == "freeze" and not goes_on:
@@ -103,7 +103,8 @@ class Drill:
         try:
             owner = self._town.owner(shard)
             self._hold(shard)
-            self._town.wait_until(lambda: self._town.owner(shard) != owner, "another has stored a batch")
+            if not self._town.comes_true(lambda: self._town.owner(shard) != owner, FROZEN_SECONDS_MAX):
+                self.woken += 1
         finally:
             os.kill(_process_of(worker), signal.SIGCONT)
             self._hold()
