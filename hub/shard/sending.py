@@ -111,7 +111,9 @@ class Sending:
         for party, last in self.assigned.items():
             after = self.handed.get(party, 0)
             if after < last and self._paused_until.get(party, 0.0) <= now:
-                numbers = self._settled_ones(self.store.numbers(party, after, LEFT_OVER_NUMBERS_MAX), clock)
+                # No more than this owner gave out or found: what another stored since is not its to send.
+                numbers = self.store.numbers(party, after, min(last - after, LEFT_OVER_NUMBERS_MAX))
+                numbers = self._settled_ones(numbers, clock)
                 if numbers:
                     has_sent = True
                     self.outputs.send(self._rebuilt(party, numbers, clock))
@@ -147,7 +149,8 @@ class Sending:
         for record in self.store.case_records(case_id, after_version=first - 1):
             if isinstance(record, DecisionsRecorded):
                 for index, one in enumerate(record.decisions):
-                    if one.party == party and one.number:
+                    # On a fact that this case has not got, another owner decided since: none of these numbers is its.
+                    if one.party == party and one.number and one.fact_version in case.event_at:
                         decided[record.originator_version, index] = one
                         newest[case.event_at[one.fact_version]] = one.number
         key = self.cases.derived_key(case_id, party)

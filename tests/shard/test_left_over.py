@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from hub.store.records import CaseRecord
-from tests.shard.harness import ShardUnderTest, imprisonment
+from hub.store.sqlite import open_store
+from tests.shard.harness import IDENTITY, ShardUnderTest, imprisonment
 from tests.shard.test_disclosing import release_date, sent
-from tests.shard.test_restarting import assert_everything_was_sent_once_in_order, cut_off, reachable_again
+from tests.shard.test_restarting import assert_everything_was_sent_once_in_order, cut_off, numbers, reachable_again
 
 CASES = tuple(f"5f0c7d1e-0000-4000-8000-00000000020{number}" for number in range(6))
 FACTS_MAX = 8
@@ -57,3 +58,31 @@ def test_what_is_left_over_keeps_the_bound_of_the_cases_in_memory(tmp_path: Path
     hub.settle()
     assert_everything_was_sent_once_in_order(hub)
     assert sum(held.weight for held in hub.shard.cases._held.values()) <= FACTS_MAX
+
+
+def test_an_owner_that_was_replaced_unawares_sends_what_it_gave_out_and_empties_what_was_overtaken_since(
+    hub: ShardUnderTest,
+) -> None:
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    hub.settle()
+    cut_off(hub, "A.SOC")
+    date = hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_400), "date")
+    hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_401), "another date")
+    hub.settle()
+    before, first, first_store = len(sent(hub, "A.SOC")), hub.shard, hub.store
+    hub.store = open_store(hub.directory / "shard-0.db", IDENTITY, hub.keys)
+    hub.shard = hub._build()
+    hub.now += 1000
+    values = {"targetEventId": date.rpartition("/")[2], "at": hub.now, "reason": "NOT_OCCURRED"}
+    hub.state("PRI", "EventRetracted", values, "retraction")
+    hub.state("PRI", "ReleaseDateSet", release_date(hub, 20_402), "one more date")
+    hub.settle()
+    assert len(sent(hub, "A.SOC")) == before
+    reachable_again(hub)
+    first.sending._paused_until.clear()
+    assert first.sending.send_left_over(first.state.clock)
+    assert [record.value is None for record in sent(hub, "A.SOC")[before:]] == [True, False]
+    first_store.close()
+    hub.settle()
+    told = list(dict.fromkeys(numbers(hub, "A.SOC")))
+    assert told == list(range(1, 1 + hub.store.head().numbers["A.SOC"])), "some of them twice, none of them missing"
