@@ -80,12 +80,18 @@ def random_of(seed: int, number: int, party: str) -> Random:
     return Random(f"{seed}/{number}/{party}")
 
 
+def resync_of(seed: int, number: int) -> int | None:
+    """At which instant every party is told everything anew in one round; in every third, never."""
+    return None if number % 3 == 2 else random_of(seed, number, "resync").choice(DIARY[1:-1])
+
+
 def _round(
     directory: Path, stories: Sequence[Story], parties: Sequence[str], found: Search, which: tuple[int, int]
 ) -> None:
     seed, number = which
     decided = [answers_of(each, PARTIES) for each in stories]
-    base = Play(directory / "base", stories)
+    resync_at = resync_of(seed, number)
+    base = Play(directory / "base", stories, resync_at=resync_at)
     expected = {party: base.transcript(party) for party in parties}
     base.close()
     for party in parties:
@@ -100,7 +106,7 @@ def _round(
                 found.pairs_of[party] += 1
                 found.changes.update(twin.changes)
         played = [each if twin is None else twin.story for each, twin in zip(stories, twins, strict=True)]
-        other = Play(directory / party, played, noise(rng, party, played, base))
+        other = Play(directory / party, played, noise(rng, party, played, base), resync_at)
         got = other.transcript(party)
         found.refused += len(other.hub.parked())
         other.close()

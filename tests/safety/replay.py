@@ -20,7 +20,15 @@ from contracts.cloudevents import HUB_DECISION, HUB_SEQ
 from contracts.codec import codec
 from hub.store.records import FactRecorded
 from tests.safety.answers import answers_of
-from tests.safety.interference import Record, differences, noise, places_of_differences, random_of, stories_of
+from tests.safety.interference import (
+    Record,
+    differences,
+    noise,
+    places_of_differences,
+    random_of,
+    resync_of,
+    stories_of,
+)
 from tests.safety.stories import PARTIES, Event, Story
 from tests.safety.transcripts import Play, Transcript
 from tests.safety.twins import twin_of
@@ -32,7 +40,8 @@ def replay(directory: Path, seed: int, number: int, place: int, parties: Sequenc
     """Tell, line by line, what differs for each of `parties` that can tell the story at `place` from its twin."""
     stories = stories_of(seed, number)
     decided = [answers_of(each, PARTIES) for each in stories]
-    base = Play(directory / "base", stories)
+    resync_at = resync_of(seed, number)
+    base = Play(directory / "base", stories, resync_at=resync_at)
     for party in parties:
         rng = random_of(seed, number, party)
         twins = [twin_of(each, party, answers, rng)[0] for each, answers in zip(stories, decided, strict=True)]
@@ -40,7 +49,7 @@ def replay(directory: Path, seed: int, number: int, place: int, parties: Sequenc
         if twin is None:
             continue
         played = [each if one is None else one.story for each, one in zip(stories, twins, strict=True)]
-        other = Play(directory / party, played, noise(rng, party, played, base))
+        other = Play(directory / party, played, noise(rng, party, played, base), resync_at)
         before, after = base.transcript(party), other.transcript(party)
         if place in places_of_differences(base, party, before, after):
             yield from differences(party, before, after)

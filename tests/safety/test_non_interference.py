@@ -20,6 +20,9 @@ from hub.consent.decision import Decider
 from hub.disclosure import cutter, envelope, settlement
 from hub.disclosure.settlement import Change, decisions_on
 from hub.shard import reminders
+from hub.shard.batch import Batch
+from hub.shard.cases import HeldCase
+from hub.shard.settling import Settling, Told
 from tests.consent.production import Stated
 from tests.safety.answers import answers_of
 from tests.safety.interference import search
@@ -106,9 +109,19 @@ def clocks_run_over_what_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reminders._Looking, "_seen", leaky)
 
 
+def news_take_the_place_of_a_turn_in_a_resync(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle_case = Settling._settle_case
+
+    def leaky(settling: Settling, held: HeldCase, batch: Batch, again: Container[str] = ()) -> list[Told]:
+        return settle_case(settling, held, batch, () if held.touched else again)
+
+    monkeypatch.setattr(Settling, "_settle_case", leaky)
+
+
 @pytest.mark.parametrize(
     ("leak", "seed"),
     [
+        (news_take_the_place_of_a_turn_in_a_resync, 400),
         (clocks_run_over_what_is_hidden, 900),
         (links_go_along_untold, 0),
         (an_emptied_list_is_sent_as_empty, 800),

@@ -4,6 +4,7 @@ Rules:
 - At each instant of the diary everything due is published, then the shard is ticked and settled.
 - A transcript is all that reaches a party: every record of its topic (key, value, headers, timestamp), its own store
   and view as its subscription folds them, and whether the hub tells it who the citizen is (rule S12).
+- At one instant every party may be told everything anew (a resync): a case at a time, while things go on.
 - The hub's secret, the keys and the times are the same in every play.
 
 From `stories`; compared by `test_non_interference`.
@@ -31,6 +32,7 @@ from hub.identity.vault import Citizen
 from hub.identity.visibility import sees_something
 from tests.safety.stories import DIARY, EVALUATION, PARTIES, PROVIDERS, SLOT_MS, SLOTS, Event, Story
 from tests.shard.harness import SECRET, ShardUnderTest
+from tests.shard.resyncs import ask
 
 DAY_MS: Final = 86_400_000
 CLOSING_MS: Final = SLOTS * SLOT_MS
@@ -62,7 +64,9 @@ class Transcript:
 class Play:
     """One shard with the stories played through; closed by `close`."""
 
-    def __init__(self, directory: Path, stories: Sequence[Story], noise: Iterable[Noise] = ()) -> None:
+    def __init__(
+        self, directory: Path, stories: Sequence[Story], noise: Iterable[Noise] = (), resync_at: int | None = None
+    ) -> None:
         directory.mkdir(parents=True)
         self.stories = stories
         self._directory = directory
@@ -76,6 +80,8 @@ class Play:
         strange = sorted(noise, key=lambda each: each.at)
         for instant in DIARY:
             end = instant + CLOSING_MS
+            if instant == resync_at:
+                self._ask_for_resyncs()
             while due and due[0][0] < end:
                 recorded_at, event, story = due.pop(0)
                 self._publish(recorded_at, event, story)
@@ -95,6 +101,12 @@ class Play:
         for jurisdiction in ("DK", "SE"):
             case_id = governance_case(SECRET, jurisdiction, 0)
             self.hub.state("HUB", "AgreementRegistered", values, "evaluation", case_id=case_id)
+
+    def _ask_for_resyncs(self) -> None:
+        """Let one case have its turn before what is stated at this instant, and all the others meanwhile."""
+        for party in PARTIES:
+            ask(self.hub, party)
+        self.hub.shard.step(0.0)
 
     def _publish(self, at: int, event: Event, story: Story) -> None:
         self._append(event.stated.party, at, record_of(event, self.hub.key(event.stated.party, story.case_id)))
