@@ -110,12 +110,13 @@ def build_shard(
     merging = Merging(store, cases, names, parking)
     resyncs = Resyncs(store, cases, registry)
     promises = Promises(store, channel, shard)
+    receipt_within_ms = clock_terms().receipt_within_seconds * 1000
     reminders = Reminders(reader, terms(), clock_terms(), silence)
     built = Shard(
         store=store,
         inputs=inputs,
         cases=cases,
-        admission=Admission(store, cases, registry, names, governance, merging, parking, resyncs),
+        admission=Admission(store, cases, registry, names, governance, merging, parking, resyncs, receipt_within_ms),
         governance=governance,
         parking=parking,
         settling=Settling(
@@ -127,7 +128,7 @@ def build_shard(
             registry.digest,
             dict(store.open_reviews()),
             promises.waiting,
-            clock_terms().receipt_within_seconds * 1000,
+            receipt_within_ms,
         ),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),
         forwarding=MergeForwarding(store, channel, reader.codec, shard),

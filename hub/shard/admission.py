@@ -51,7 +51,7 @@ from hub.shard.reminders import ends_another
 from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
 from hub.shard.signing_keys import KEY_CHANGES, take_change
-from hub.shard.withdrawals import acknowledgement, answered
+from hub.shard.withdrawals import acknowledgement, answered, owed_again
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
@@ -70,6 +70,7 @@ class Admission:
     merging: Merging
     parking: Parking
     resyncs: Resyncs
+    receipt_within_ms: int
     _party_of_topic: dict[str, Party] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -204,6 +205,9 @@ class Admission:
         self._place(held, record, fact, batch)
         if held.timeline.merged_into is None and ends_another(held.timeline.facts[fact.event_id]):
             self._notify(held, fact, batch)
+            ended = held.timeline.victim_of(fact.event_id) or ""
+            if owed := owed_again(held.timeline, ended, self.receipt_within_ms):
+                batch.writes.obligations[owed.event_id] = owed
 
     def _notify(self, held: HeldCase, ending: Fact, batch: Batch) -> None:
         """Put on the timeline what those hear who were told of the fact that `ending` corrects or takes back."""

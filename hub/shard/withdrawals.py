@@ -7,7 +7,7 @@ Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not
   the shard's own input, the withdrawal is acknowledged to whoever stated it. It learns that all is done, and neither
   whom it concerned nor whether it concerned anybody.
 - Whoever was told that a consent has ended owes a receipt: removed, or kept on a ground of its own. Until it comes it
-  is open, and overdue after the period of `hub/continuity/clocks.toml`.
+  is open, and overdue after the period of `hub/continuity/clocks.toml`. A receipt that is taken back is owed again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Final
 
 from contracts.fact import Fact, ce_id_of, event_id_of
 from contracts.topics import HUB_PARTY
-from hub.case_timeline.timeline import CaseTimeline, Reader
+from hub.arrival.gate import RECEIPT
+from hub.case_timeline.timeline import NOTICE, CaseTimeline, Reader
 from hub.disclosure.settlement import Change, mask_of_shown
 from hub.shard.stating import hub_event_id, hub_fact
 from hub.store.ports import Obligation, Promise
@@ -79,6 +80,21 @@ def obligation(notice: Fact, case_id: str, within_ms: int) -> Obligation:
 def answered(receipt: Mapping[str, object]) -> str:
     """The notice that a receipt answers."""
     return event_id_of(HUB_PARTY, str(receipt["targetEventId"]))
+
+
+def owed_again(case: CaseTimeline, receipt: str, within_ms: int) -> Obligation | None:
+    """What is owed again now that the event `receipt` was taken back; due when it was before. Asks the whole history.
+
+    `None` where it is no receipt, where another receipt for the same notice stands, and where the notice does not.
+    """
+    if receipt not in case.facts or case.facts[receipt].outline.event_type != RECEIPT:
+        return None
+    notice = answered(case.facts[receipt].outline.references)
+    standing = (entry.outline.references for event_id, entry in case.facts.items() if case.is_live(event_id, RECEIPT))
+    if notice in map(answered, standing) or not case.is_live(notice, NOTICE):
+        return None
+    party, noticed_at = case.facts[receipt].outline.party, case.facts[notice].record.recorded_at
+    return Obligation(notice, case.case_id, party, noticed_at + within_ms)
 
 
 def _acknowledgement_id(case: CaseTimeline, event_id: str, secret: bytes) -> str:

@@ -146,6 +146,54 @@ def test_a_receipt_is_owed_by_each_who_was_told_and_ends_with_its_receipt(hub: S
     assert [party for party in PARTIES if "outcome" in str(hub.told(party))] == ["A.ADD", "B.SOC"]
 
 
+def test_a_receipt_that_is_taken_back_is_owed_again_as_before_unless_another_stands(hub: ShardUnderTest) -> None:
+    withdrawn(hub)
+    hub.settle()
+    order, before = order_to(hub, "B.SOC"), hub.store.obligations()
+    receipt(hub, "B.SOC", order)
+    receipt(hub, "B.SOC", order, "KEPT", legalBasisCode="GDPR-17-3-b")
+    hub.tick(HOUR_MS)
+
+    def take_back(outcome: str) -> None:
+        target = hub.publisher("B.SOC").event_id("RemovalReceipted", f"receipt {order} {outcome}")
+        values = {"targetEventId": target, "at": hub.now, "reason": "NOT_OCCURRED"}
+        hub.state("B.SOC", "EventRetracted", values, f"taken back {outcome}")
+        hub.settle()
+
+    take_back("PURGED")
+    assert [each.party for each in hub.store.obligations().values()] == ["A.ADD"]
+    take_back("KEPT")
+    assert hub.store.obligations() == hub.shard.obligations == before
+    hub.restart()
+    assert hub.shard.obligations == before
+    hub.state("B.SOC", "RemovalReceipted", {"targetEventId": order, "at": hub.now, "outcome": "PURGED"}, "at last")
+    hub.settle()
+    assert hub.parked() == []
+    assert [each.party for each in hub.store.obligations().values()] == ["A.ADD"]
+
+
+def test_a_receipt_that_turns_out_to_answer_another_order_leaves_its_own_open(hub: ShardUnderTest) -> None:
+    withdrawn(hub)
+    hub.settle()
+    order = order_to(hub, "B.SOC")
+    receipt(hub, "B.SOC", order)
+    hub.tick(HOUR_MS)
+    other = "d0000000-0000-4000-8000-000000000002"
+    given(hub, ["CU"], ["B.SOC"], consentId=other)
+    hub.settle()
+    hub.tick(HOUR_MS)
+    withdrawn(hub, other)
+    hub.settle()
+    orders = {ce_id_of(each.event_id) for each in hub.store.obligations().values() if each.party == "B.SOC"}
+    (other_order,) = orders
+    values = {"targetEventId": other_order, "at": hub.now, "outcome": "PURGED"}
+    hub.state("B.SOC", "RemovalReceipted", values, f"receipt {order} PURGED", revision=1)
+    hub.settle()
+    assert hub.parked() == []
+    owed = {ce_id_of(each.event_id) for each in hub.store.obligations().values() if each.party == "B.SOC"}
+    assert owed == {order}
+
+
 def test_an_unanswered_order_is_counted_as_overdue(hub: ShardUnderTest) -> None:
     withdrawn(hub)
     hub.settle()
