@@ -113,13 +113,15 @@ class LoadedTown(Town):
             os.kill(process, signal.SIGCONT)
         resumed = time.monotonic()
         more = count + PER_TURN
-        self.wait_until(lambda: len(self.sends) >= more and self._have_seen(more), f"all goes on after a {kind}", 120.0)
+        self.wait_until(lambda: self._have_seen(more), f"all goes on after a {kind}", 120.0)
         return time.monotonic() - resumed
 
     def _have_seen(self, count: int) -> bool:
-        """Whether each reader has what was acknowledged in the first `count` sends."""
+        """Whether so many sends were acknowledged, and each reader has them; raises what ended a thread."""
         if self._failures:
             raise self._failures[0]
+        if len(self.sends) < count:
+            return False
         for reader, seen in self._seen.items():
             while self._seen_to[reader] < count and self.sends[self._seen_to[reader]].value in seen:
                 self._seen_to[reader] += 1
