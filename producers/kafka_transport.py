@@ -28,6 +28,7 @@ from kafka.errors import (
 )
 from kafka.producer.future import RecordMetadata
 
+from contracts.closing import close_producer
 from contracts.connection import KafkaConnection
 from contracts.failures import TransportFailure, TransportRefused
 from producers.transport import OutgoingRecord, Position
@@ -122,7 +123,7 @@ class KafkaTransport:
     def _discard(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close(timeout=CLOSE_SECONDS)
+            close_producer(producer, CLOSE_SECONDS)
 
 
 def producer_options(connection: KafkaConnection, timeout_seconds: float) -> dict[str, Any]:

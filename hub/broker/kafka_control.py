@@ -20,6 +20,7 @@ from kafka import KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError
 from kafka.producer.future import RecordMetadata
 
+from contracts.closing import close_producer
 from contracts.connection import KafkaConnection
 from contracts.failures import TransportFailure, TransportRefused
 from contracts.signatures import SigningKey
@@ -86,7 +87,7 @@ class KafkaControl:
         """Release the connection; a later call opens a new one."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close(timeout=CLOSE_SECONDS)
+            close_producer(producer, CLOSE_SECONDS)
 
 
 def _failure_of(error: KafkaError, topic: str) -> TransportFailure:

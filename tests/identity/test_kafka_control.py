@@ -41,6 +41,9 @@ class ScriptedProducer:
             raise answer
         return answer
 
+    def flush(self, timeout: float) -> None:
+        """Nothing is under way."""
+
     def close(self, timeout: float) -> None:
         self.closed = True
 

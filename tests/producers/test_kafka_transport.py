@@ -55,6 +55,9 @@ class ScriptedProducer:
         self.sent.append({"topic": topic, **record})
         return Answer(answer)
 
+    def flush(self, timeout: float) -> None:
+        """Nothing is under way."""
+
     def close(self, timeout: float) -> None:
         self.closed = True
 
