@@ -21,8 +21,10 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from contracts.fact import Fact
 from contracts.failures import StoreFailure
 from hub.broker.ports import OutputRecord
+from hub.case_timeline.timeline import CaseTimeline
 from hub.consent.agreements import digest_of
 from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import Change, Rights, differences, mask_of_shown, renewed
@@ -33,7 +35,7 @@ from hub.shard.notices import notices_of_endings
 from hub.shard.reminders import Reminders, ends_another, next_minute, reminders_stated
 from hub.shard.resyncing import BEGUN_MARK, COMPLETED, COMPLETED_MARK, GIVEN_UP, Portion, Resyncs, begin, end
 from hub.shard.stating import put_on_timeline
-from hub.shard.withdrawals import WITHDRAWAL, obligation, promises, unacknowledged
+from hub.shard.withdrawals import WITHDRAWAL, earlier_fences, obligation, promises, unacknowledged
 from hub.store.ports import OpenReview, ShardStore
 from hub.store.records import Decision, DecisionsRecorded, ResyncStepped, case_stream
 
@@ -223,7 +225,17 @@ class Settling:
             return
         for event_id in unacknowledged(case, self.cases.secret):
             if event_id not in self.promised:
-                batch.writes.promises[event_id] = promises(case, event_id, [(one.change, one.number) for one in told])
+                now = [(one.change, one.number) for one in told]
+                before = self._earlier_fences(case, case.gate_facts[event_id])
+                batch.writes.promises[event_id] = promises(case, event_id, now, before)
+
+    def _earlier_fences(self, case: CaseTimeline, withdrawal: Fact) -> dict[str, int]:
+        """The fences of earlier settlements, also of the cases of this shard with which this one was ever merged."""
+        fences: dict[str, int] = {}
+        for case_id in sorted({case.case_id, *case.kin}):
+            for party, number in earlier_fences(withdrawal, self.store.case_records(case_id)).items():
+                fences[party] = max(number, fences.get(party, 0))
+        return fences
 
     def _reminded(
         self, held: HeldCase, rights: Rights, changed: bool, changes: list[Change], batch: Batch

@@ -3,6 +3,8 @@
 Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not a flag):
 - The settlement that takes a withdrawal in tells everybody who had something on its ground to remove it. The last
   number that it gives such a party is the fence on that party's topic: whoever has read past it shows nothing of it.
+- Whoever was told so before (the consent had lapsed, was narrowed or withdrawn already) may not have heard it yet: the
+  last number of the settlement that took back from it is its fence. One that is confirmed by now holds nothing up.
 - The promise is kept when the broker has confirmed every fence (`hub.shard.promises`). Only then, and by a record of
   the shard's own input, the withdrawal is acknowledged to whoever stated it. It learns that all is done, and neither
   whom it concerned nor whether it concerned anybody.
@@ -19,10 +21,11 @@ from contracts.fact import Fact, ce_id_of, event_id_of
 from contracts.topics import HUB_PARTY
 from hub.arrival.gate import RECEIPT
 from hub.case_timeline.timeline import NOTICE, CaseTimeline, Reader
+from hub.consent.decision import CONSENT_BASIS
 from hub.disclosure.settlement import Change, mask_of_shown
 from hub.shard.stating import hub_event_id, hub_fact
 from hub.store.ports import Obligation, Promise
-from hub.store.records import FactRecorded
+from hub.store.records import CaseRecord, DecisionsRecorded, FactRecorded
 
 WITHDRAWAL: Final = "ConsentWithdrawn"
 ACKNOWLEDGEMENT: Final = "WithdrawalAcknowledged"
@@ -36,11 +39,14 @@ def unacknowledged(case: CaseTimeline, secret: bytes) -> Iterator[str]:
             yield fact.event_id
 
 
-def promises(case: CaseTimeline, event_id: str, told: Iterable[tuple[Change, int]]) -> tuple[Promise, ...]:
+def promises(
+    case: CaseTimeline, event_id: str, told: Iterable[tuple[Change, int]], before: Mapping[str, int]
+) -> tuple[Promise, ...]:
     """What must be confirmed before the withdrawal is acknowledged.
 
-    `told` are the changes of the settlement that took it in, each with its number. Where nobody had anything, the
-    promise is kept at once: it names the party that withdrew, and number 0.
+    `told` are the changes of the settlement that took it in, each with its number, `before` the fences of earlier ones
+    (`earlier_fences`). Where nobody had anything, the promise is kept at once: it names the party that withdrew, and
+    number 0.
     """
     fences: dict[str, int] = {}
     losing: set[str] = set()
@@ -49,8 +55,36 @@ def promises(case: CaseTimeline, event_id: str, told: Iterable[tuple[Change, int
         if mask_of_shown(change.before) & ~mask_of_shown(change.shown):
             losing.add(change.party)
     withdrawing = case.facts[event_id].outline.party
-    kept = {party: fences[party] for party in losing} or {withdrawing: 0}
+    kept = {**before, **{party: fences[party] for party in losing}} or {withdrawing: 0}
     return tuple(Promise(event_id, party, case.case_id, number) for party, number in sorted(kept.items()))
+
+
+def earlier_fences(withdrawal: Fact, records: Iterable[CaseRecord]) -> dict[str, int]:
+    """Party -> the last number of the newest settlement that took back from it what had rested on the consent.
+
+    `records` are those of a whole case. What a party is still shown, on whatever basis, was not taken back.
+    """
+    basis = CONSENT_BASIS + withdrawal.payload["consentId"]
+    event_at: dict[int, str] = {}
+    rested: dict[tuple[str, str], int] = {}
+    """(Event id, party) -> the categories still shown that were ever shown on the consent."""
+    fences: dict[str, int] = {}
+    for record in records:
+        if isinstance(record, FactRecorded):
+            event_at[record.originator_version] = record.event_id
+        if not isinstance(record, DecisionsRecorded):
+            continue
+        last: dict[str, int] = {}
+        losing: set[str] = set()
+        for decision in record.decisions:
+            line, party = (event_at[decision.fact_version], decision.party), decision.party
+            shown, had = mask_of_shown(decision.shown), rested.get(line, 0)
+            rested[line] = (had | dict(decision.shown).get(basis, 0)) & shown
+            last[party] = max(decision.number, last.get(party, 0))
+            if had & ~shown:
+                losing.add(party)
+        fences |= {party: last[party] for party in losing}
+    return fences
 
 
 def acknowledgement(

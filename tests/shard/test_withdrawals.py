@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from contracts.catalogue import catalogue
 from contracts.fact import ce_id_of
 from contracts.reasons import Reason
 from hub.continuity.clock_terms import clock_terms
-from tests.shard.harness import DAY_MS, HOUR_MS, ShardUnderTest, imprisonment
-from tests.shard.test_disclosing import given, withdrawn
+from tests.shard.harness import DAY_MS, HOUR_MS, ShardUnderTest, consent, imprisonment
+from tests.shard.test_disclosing import CONSENT_ID, given, withdrawn
 
 PARTIES = ("PRI", "KIF", "A.SOC", "A.ADD", "B.SOC")
 WITHIN_MS = clock_terms().receipt_within_seconds * 1000
@@ -79,6 +80,67 @@ def test_the_acknowledgement_waits_for_every_receiver_that_had_some_of_it(hub: S
     hub.settle()
     assert acknowledged(hub) == [ce_id_of(withdrawal)]
     assert "custodyId" not in str(hub.view("B.SOC"))
+
+
+def lapsed(hub: ShardUnderTest) -> None:
+    hub.tick(4 * HOUR_MS)
+
+
+def amended(hub: ShardUnderTest) -> None:
+    fields = {field.name for field in catalogue().event_types["ConsentAmended"].fields}
+    values = consent(hub.now, ["CU", "OF"], ["A.ADD"]) | {"version": 2}
+    hub.state("PRI", "ConsentAmended", {name: said for name, said in values.items() if name in fields}, "amended")
+
+
+def already_withdrawn(hub: ShardUnderTest) -> None:
+    values = {"consentId": CONSENT_ID, "at": hub.now, "by": "SUBJECT"}
+    hub.state("PRI", "ConsentWithdrawn", values, "by another letter")
+
+
+@pytest.mark.parametrize("ended", [lapsed, amended, already_withdrawn])
+def test_an_earlier_end_of_the_consent_is_waited_for_as_well(
+    tmp_path: Path, ended: Callable[[ShardUnderTest], None]
+) -> None:
+    hub = ShardUnderTest(tmp_path, PARTIES)
+    hub.enrol()
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    given(hub, ["CU", "OF"], ["A.ADD", "B.SOC"], validUntil=hub.now + 3 * HOUR_MS)
+    hub.settle()
+    assert "custodyId" in str(hub.view("B.SOC"))
+    out = hub.names.output("B.SOC")
+    hub.broker.unreachable.add(out)
+    hub.tick(HOUR_MS)
+    ended(hub)
+    hub.settle()
+    hub.tick(HOUR_MS)
+    withdrawal = withdrawn(hub)
+    for _ in range(20):
+        hub.shard.step(0.0)
+    assert acknowledged(hub) == []
+    hub.restart()
+    for _ in range(20):
+        hub.shard.step(0.0)
+    assert acknowledged(hub) == []
+    assert "custodyId" in str(hub.view("B.SOC"))
+    hub.broker.unreachable.discard(out)
+    hub.shard.sending._paused_until.clear()
+    hub.settle()
+    assert ce_id_of(withdrawal) in acknowledged(hub)
+    assert "custodyId" not in str(hub.view("B.SOC"))
+    assert hub.parked() == []
+
+
+def test_what_is_still_shown_on_another_ground_holds_no_acknowledgement_up(hub: ShardUnderTest) -> None:
+    given(hub, ["CU", "OF"], ["B.SOC"], consentId="d0000000-0000-4000-8000-000000000002")
+    hub.settle()
+    already_withdrawn(hub)
+    hub.settle()
+    assert "custodyId" in str(hub.view("B.SOC"))
+    hub.broker.unreachable.add(hub.names.output("B.SOC"))
+    withdrawal = withdrawn(hub)
+    for _ in range(20):
+        hub.shard.step(0.0)
+    assert ce_id_of(withdrawal) in acknowledged(hub)
 
 
 def test_a_receiver_that_had_nothing_of_it_is_not_waited_for(hub: ShardUnderTest) -> None:
