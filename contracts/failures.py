@@ -24,6 +24,7 @@
     |- TransportFailure      Kafka or the network; retriable unless the class says otherwise
     |  |- StalledInput       records are there and do not come: the consumer was thrown away
     |  `- TransportRefused   the broker will not have it: trying the same again cannot help
+    |- UnforeseenFault       what nobody foresaw, told by its type and place: tried again, and to be reported
     `- SetupFailure          a download, a Java or a port that local set-up needs
 
 Rules:
@@ -147,6 +148,12 @@ class TransportRefused(TransportFailure):
     """The broker will not have it: a right is missing, a topic is, or the record is too large."""
 
     retriable: ClassVar[bool] = False
+
+
+class UnforeseenFault(Failure):
+    """An error that no part raises on purpose. The message is `contracts.faults.told`: it repeats none of its words."""
+
+    retriable: ClassVar[bool] = True
 
 
 class SetupFailure(Failure):

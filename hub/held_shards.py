@@ -5,6 +5,8 @@ Rules:
   happens in a thread apart: what one shard waits for holds up no other.
 - A failure in one shard closes that shard alone: cache, consumer and producer go, and it is opened again from what is
   stored, after a wait that doubles. That is counted, and shown.
+- So is a fault that nobody foresaw, or the record that brings it on would end every worker in turn. It is reported with
+  its type and place.
 - So is one that the fence has refused: another worker was here. It is opened again only if it is still given to us
   after a moment in which we would have learnt that it is not.
 - A failure that trying again cannot help sets its shard aside until it is given to us anew. A worker all of whose
@@ -24,7 +26,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from contracts.failures import Failure, FencedOff, StalledInput
+from contracts.failures import Failure, FencedOff, StalledInput, UnforeseenFault
+from contracts.faults import told
 from hub.metrics import Metrics
 
 FIRST_WAIT_SECONDS: Final = 0.5
@@ -102,9 +105,9 @@ class HeldShards:
         for number, held, shard in at_work:
             try:
                 has_worked = shard.step(wait_seconds / len(at_work)) or has_worked
-            except Failure as failure:
+            except Exception as error:
                 self._close(held)
-                self._note(number, held, failure)
+                self._note(number, held, _failure_of(error))
         return has_worked
 
     def give_up(self, shards: frozenset[int]) -> None:
@@ -145,8 +148,8 @@ class HeldShards:
             job, held.job = held.job, None
             try:
                 held.shard = job.result()
-            except Failure as failure:
-                self._note(number, held, failure)
+            except Exception as error:
+                self._note(number, held, _failure_of(error))
             if held.shard:
                 held.opened_at = self._clock()
         if held.shard and held.edition != self._edition:
@@ -187,9 +190,16 @@ def _closed(shard: RunningShard) -> RunningShard | None:
     """Close a shard whose store or broker may be away; what is not confirmed is sent again by whoever opens it."""
     try:
         shard.close()
-    except Failure as failure:
-        log.warning("closing a shard: %s", failure)
+    except Exception as error:
+        log.warning("closing a shard: %s", _failure_of(error))
     return None
+
+
+def _failure_of(error: Exception) -> Failure:
+    """The failure that is noted; a fault that nobody foresaw is its shard's alone too, which begins again as stored."""
+    if isinstance(error, Failure):
+        return error
+    return UnforeseenFault(f"unexpected {told(error)}: please report this line")
 
 
 def _close_at_once(opened: Future[RunningShard | None]) -> None:

@@ -59,6 +59,8 @@ from hub.store.ports import ShardStore, StoreIdentity
 
 IDLE_WRITE_MS = 60_000
 TICKER = "ticker"
+CHANNEL_SECONDS = 5.0
+"""How long a shard waits for its own word to be stored: meanwhile no other shard of its worker goes on."""
 WORKER_PRINCIPALS = frozenset({TICKER, MERGES})
 """As whom the worker signs on the hub's own input."""
 COLLECT_AFTER_OBJECTS = 1_000_000
@@ -96,6 +98,8 @@ def build_shard(
         outputs = SignedOutputs(outputs, names, pool or SignaturePool(0), signing_key)
     if pool is not None:
         inputs = VerifiedInputs(inputs, names.hub_input, pool, lambda: built.state.keyring.public_keys)
+    # First of all: what another owner commits while the rest is read is caught by the fence, for it is after this head.
+    head = store.head()
     policies = Policies.load(registry, rules_folder)
     reader = reader_for(policies)
     envelopes = Envelopes(
@@ -104,7 +108,7 @@ def build_shard(
     cases = Cases(store, reader, policies, _settled_under(policies), secret, shard, partitions)
     governance = Governance(store, cases)
     keyring = reduce(Keyring.after, store.signing_keys(), Keyring()).with_principals(principals or {})
-    state = ShardState.at(store.head(), keyring, store.resyncs())
+    state = ShardState.at(head, keyring, store.resyncs())
     silence = Silence(registry, clock_terms())
     parking = Parking(store, reader.codec, secret, clock_terms().parked_for_seconds * 1000, ParkingNotices(cases))
     merging = Merging(store, cases, names, parking)
@@ -182,7 +186,14 @@ def open_shard(
             inputs=inputs,
             outputs=KafkaOutputs(sender, settings.names, number),
             # What a shard tells itself and others bears its own clock: in a played world that counts.
-            channel=KafkaControl(reader, settings.names, MERGES, lambda: shard.state.clock, signing_key=signing_key),
+            channel=KafkaControl(
+                reader,
+                settings.names,
+                MERGES,
+                lambda: shard.state.clock,
+                signing_key=signing_key,
+                timeout_seconds=CHANNEL_SECONDS,
+            ),
             metrics=metrics,
             idle_write_ms=int(settings.idle_write_seconds * 1000),
             rules_folder=settings.rules_directory or RULES_FOLDER,

@@ -43,8 +43,9 @@ class KafkaControl:
         clock: Callable[[], int],
         new_producer: Callable[..., Any] = KafkaProducer,
         signing_key: SigningKey | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        timeout_ms = int(TIMEOUT_SECONDS * 1000)
+        timeout_ms = int(timeout_seconds * 1000)
         self._options = connection.producer_options() | {
             "delivery_timeout_ms": timeout_ms,
             "request_timeout_ms": timeout_ms // 2,
@@ -56,6 +57,7 @@ class KafkaControl:
         self._clock = clock
         self._new_producer = new_producer
         self._signing_key = signing_key
+        self._timeout_seconds = timeout_seconds
         self._producer: Any = None
 
     def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
@@ -76,7 +78,7 @@ class KafkaControl:
             future = self._producer.send(
                 self._topic, value=value, headers=list(signed), partition=partition, timestamp_ms=now
             )
-            answer = future.get(timeout=TIMEOUT_SECONDS)
+            answer = future.get(timeout=self._timeout_seconds)
         except KafkaError as error:
             self.close()
             raise _failure_of(error, self._topic) from None

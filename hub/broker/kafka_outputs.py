@@ -20,6 +20,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -122,7 +123,8 @@ class KafkaOutputs:
     def close(self) -> None:
         """Flush what can be flushed within a few seconds and release the connection."""
         if self._producer is not None:
-            self._producer.flush(CLOSE_SECONDS_MAX)
+            with suppress(KafkaException):  # it has stopped: there is nothing to wait for
+                self._producer.flush(CLOSE_SECONDS_MAX)
             self._abandon_producer()
 
     def _hand_over(self, name: str, party: _Party, record: OutputRecord) -> None:
@@ -236,6 +238,7 @@ class KafkaOutputs:
         if self._producer is not None:
             self._producer.purge()
             self._poll(self._producer, 0.0)
+            self._poll(self._producer, 0.0)  # where the first raised, the reports behind that are still to come
         self._producer = None
         self._has_stopped = False
 

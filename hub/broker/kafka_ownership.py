@@ -79,6 +79,7 @@ class KafkaOwnership:
         self._last_error: int | None = None
         self._fenced: list[float] = []
         self._is_fenced = False
+        self._has_stopped = False
         self.rebuilds = 0
 
     @property
@@ -98,6 +99,8 @@ class KafkaOwnership:
             self._consider(message.error())
         if self._is_fenced:
             self._throw_consumer_away("the name of this worker was taken by another client of the group")
+        elif self._has_stopped:
+            self._throw_consumer_away("the client of the group has stopped")
         elif time.monotonic() - self._rested_at > REST_SECONDS_MAX:
             self._throw_consumer_away(f"the group did not come to rest for {REST_SECONDS_MAX:.0f} s")
         return self._owned
@@ -141,8 +144,13 @@ class KafkaOwnership:
         """Take what the group gives; a new client is told all that is ours, an old one what comes to it."""
         for place in places:
             place.offset = OFFSET_END
-        consumer.incremental_assign(places)
-        consumer.pause(places)
+        try:
+            consumer.incremental_assign(places)
+            consumer.pause(places)
+        except KafkaException as failure:  # it has just stopped: nothing is ours before the group is joined anew
+            _log.warning("the group of the workers: `%s` while shards were given", failure.args[0].name())
+            self._has_stopped = consumer is self._consumer
+            return
         if consumer is not self._consumer:
             return
         given = frozenset(place.partition for place in places)
@@ -200,7 +208,7 @@ class KafkaOwnership:
     def _throw_consumer_away(self, why: str) -> None:
         """Join the group anew; the old client is closed apart, since that may wait for what does not answer."""
         self.rebuilds += 1
-        self._is_fenced = False
+        self._is_fenced = self._has_stopped = False
         _log.warning("%s: joined anew", why)
         threading.Thread(target=partial(_close_quietly, self._consumer), name="old group client", daemon=True).start()
         self._open()

@@ -25,6 +25,8 @@ from hub.store.ports import Forwarding, ShardStore
 
 MESSAGES_PER_TURN_MAX: Final = 100
 PAUSE_SECONDS: Final = 1.0
+PAUSE_SECONDS_MAX: Final = 30.0
+"""Each try at a broker that does not answer holds up every shard of the worker for some seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class MergeForwarding:
     waiting: Sequence[Forwarding] = field(init=False)
     """What is stored and not all confirmed."""
     _paused_until: float = 0.0
+    _pause_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.look_again()
@@ -57,10 +60,12 @@ class MergeForwarding:
             sent = self._send(first)
         except TransportFailure as failure:
             log.warning("a merge waits for the hub's own input: %s", failure)
-            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            self._pause_seconds = min(max(PAUSE_SECONDS, self._pause_seconds * 2), PAUSE_SECONDS_MAX)
+            self._paused_until = time.monotonic() + self._pause_seconds
             # Another merge may go to a partition that answers.
             self.waiting = [*others, first]
             return False
+        self._pause_seconds = 0.0
         self.look_again()
         return sent
 

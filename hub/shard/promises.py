@@ -24,6 +24,8 @@ from hub.shard.withdrawals import DELIVERED
 from hub.store.ports import Promise, ShardStore
 
 PAUSE_SECONDS: Final = 1.0
+PAUSE_SECONDS_MAX: Final = 30.0
+"""Each try at a broker that does not answer holds up every shard of the worker for some seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class Promises:
     waiting: dict[str, tuple[Promise, ...]] = field(init=False)
     _said: set[str] = field(default_factory=set)
     _paused_until: float = 0.0
+    _pause_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.waiting = dict(self.store.promises())
@@ -64,9 +67,11 @@ class Promises:
             for promised in kept:
                 self._publish(promised[0])
                 self._said.add(promised[0].event_id)
+                self._pause_seconds = 0.0
         except TransportFailure as failure:
             log.warning("an acknowledgement waits for the hub's own input: %s", failure)
-            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            self._pause_seconds = min(max(PAUSE_SECONDS, self._pause_seconds * 2), PAUSE_SECONDS_MAX)
+            self._paused_until = time.monotonic() + self._pause_seconds
         return bool(kept)
 
     def _publish(self, promise: Promise) -> None:

@@ -7,7 +7,8 @@ Rules:
   is built again from its case and the decisions stored since; a number that a later one of the same fact has
   overtaken goes out as a retraction. It costs the same however long the timeline is.
 - Of a case that is due, nothing left over is sent before it is settled; later numbers of that party wait with it.
-- One party's trouble holds up nobody else.
+- One party's trouble holds up nobody else: a party of which nothing is confirmed for a while is given nothing more and
+  counts no longer among what is in flight, and one whose sending failed is given one portion until that is confirmed.
 
 Numbers come from `hub.shard.settling` or the store; records go to `hub.broker`.
 """
@@ -34,6 +35,8 @@ STALLED_PAUSE_SECONDS: Final = 0.5
 """How long a party whose sending failed is left alone before its numbers are built again."""
 IN_FLIGHT_MAX: Final = 20_000
 """How many records may wait for their confirmation before no further batch is taken."""
+STUCK_SECONDS: Final = 5.0
+"""After how long without a confirmation a party is given nothing more."""
 
 
 @dataclass(slots=True)
@@ -50,6 +53,10 @@ class Sending:
     _stored: dict[str, int] = field(default_factory=dict)
     _unsent_since: dict[str, float] = field(default_factory=dict)
     _paused_until: dict[str, float] = field(default_factory=dict)
+    _progressed_at: dict[str, float] = field(default_factory=dict)
+    """When something of a party was confirmed last, or nothing of it was in flight."""
+    _on_trial: set[str] = field(default_factory=set)
+    """The parties whose sending failed, and of which nothing was confirmed since."""
 
     def __post_init__(self) -> None:
         self._stored = dict(self.store.send_positions())
@@ -60,8 +67,9 @@ class Sending:
         """Hand over fresh records of a stored batch; parties with something left over get theirs from the store."""
         self.assigned = dict(assigned)
         ready: list[OutputRecord] = []
+        stuck = self._stuck()
         for record in records:
-            if self.handed.get(record.party, 0) == record.number - 1:
+            if self.handed.get(record.party, 0) == record.number - 1 and record.party not in stuck:
                 self.handed[record.party] = record.number
                 ready.append(record)
         if ready:
@@ -73,15 +81,30 @@ class Sending:
             self.confirmed[party] = max(number, self.confirmed.get(party, 0))
             # The next oldest was given out later; it counts from here, for an age that never overstates.
             self._unsent_since.pop(party, None)
+            self._on_trial.discard(party)
+            self._progressed_at.pop(party, None)
         now = time.monotonic()
         for party in self.outputs.stalled():
             if self.handed.get(party, 0) > self.confirmed.get(party, 0):
                 self.handed[party] = self.confirmed.get(party, 0)
                 self._paused_until[party] = now + STALLED_PAUSE_SECONDS
+                self._on_trial.add(party)
 
     def in_flight(self) -> int:
-        """How many records were handed over and are not confirmed."""
-        return sum(number - self.confirmed.get(party, 0) for party, number in self.handed.items())
+        """How many records were handed over and are not confirmed, those of stuck parties left out."""
+        stuck = self._stuck()
+        return sum(number - self.confirmed.get(party, 0) for party, number in self.handed.items() if party not in stuck)
+
+    def _stuck(self) -> set[str]:
+        """The parties that are given nothing more before something of them is confirmed."""
+        now = time.monotonic()
+        stuck: set[str] = set()
+        for party, number in self.handed.items():
+            if number <= self.confirmed.get(party, 0):
+                self._progressed_at.pop(party, None)
+            elif party in self._on_trial or now - self._progressed_at.setdefault(party, now) > STUCK_SECONDS:
+                stuck.add(party)
+        return stuck
 
     def unsent(self) -> dict[str, tuple[int, float]]:
         """Per party: how many numbers are given out and not confirmed, and the age of the oldest (seconds)."""
@@ -107,10 +130,10 @@ class Sending:
     def send_left_over(self, clock: int) -> bool:
         """Hand over a portion of what is left over, built from the store for `clock`; whether any could be."""
         has_sent = False
-        now = time.monotonic()
+        now, stuck = time.monotonic(), self._stuck()
         for party, last in self.assigned.items():
             after = self.handed.get(party, 0)
-            if after < last and self._paused_until.get(party, 0.0) <= now:
+            if after < last and self._paused_until.get(party, 0.0) <= now and party not in stuck:
                 # No more than this owner gave out or found: what another stored since is not its to send.
                 numbers = self.store.numbers(party, after, min(last - after, LEFT_OVER_NUMBERS_MAX))
                 numbers = self._settled_ones(numbers, clock)

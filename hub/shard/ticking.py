@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 
 from contracts.failures import Failure
+from contracts.faults import told
 from hub.broker.ports import ControlChannel
 
 TICK = "ShardTicked"
@@ -58,6 +59,9 @@ class Ticker:
                 self._control.publish(shard, TICK, {})
             except Failure as failure:
                 log.warning("tick of shard %d: %s", shard, failure)
+            except Exception as error:
+                # Whatever the client library raises: without ticks everything would be held back.
+                log.error("tick of shard %d: unexpected %s", shard, told(error))
 
     def _next(self) -> int | None:
         """Wait until a shard is due, and note when it will be again; `None` when stopped."""

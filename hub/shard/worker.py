@@ -22,7 +22,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.failures import StoreFailure
+from contracts.failures import StoreFailure, TransportFailure
 from contracts.topics import HUB_PARTY
 from hub.broker.ports import InputRecord, Inputs, OutputRecord
 from hub.metrics import BatchCounts, Metrics
@@ -41,6 +41,8 @@ from hub.store.ports import Obligation, ShardStore
 BATCH_RECORDS_MAX: Final = 2_000
 AHEAD_OF_TICK_MS_MAX: Final = 60_000
 BEHIND_TICK_MS_MAX: Final = 60_000
+HELD_BACK_MAX: Final = 20_000
+"""How many records may wait for a tick before the shard begins again where it is stored, to hold none of them."""
 LOOK_SECONDS_MAX: Final = 20.0
 """How old the last look at the ends of the inputs may be for anything to be sent: twice what the inputs let pass."""
 CONFIRM_SECONDS_MAX: Final = 5.0
@@ -157,6 +159,10 @@ class Shard:
                 self._held_back.append(record)
             else:
                 ready.append(record)
+        if len(self._held_back) > HELD_BACK_MAX:
+            raise TransportFailure(
+                f"`{len(self._held_back)}` records wait for a tick: is the ticker at work, are the clocks right"
+            )
         if held_topics and not were_held:
             log.warning("records far ahead of the newest tick are held back on %d topics", len(held_topics))
         return ready

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
-from contracts.failures import DamagedStore, NotFound
+from contracts.failures import DamagedStore, NotFound, StoreFailure
 from hub.store.keys import KeyStore, seal, unseal
 from hub.store.record_schemas import READABLE, WRITTEN_AS, StoredSchema, decode_raw, encode_raw
 from hub.store.records import Record, RecordParked, StoredRecord
@@ -88,7 +88,7 @@ class RecordMapper(Mapper[str]):
             if schema.stored_class is RecordParked:
                 return self._parked(schema, stream, version, state)
             return schema.decode(stream, version, state[_NUMBER.size :])
-        except NotFound:
+        except (NotFound, StoreFailure):  # a key store that does not answer now says nothing about the row
             raise
         except InvalidTag:
             raise DamagedStore(f"row `{stream}` `{version}` was changed or moved: restore the store") from None

@@ -126,7 +126,9 @@ class ShardReader:
     def cases(self) -> Iterator[str]:
         """Every case id of the shard, in order."""
         prefix = case_stream("")
-        return (stream.removeprefix(prefix) for stream in streams_of(self._recorder, prefix))
+        with storage_errors_named():
+            for stream in streams_of(self._recorder, prefix):
+                yield stream.removeprefix(prefix)
 
     def cases_of(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
         """The case of each (party, key) that is known."""

@@ -54,7 +54,11 @@ class DatabaseShardStore(ShardReader):
         written now, `DamagedStore` where it contradicts what is stored. After each of them nothing is stored.
         """
         self._mapper.begin()
-        self._keys.make(self._new_keys(writes))
+        try:
+            self._keys.make(self._new_keys(writes))
+        except DamagedStore as error:  # a key that was destroyed: another owner has parked and resolved that record
+            self._succeed_if_stored(writes.committed, error)
+            raise
         records = packed(writes.records)
         rows = [self._mapper.to_stored_event(record) for record in records]
         rows.append(self._mapper.to_stored_event(writes.committed))
@@ -83,7 +87,8 @@ class DatabaseShardStore(ShardReader):
         """Destroy what a stop between a commit and its end left: keys of parked records that are resolved."""
         live = set(self._keys.live_names(self._mapper.parked_key_prefix()))
         if live:
-            streams = streams_of(self._recorder, parked_stream(""))
+            with storage_errors_named():
+                streams = list(streams_of(self._recorder, parked_stream("")))
             self._keys.destroy(live.intersection(name for stream in streams for name in self._resolved_keys(stream)))
 
     def _resolved_keys(self, stream: str) -> Iterable[str]:
@@ -130,6 +135,8 @@ def opened_to_write(
 
 def _refuse_unstored(committed: BatchCommitted, error: Exception) -> NoReturn:
     version = committed.originator_version
+    if isinstance(error, DamagedStore):
+        raise error
     if isinstance(error, IntegrityError | sqlite3.IntegrityError):
         raise DamagedStore(f"batch `{version}` contradicts the store: {error}; nothing of it is stored") from error
     raise StoreUnavailable(f"batch `{version}` could not be stored: {error}; free the lock or the disk") from error

@@ -60,12 +60,8 @@ class SQLiteKeyTable:
             some = names[start : start + _NAMES_PER_QUERY]
             marks = ",".join("?" * len(some))
             statement = f"SELECT name, wrapped FROM data_keys WHERE name IN ({marks})"
-            try:
+            with _errors_named("read"):
                 found.update(self._connection.execute(statement, some))
-            except sqlite3.Error as error:
-                raise StoreUnavailable(
-                    f"the key store could not be read: {error}; free the lock or the disk"
-                ) from error
         return found
 
     def insert(self, rows: Sequence[tuple[str, bytes]]) -> None:
@@ -79,18 +75,21 @@ class SQLiteKeyTable:
         with _transaction(self._connection):
             self._connection.executemany(statement, [(name,) for name in names])
         # Older pages in the write-ahead log still hold the wrapped keys.
-        busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with _errors_named("written"):
+            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreUnavailable("keys are destroyed but the log of the key store is in use: destroy them again")
 
     def live_names(self, prefix: str) -> Sequence[str]:
         """See `KeyTable.live_names`."""
         statement = "SELECT name FROM data_keys WHERE name >= ? AND name < ? AND wrapped IS NOT NULL ORDER BY name"
-        return [name for (name,) in self._connection.execute(statement, (prefix, f"{prefix}\U0010ffff"))]
+        with _errors_named("read"):
+            return [name for (name,) in self._connection.execute(statement, (prefix, f"{prefix}\U0010ffff"))]
 
     def changes(self) -> int:
         """See `KeyTable.changes`; SQLite answers from one counter."""
-        (change,) = self._connection.execute("PRAGMA data_version").fetchone()
+        with _errors_named("read"):
+            (change,) = self._connection.execute("PRAGMA data_version").fetchone()
         return int(change)
 
     def close(self) -> None:
@@ -99,8 +98,16 @@ class SQLiteKeyTable:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def _errors_named(done: str) -> Iterator[None]:
     try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"the key store could not be {done}: {error}; free the lock or the disk") from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    with _errors_named("written"):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -109,8 +116,6 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"the key store could not be written: {error}; free the disk or the lock") from error
 
 
 def _connect(path: Path, access: str) -> sqlite3.Connection:

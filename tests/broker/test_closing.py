@@ -17,7 +17,6 @@ from contracts.failures import TransportFailure
 from contracts.parties import Party, PartyRegistry
 from deploy.local_kafka import LocalKafka
 from deploy.world import World
-from hub.broker import kafka_control
 from hub.broker.kafka_control import KafkaControl
 from producers.kafka_transport import KafkaTransport
 from tests.conftest import MakeWorld
@@ -52,7 +51,7 @@ def states_on_its_topic(world: World) -> tuple[Callable[[], object], Callable[[]
 
 def tells_the_hub(world: World) -> tuple[Callable[[], object], Callable[[], None]]:
     connection = world.connection(world.names.service("reader"))
-    control = KafkaControl(connection, world.names, "test", lambda: 1, waiting_long)
+    control = KafkaControl(connection, world.names, "test", lambda: 1, waiting_long, timeout_seconds=SECONDS)
     return lambda: control.publish(0, "ShardTicked", {}), control.close
 
 
@@ -71,10 +70,8 @@ def senders_come_to(count: int) -> bool:
 def test_whoever_is_not_answered_hears_a_transport_failure_each_time_and_leaves_no_thread_behind(
     make_world: MakeWorld,
     local_kafka: LocalKafka,
-    monkeypatch: pytest.MonkeyPatch,
     sender: Callable[[World], tuple[Callable[[], object], Callable[[], None]]],
 ) -> None:
-    monkeypatch.setattr(kafka_control, "TIMEOUT_SECONDS", SECONDS)
     before = senders()
     send, close = sender(make_world(PartyRegistry.of([Party("PRI")]), partitions=1))
     send()

@@ -31,6 +31,9 @@ class Client:
     room: int = 1_000
     fatal: KafkaError | None = None
     purged: bool = False
+    raises_once: bool = False
+    late: list[KafkaError] = field(default_factory=list)
+    """Reports that come with the poll after the one that raises, not with the purge."""
     last_reports: list[KafkaError | None] = field(default_factory=list)
 
     def list_topics(self, timeout: float) -> Any:
@@ -47,15 +50,24 @@ class Client:
     def poll(self, _: float) -> int:
         if self.fatal is not None and not self.purged:
             raise KafkaException(self.fatal)
+        if self.raises_once:
+            self.raises_once = False
+            raise KafkaException(KafkaError(KafkaError._FATAL, "stopped", fatal=True))
+        while self.late and self.under_way:
+            self.report(error=self.late.pop(0))
         return 0
 
     def purge(self) -> None:
         self.purged = True
+        if self.late:
+            return
         while self.under_way:
             error = self.last_reports.pop(0) if self.last_reports else KafkaError(KafkaError._PURGE_QUEUE)
             self.report(error=error)
 
     def flush(self, _: float) -> int:
+        if self.fatal is not None:
+            raise KafkaException(self.fatal)
         return 0
 
     def report(self, index: int = 0, error: KafkaError | None = None) -> None:
@@ -205,3 +217,20 @@ def test_a_client_that_stopped_between_two_records_takes_its_reports_along(bench
     bench.outputs.send([*records("A.SOC", 2, 2), *records("PRI", 2, 4)])
     at_fault = fault == KafkaError.MSG_SIZE_TOO_LARGE
     assert bench.outputs.stalled() == (["A.SOC"] if at_fault else ["A.SOC", "PRI"]), "who is at fault waits"
+
+
+def test_the_report_behind_the_one_that_stops_the_client_says_who_is_at_fault(bench: Bench) -> None:
+    bench.outputs.send([*records("A.SOC", 1, 1), *records("PRI", 1, 1)])
+    client = bench.client
+    client.late = [KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), KafkaError(KafkaError._PURGE_QUEUE)]
+    client.fatal, client.raises_once = KafkaError(KafkaError._GAPLESS_GUARANTEE, "stopped", fatal=True), True
+    assert bench.outputs.confirmed() == {}
+    bench.outputs.send([*records("A.SOC", 1, 1), *records("PRI", 1, 1)])
+    assert bench.outputs.stalled() == ["A.SOC"], "the other is tried again at once"
+
+
+def test_a_client_that_has_stopped_can_be_closed(bench: Bench) -> None:
+    bench.outputs.send(records("PRI", 1, 1))
+    bench.client.fatal = KafkaError(KafkaError._GAPLESS_GUARANTEE, "stopped", fatal=True)
+    bench.outputs.close()
+    assert bench.client.purged

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_END, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
 
 from contracts.connection import KafkaConnection
 from contracts.failures import BadSetting, TransportRefused
@@ -183,3 +183,19 @@ def test_a_missing_right_ends_the_worker_and_a_broker_that_is_away_does_not(
     group.client.fail(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
     with pytest.raises(TransportRefused, match=r"town\.hub\.workers"):
         group.ownership.look()
+
+
+def test_a_client_that_stops_while_it_is_given_shards_is_replaced_and_nothing_is_ours_meanwhile(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise KafkaException(KafkaError(KafkaError._FATAL, "stopped", fatal=True))
+
+    first = group.client
+    monkeypatch.setattr(first, "incremental_assign", refuse)
+    first.give(0, 1)
+    assert group.ownership.look() == frozenset()
+    assert group.client is not first
+    group.client.give(0, 1)
+    assert group.ownership.look() == {0, 1}
+    assert first.closed.wait(5.0)

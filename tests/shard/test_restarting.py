@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eventsourcing.sqlite import SQLiteConnection
@@ -290,6 +291,46 @@ def test_a_second_owner_fences_the_first_off_which_stores_nothing_and_sends_noth
     hub.state("A.JOB", "CaseOpened", {"caseNo": "1", "at": hub.now}, "opened")
     hub.settle()
     assert_everything_was_sent_once_in_order(hub)
+
+
+def test_a_second_owner_may_have_resolved_what_the_first_parks_now(hub: ShardUnderTest) -> None:
+    """The key of the parked bytes is destroyed, which is no damage: the first owner is fenced off like any other."""
+    first, first_store = hub.shard, hub.store
+    hub.store = open_store(hub.directory / "shard-0.db", IDENTITY, hub.keys)
+    hub.shard = hub._build()
+    unknown = "5f0c7d1e-0000-4000-8000-0000000000ff"
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start", case_id=unknown)
+    hub.settle()
+    assert len(hub.parked()) == 1
+    hub.enrol(unknown)
+    hub.settle()
+    hub.control.publish(0, "ParkedRetried", {"party": "PRI", "parkedNumber": 1})
+    hub.settle()
+    assert hub.store.open_parked() == []
+    with pytest.raises(FencedOff):
+        first.step(0.0)
+    first_store.close()
+
+
+def test_what_another_owner_commits_while_a_shard_is_opened_is_caught_by_the_fence(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would hold the head of the later commit and what was read before it: a revoked key among that."""
+    first, first_store = hub.shard, hub.store
+    hub.store = open_store(hub.directory / "shard-0.db", IDENTITY, hub.keys)
+    signing_keys = hub.store.signing_keys
+
+    def read_while_another_commits(*given: Any) -> Any:
+        found = signing_keys(*given)
+        some_history(hub)
+        first.step(0.0)
+        return found
+
+    monkeypatch.setattr(hub.store, "signing_keys", read_while_another_commits)
+    hub.shard = hub._build()
+    with pytest.raises(FencedOff):
+        hub.settle()
+    first_store.close()
 
 
 def test_a_position_outside_the_log_refuses_to_start(hub: ShardUnderTest) -> None:

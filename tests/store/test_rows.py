@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -329,3 +331,34 @@ def test_a_name_that_would_run_into_the_next_is_not_stored(record: FactRecorded,
     changes: dict[str, Any] = {name: "a\0b"}
     with pytest.raises(DamagedStore, match="zero character"):
         WRITTEN_AS[FactRecorded].encode(record._replace(**changes))
+
+
+def test_a_key_store_that_does_not_answer_is_no_damage(stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shard would be set aside for good, and told that its store must be restored."""
+    store = stores.create()
+    store.commit(batch(1, [enrolled("a"), fact("a", 2, b"of a")]))
+    stores.keys._ciphers.clear()
+    table = stores.keys._table
+    rows = table.rows
+
+    def away(names: Sequence[str]) -> Mapping[str, bytes | None]:
+        monkeypatch.setattr(table, "rows", rows)
+        raise StoreUnavailable("the key store could not be read")
+
+    monkeypatch.setattr(table, "rows", away)
+    with pytest.raises(StoreUnavailable):
+        store.case_record("a", 2)
+    assert store.case_record("a", 2) == fact("a", 2, b"of a")
+
+
+def test_a_database_that_fails_while_cases_are_listed_is_named(
+    stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stores.create()
+
+    def away(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(store._recorder, "select", away)
+    with pytest.raises(StoreUnavailable, match="disk I/O error"):
+        list(store.cases())

@@ -206,12 +206,6 @@ def test_a_worker_whose_every_shard_is_set_aside_says_why(bench: Bench) -> None:
         bench.turn_until(lambda: False)
 
 
-def test_a_bug_is_no_failure_of_one_shard(at_work: Bench) -> None:
-    at_work.opened[0][0].failure = KeyError("a bug")
-    with pytest.raises(KeyError):
-        at_work.held.step(0.0)
-
-
 def test_opening_anew_replaces_every_shard_once_and_one_that_was_being_opened_too(bench: Bench) -> None:
     bench.waits[3] = threading.Event()
     bench.turn_until(lambda: bench.held.at_work == [0, 1, 2])
@@ -221,3 +215,16 @@ def test_opening_anew_replaces_every_shard_once_and_one_that_was_being_opened_to
     bench.turn_until(lambda: bench.held.at_work == sorted(ALL))
     assert [bench.opened[number][0].is_closed for number in sorted(ALL)] == [True] * PARTITIONS
     assert sum(bench.tried.values()) == 2 * PARTITIONS
+
+
+def test_a_fault_that_nobody_foresaw_is_its_shards_alone_and_that_begins_again(
+    at_work: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = at_work.opened[2][0]
+    first.failure = KeyError("0101900005")
+    at_work.turn_until(lambda: first.is_closed)
+    assert at_work.held.at_work == sorted(ALL - {2})
+    at_work.now += FIRST_WAIT_SECONDS
+    at_work.turn_until(lambda: at_work.held.at_work == sorted(ALL))
+    assert "`KeyError` in `test_held_shards.py:" in caplog.text
+    assert "0101900005" not in caplog.text

@@ -19,6 +19,7 @@ class Channel:
     def __init__(self) -> None:
         self.ticked: list[int] = []
         self.unreachable: set[int] = set()
+        self.failure: Exception = TransportFailure("away")
         self._changed = threading.Condition()
 
     def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
@@ -28,7 +29,7 @@ class Channel:
             self._changed.notify()
         if partition in self.unreachable:
             self.unreachable.discard(partition)
-            raise TransportFailure("away")
+            raise self.failure
 
     def wait_for(self, count: int) -> list[int]:
         with self._changed:
@@ -88,3 +89,13 @@ def test_a_tick_that_fails_keeps_no_other_from_being_sent(channel: Channel) -> N
         assert {0, 1} == set(channel.wait_for(5)[1:])
     finally:
         ticker.stop()
+
+
+def test_an_error_that_the_client_library_makes_up_ends_no_ticker(channel: Channel) -> None:
+    """Without ticks everything would be held back, for ever and with nobody told."""
+    channel.unreachable, channel.failure = {1}, ValueError("Unrecognized partition 1 for topic")
+    ticker = Ticker(channel, 0.01)
+    ticker.start()
+    ticker.serve({1})
+    assert channel.wait_for(3) == [1, 1, 1]
+    ticker.stop()
