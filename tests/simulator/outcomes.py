@@ -47,6 +47,11 @@ def fold(log: Iterable[InputRecord]) -> tuple[Seen, int]:
     return {place: present(codec().decode(value).payload) for place, value in seen.items()}, last
 
 
+def number_of(record: InputRecord) -> int:
+    """The number of a record of a party's topic."""
+    return _number_and_place(record)[0]
+
+
 def _number_and_place(record: InputRecord) -> tuple[int, tuple[str, str]]:
     """The number of a record, and what it is about: key and event id."""
     headers = {name: value.decode() for name, value in record.headers}

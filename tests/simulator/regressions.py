@@ -13,5 +13,6 @@ SEEDS: Final = {
     444: "the broker was out of reach for long: what was left over went out before a withdrawal was read",
     4183: "a record was held back, a withdrawal behind it: what was left over went out before that was read",
     13599: "the same, after an outage",
+    52655: "a fault of the checker: it expected what a receiver had lost and was about to read again",
     27397: "an owner that was replaced unawares met its successor's decisions, on facts that its own cases had not got",
 }
