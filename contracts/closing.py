@@ -10,16 +10,15 @@ from contextlib import suppress
 from typing import Any
 
 
-def close_producer(producer: Any, seconds: float) -> None:
-    """Wait at most `seconds` for what was sent, give up the rest, and release thread and connection; never raises.
+def close_producer(producer: Any, seconds: float, timed_out: type[Exception]) -> None:
+    """Wait at most `seconds` for what was sent, give up the rest, and release thread and connection.
 
-    What was given up fails for whoever waits for it; whether the broker has it is unknown.
+    `timed_out` is the client's error where something has not left; it is not raised. What was given up fails for
+    whoever waits for it; whether the broker has it is unknown. This module imports no Kafka client.
     """
-    from kafka.errors import KafkaTimeoutError  # only who has a producer has loaded the client
-
     try:
         producer.flush(timeout=seconds)
-    except KafkaTimeoutError:
+    except timed_out:
         producer._sender.force_close()
-    with suppress(KafkaTimeoutError):
+    with suppress(timed_out):
         producer.close(timeout=seconds)

@@ -123,7 +123,7 @@ class KafkaTransport:
     def _discard(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            close_producer(producer, CLOSE_SECONDS)
+            close_producer(producer, CLOSE_SECONDS, KafkaTimeoutError)
 
 
 def producer_options(connection: KafkaConnection, timeout_seconds: float) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kafka import KafkaProducer
-from kafka.errors import AuthorizationError, KafkaError
+from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError
 from kafka.producer.future import RecordMetadata
 
 from contracts.closing import close_producer
@@ -89,7 +89,7 @@ class KafkaControl:
         """Release the connection; a later call opens a new one."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            close_producer(producer, CLOSE_SECONDS)
+            close_producer(producer, CLOSE_SECONDS, KafkaTimeoutError)
 
 
 def _failure_of(error: KafkaError, topic: str) -> TransportFailure:
