@@ -19,6 +19,7 @@ from hub import wiring
 from hub.arrival import gate
 from hub.disclosure import settlement
 from hub.disclosure.settlement import Rights
+from hub.shard import promises
 from hub.shard.admission import Admission
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases
@@ -107,6 +108,10 @@ DEFECTS: Final = (
         "a change of basis not recorded", settlement._differences_of, "if shown != told.get(party, NOTHING)",
         "if mask_of_shown(shown) != mask_of_shown(told.get(party, NOTHING))",
     ),
+    Defect("an earlier end of the consent not waited for", Settling._promise,
+           "self._earlier_fences(case, case.gate_facts[event_id])", "{}"),
+    Defect("a withdrawal acknowledged at once", promises._is_kept,
+           "all(confirmed.get(promise.party, 0) >= promise.number for promise in promised)", "True"),
     Defect("a change of standing not seen", Rights.hold, "self.standing_inputs == case.standing_inputs", "True"),
     Defect("what lapses by time not seen", Rights.hold, "(self.until is None or at < self.until)", "True"),
     # what is held in memory
@@ -127,7 +132,7 @@ DEFECTS: Final = (
     Defect("stalled parties not served again", Sending.collect,
            "self.handed[party] = self.confirmed.get(party, 0)", "pass"),
     Defect("fresh numbers overtake left-over ones", Sending.offer,
-           "if self.handed.get(record.party, 0) == record.number - 1:", "if True:"),
+           "self.handed.get(record.party, 0) == record.number - 1", "True"),
     Defect("a portion taken for all that is left over", Sending.send_left_over,
            "self.handed[party] = numbers[-1].originator_version", "self.handed[party] = last"),
     # receiving

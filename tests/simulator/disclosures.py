@@ -7,6 +7,8 @@ Rules:
 - Content goes only under the newest number of its event, or where that very number lies on the topic already.
 - No new content rests on a consent whose withdrawal is stored and has come, or has long lain unread.
 - A send position is no higher than what lies on the topic.
+- A withdrawal is acknowledged only when everything that was taken back of what had rested on its consent, then or
+  before, lies on the topics.
 """
 
 from __future__ import annotations
@@ -29,12 +31,14 @@ from hub.store.records import (
     Shown,
     StoredRecord,
 )
-from tests.simulator.invariants import CITED, CONFIRMED, DENSE, STORED_FIRST, TOLD_ONCE, WITHDRAWN
+from tests.simulator.invariants import ACKNOWLEDGED, CITED, CONFIRMED, DENSE, STORED_FIRST, TOLD_ONCE, WITHDRAWN
 from tests.simulator.machine import require, violate
 
 CONSENT: Final = "C:"
 SCOPES: Final = frozenset({"ConsentGiven", "ConsentAmended"})
-ENDS: Final = frozenset({"ConsentWithdrawn", "ConsentExpired", "ConsentInvalidated"})
+WITHDRAWAL: Final = "ConsentWithdrawn"
+ENDS: Final = frozenset({WITHDRAWAL, "ConsentExpired", "ConsentInvalidated"})
+ACKNOWLEDGEMENT: Final = "WithdrawalAcknowledged"
 
 
 class Numbered(NamedTuple):
@@ -119,6 +123,12 @@ class Disclosures:
     """(Party, event id) -> what the newest decision shows, and on what: a change of basis alone has no number."""
     topics: dict[str, dict[int, set[bytes | None]]] = field(default_factory=dict)
     """Party -> number -> the values that lie on its topic under that number."""
+    rested: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    """(Party, event id) -> consent -> the categories still shown that were ever shown on it."""
+    taken_back: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    """(Case, consent) -> party -> the last number that took back from it what had rested on the consent."""
+    fences: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Withdrawal -> what must lie on the topics before it is acknowledged, as of the batch that brought it."""
     clock: int = 0
     told_anew: set[str] = field(default_factory=set)
     """The parties with an open resync."""
@@ -129,6 +139,9 @@ class Disclosures:
         lines = {case_id: line.copy() for case_id, line in self.lines.items()}
         return Disclosures(
             self.rule_sets, self.registry, lines, dict(self.numbered), dict(self.newest), dict(self.shown), topics,
+            {place: dict(masks) for place, masks in self.rested.items()},
+            {place: dict(numbers) for place, numbers in self.taken_back.items()},
+            {event_id: dict(numbers) for event_id, numbers in self.fences.items()},
             self.clock, set(self.told_anew),
         )  # fmt: skip
 
@@ -146,6 +159,8 @@ class Disclosures:
                 self.lines[case_id] = Line(record.jurisdiction)
             elif isinstance(record, FactRecorded):
                 self.lines[case_id].note(record)
+                if record.event_type == ACKNOWLEDGEMENT:
+                    self._acknowledged(record)
             elif isinstance(record, DecisionsRecorded):
                 self._cites(self.lines[case_id], record)
                 version = record.originator_version
@@ -156,6 +171,16 @@ class Disclosures:
             self._number(run, decided)
         self.told_anew -= {party_of(step) for step in steps if step.step == COMPLETED}
         require(not decided, DENSE, f"{len(decided)} decisions name a number that was not given out")
+        for record in records:
+            if isinstance(record, FactRecorded) and record.event_type == WITHDRAWAL:
+                place = record.originator_id.removeprefix("case:"), _payload(record)["consentId"]
+                self.fences.setdefault(record.event_id, dict(self.taken_back.get(place, {})))
+
+    def _acknowledged(self, fact: FactRecorded) -> None:
+        said = _payload(fact)
+        for party, number in self.fences[f"{said['recipient']}/{said['targetEventId']}"].items():
+            last = max(self.topics.get(party, ()), default=0)
+            require(number <= last, ACKNOWLEDGED, f"{number} of {party} takes back, {last} lies on the topic")
 
     def _cites(self, line: Line, record: DecisionsRecorded) -> None:
         where = f"{record.originator_id} {record.originator_version}"
@@ -167,6 +192,7 @@ class Disclosures:
             is_news = not decision.number or _mask(decision.shown) != _mask(self.shown.get(place, ()))
             require(is_news or decision.party in self.told_anew, TOLD_ONCE, f"{where} tells what was told before")
             self.shown[place] = decision.shown
+            self._rests(record.originator_id.removeprefix("case:"), place, decision)
             for basis, mask in decision.shown:
                 require(basis and (mask or not decision.number), CITED, f"{where} shows nothing on `{basis}`")
                 if basis.startswith(CONSENT):
@@ -174,6 +200,17 @@ class Disclosures:
                     require(line.has_scope(consent_id), CITED, f"{where} rests on a consent of no version")
                     ended = line.is_withdrawn(consent_id, record.clock)
                     require(not ended, WITHDRAWN, f"{where} rests on a consent that had ended")
+
+    def _rests(self, case_id: str, place: tuple[str, str], decision: Decision) -> None:
+        """Note what rests on which consent, and the number that takes such a thing back."""
+        still = _mask(decision.shown)
+        before = self.rested.get(place, {})
+        for consent_id, mask in before.items():
+            if mask & ~still:
+                self.taken_back.setdefault((case_id, consent_id), {})[decision.party] = decision.number
+        now = {basis.removeprefix(CONSENT): mask for basis, mask in decision.shown if basis.startswith(CONSENT)}
+        masks = {each: (before.get(each, 0) | now.get(each, 0)) & still for each in before.keys() | now.keys()}
+        self.rested[place] = {consent_id: mask for consent_id, mask in masks.items() if mask}
 
     def _number(self, run: NumbersAssigned, decided: dict[tuple[str, int, int], Decision]) -> None:
         party = run.originator_id.removeprefix("sent:")

@@ -12,6 +12,7 @@ CITED: Final = "every disclosure cites its decision, rule set and consent versio
 COUNTED: Final = "accepted + duplicate + parked = received"
 STORED_FIRST: Final = "nothing is sent before it is stored"
 WITHDRAWN: Final = "nothing new is sent that rests on what was withdrawn"
+ACKNOWLEDGED: Final = "a withdrawal is acknowledged when all that it takes back lies on the topics"
 CONFIRMED: Final = "a number counts as sent once it lies on its topic"
 VIEWED: Final = "a view equals the fold of its topic"
 FRESH: Final = "a topic equals the timelines, filtered by the rules"
@@ -20,6 +21,6 @@ DELIVERED: Final = "after the last fault everything is delivered within 30 s"
 SOUND: Final = "no part fails where nothing was wrong"
 
 ALL: Final = (
-    ACCOUNTED, ONCE, DENSE, ONWARD, CITED, COUNTED, STORED_FIRST, WITHDRAWN, CONFIRMED, VIEWED, FRESH, TOLD_ONCE,
-    DELIVERED, SOUND,
+    ACCOUNTED, ONCE, DENSE, ONWARD, CITED, COUNTED, STORED_FIRST, WITHDRAWN, ACKNOWLEDGED, CONFIRMED, VIEWED, FRESH,
+    TOLD_ONCE, DELIVERED, SOUND,
 )  # fmt: skip
