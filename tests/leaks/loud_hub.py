@@ -1,8 +1,8 @@
-"""The worker as it must never be run: every logger at DEBUG, tracebacks on, and, where asked, a crash in mid-work.
+"""The worker as it must never be run: every logger at DEBUG, tracebacks on, and, where asked, a fault in mid-work.
 
 Rules:
-- `HUB_LEAKS_CRASH` names where it crashes: `decoding`, `deciding` or `committing`. The exception quotes all that it
-  has in hand, as a careless library's would.
+- `HUB_LEAKS_CRASH` names where: `decoding`, `deciding` or `committing` fails, which is its shard's alone; `ending` ends
+  the whole worker. The exception quotes all that is in hand, as a careless library's would.
 - Loggers are set to DEBUG one by one too, before and after the hub sets its own.
 """
 
@@ -27,20 +27,26 @@ from hub.worker import Worker
 CRASH: Final = "HUB_LEAKS_CRASH"
 
 
-def _quoting(original: Callable[..., Any], when: Callable[..., bool]) -> Callable[..., Any]:
+class Ended(BaseException):
+    """What no part of the hub takes for a failure."""
+
+
+def _quoting(
+    original: Callable[..., Any], when: Callable[..., bool], kind: type[BaseException] = RuntimeError
+) -> Callable[..., Any]:
     """The same function, that raises with all that it was given once `when` holds."""
 
     def crash(*given: Any, **more: Any) -> Any:
         if when(*given):
-            _crash(given)
+            _crash(given, kind)
         return original(*given, **more)
 
     return crash
 
 
-def _crash(given: tuple[Any, ...]) -> NoReturn:
+def _crash(given: tuple[Any, ...], kind: type[BaseException]) -> NoReturn:
     local = repr(given)
-    raise RuntimeError(f"crashed with {local}") from ValueError(local)
+    raise kind(f"crashed with {local}") from ValueError(local)
 
 
 def _everything_loud() -> None:
@@ -72,6 +78,9 @@ def main() -> int:
             patch.object(Settling, "settle", crash).start()
         case "committing":
             crash = _quoting(DatabaseShardStore.commit, lambda _, writes: bool(writes.records))
+            patch.object(DatabaseShardStore, "commit", crash).start()
+        case "ending":
+            crash = _quoting(DatabaseShardStore.commit, lambda _, writes: bool(writes.records), Ended)
             patch.object(DatabaseShardStore, "commit", crash).start()
     return hub.__main__.main()
 

@@ -21,7 +21,7 @@ from tests.kafka.live_world import PARTITIONS, LiveWorld
 from tests.leaks.canaries import Canaries
 from tests.leaks.channels import contents, descendants, names, processes, segments
 from tests.leaks.planted_world import FACT, PERSON, REFUSED, REGISTRY, SECRET
-from tests.leaks.run import LOUD, loud_postgres, swept
+from tests.leaks.run import ENDING, LOUD, loud_postgres, swept
 from tests.leaks.sweep import Sweep
 
 WRITTEN: dict[str, Callable[[str], bytes]] = {
@@ -117,7 +117,7 @@ def test_nothing_leaks_from_a_hub_whose_every_logger_is_loud(
     loud: LiveWorld, local_kafka: LocalKafka, tmp_path: Path
 ) -> None:
     kafka_directory = local_kafka.log_file.parent
-    found, canaries = swept(loud, kafka_directory, tmp_path, crashes=["deciding"])
+    found, canaries = swept(loud, kafka_directory, tmp_path, crashes=["deciding", ENDING])
     assert [str(leak) for leak in found.leaks] == []
     # The sweep had something to search, on every channel, and the planted was really there.
     assert all(size > 100 for size in found.searched.values()), found.searched
