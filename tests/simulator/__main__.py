@@ -81,7 +81,8 @@ def _defects(seeds_max: int, processes: int, *, as_json: bool) -> int:
     found = []
     for finding in find_all(seeds_max, processes):
         found.append(finding)
-        sys.stderr.write(f"{len(found)} of {len(DEFECTS)} defects searched for\n")
+        by = f"seed {finding.seed}" if finding.invariant else "none"
+        sys.stderr.write(f"{len(found)} of {len(DEFECTS)} defects searched for; {finding.defect}: {by}\n")
     found.sort(key=lambda finding: finding.seed)
     if as_json:
         _print([json.dumps([finding._asdict() for finding in found])])
