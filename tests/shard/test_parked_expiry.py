@@ -10,7 +10,7 @@ from contracts.reasons import Reason
 from hub.continuity.clock_terms import clock_terms
 from hub.metrics import Metrics
 from hub.shard import parking
-from tests.shard.harness import DAY_MS, PARTIES, ShardUnderTest, imprisonment
+from tests.shard.harness import CASE, DAY_MS, PARTIES, ShardUnderTest, imprisonment
 from tests.shard.test_control_records import outcomes
 from tests.shard.test_parked_lines import retry, waiting
 from tests.shard.test_signatures import case_opened
@@ -81,6 +81,25 @@ def test_so_many_expire_in_a_batch_the_oldest_first_and_the_others_with_the_next
     hub.tick(1)
     hub.settle()
     assert outcomes(hub, "A.SOC") == ["expired", "expired", "expired"]
+
+
+def test_a_retry_of_one_that_is_over_and_waits_for_its_turn_to_expire_does_nothing(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parking, "EXPIRED_MAX", 1)
+    case_opened(hub, "the only one that expires in the first batch", None)
+    hub.control.publish(0, "KeyIssued", {"caseId": CASE, "party": "PRI", "key": hub.key("PRI")})
+    hub.settle()
+    hub.enrol()
+    hub.settle()
+    assert len(hub.parked()) == 2
+    hub.tick(KEPT_MS)
+    hub.control.publish(0, "ParkedRetried", {"party": "HUB", "parkedNumber": 1})
+    hub.settle()
+    assert (outcomes(hub, "A.SOC"), outcomes(hub, "HUB")) == (["expired"], [None])
+    hub.tick(1)
+    hub.settle()
+    assert outcomes(hub, "HUB") == ["expired"]
 
 
 # --- what is counted

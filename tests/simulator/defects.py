@@ -83,10 +83,6 @@ DEFECTS: Final = (
     Defect("a retry leaves its record parked", Retrying.retry,
            "self.parking.admitted(parked, stored[parked.number], at, batch)", "pass"),
     Defect("two retries in one batch", Parking._resolve, "del self._open[parked.party, parked.number]", "pass"),
-    Defect("an expired record is retried", Parking.find, "found is None or self._is_over(found, at)", "found is None"),
-    Defect("what stands behind is left behind", Parking.line_from, "if not first.line:", "if True:"),
-    Defect("what is parked is forgotten in a failed batch", Parking.look_again, "self._is_read = False", "pass"),
-    Defect("a line begins anew with each retry", Parking.park_again, "number, before.first,", "number, number,"),
     Defect(
         "digests not stored", Admission.handle,
         "lookups.digests[statement.event_id] = batch.writes.digests[statement.event_id] = digest",
@@ -118,10 +114,6 @@ DEFECTS: Final = (
     Defect("what follows a cache row not read", Cases._load,
            "tail = list(self.store.case_records(case_id, after_version=case.version))", "tail = []"),
     Defect("a cache row for a case that waits", Cases.make_room, "held.touched or held.rights is None", "False"),
-    Defect(
-        "a cache row for a case that was only looked at", Cases.make_room,
-        "held.touched or held.rights is None", "held.touched",
-    ),
     Defect("decided anew without its history", Settling._decide, "self.cases.hold_history(held)", "pass"),
     # sending
     Defect("confirmed when handed over", Sending.collect, "self.outputs.confirmed(wait_seconds).items()",
