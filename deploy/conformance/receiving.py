@@ -108,7 +108,7 @@ class Sequence:
 
     def expected(self) -> Report:
         """What a receiver shows at the end, and where it stands."""
-        partition = partition_of(self.second_key.encode(), self._partitions)
+        partition = self._place(self.second_key)
         last = self._numbers_before_gap(partition)
         moved = {"occurredAt": AT + 3 * HOUR_MS, "kind": "SOCIAL_TENANCY", "at": AT + HOUR_MS}
         place = {"occurredAt": AT + 5 * HOUR_MS, "kind": "TEMPORARY_107", "at": AT}
@@ -136,7 +136,7 @@ class Sequence:
         return {self._id(name): reason for name, reason in reasons.items()}
 
     def _numbers_before_gap(self, partition: int) -> int:
-        first = partition_of(self.first_key.encode(), self._partitions)
+        first = self._place(self.first_key)
         return 9 if partition == first else 1
 
     def _send(
@@ -149,7 +149,7 @@ class Sequence:
         fields: Mapping[str, Any] | None,
         corrects: str | None = None,
     ) -> InputRecord:
-        partition = partition_of(key.encode(), self._partitions)
+        partition = self._place(key)
         number = self._numbers[partition] = self._numbers.get(partition, 0) + 1
         effect: Effect = "retracted" if fields is None else "disclosed"
         attributes = DisclosureAttributes(
@@ -175,7 +175,7 @@ class Sequence:
         self._records.append(record._replace(offset=len(self._records), timestamp=AT + len(self._records)))
 
     def _skip(self, key: str) -> None:
-        self._numbers[partition_of(key.encode(), self._partitions)] += 1
+        self._numbers[self._place(key)] += 1
 
     def _shown(self, event_type: str, party: str, name: str, key: str, fields: dict[str, Any]) -> ReportedEvent:
         ce_type = catalogue().event_types[event_type].ce_type
@@ -184,9 +184,12 @@ class Sequence:
     def _id(self, name: str) -> str:
         return str(uuid.uuid5(_NAMESPACE, f"{self._party} {name}"))
 
+    def _place(self, key: str) -> int:
+        return partition_of(key.encode(), self._partitions)
+
     def _key(self, name: str, partition: int) -> str:
         tries = (str(uuid.uuid5(_NAMESPACE, f"{self._party} {name} {number}")) for number in range(1_000_000))
-        return next(key for key in tries if partition_of(key.encode(), self._partitions) == partition)
+        return next(key for key in tries if self._place(key) == partition)
 
 
 def read_report(text: str) -> Report:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Final
 
-from contracts.partitioning import partition_of
 from contracts.topics import HUB_PARTY
 from deploy.conformance.receiving import (
     AFTER_GAP,
@@ -100,9 +99,6 @@ class ResyncSequence(Sequence):
         partition = self._place(beside)
         fields = {"recipient": self._party, "at": AT, "state": state, "requestId": self._id(f"request {request}")}
         self._send(self._key("marks", partition), MARK, HUB_PARTY, _mark_name(state, request, partition), 0, fields)
-
-    def _place(self, key: str) -> int:
-        return partition_of(key.encode(), self._partitions)
 
 
 def _mark_name(state: str, request: str, partition: int) -> str:

@@ -10,7 +10,6 @@ Rules:
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,12 +20,10 @@ from contracts.failures import TransportFailure
 from hub.arrival.forwarded import forwarded_record
 from hub.broker.ports import HubInput
 from hub.case_timeline.merges import Message, messages
+from hub.shard.pausing import Pause
 from hub.store.ports import Forwarding, ShardStore
 
 MESSAGES_PER_TURN_MAX: Final = 100
-PAUSE_SECONDS: Final = 1.0
-PAUSE_SECONDS_MAX: Final = 30.0
-"""Each try at a broker that does not answer holds up every shard of the worker for some seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +38,7 @@ class MergeForwarding:
     shard: int
     waiting: Sequence[Forwarding] = field(init=False)
     """What is stored and not all confirmed."""
-    _paused_until: float = 0.0
-    _pause_seconds: float = 0.0
+    pause: Pause = field(default_factory=Pause)
 
     def __post_init__(self) -> None:
         self.look_again()
@@ -53,19 +49,18 @@ class MergeForwarding:
 
     def send(self) -> bool:
         """Send a few messages; return whether any was confirmed."""
-        if not self.waiting or time.monotonic() < self._paused_until:
+        if not self.waiting or not self.pause.is_over:
             return False
         first, *others = self.waiting
         try:
             sent = self._send(first)
         except TransportFailure as failure:
             log.warning("a merge waits for the hub's own input: %s", failure)
-            self._pause_seconds = min(max(PAUSE_SECONDS, self._pause_seconds * 2), PAUSE_SECONDS_MAX)
-            self._paused_until = time.monotonic() + self._pause_seconds
+            self.pause.failed()
             # Another merge may go to a partition that answers.
             self.waiting = [*others, first]
             return False
-        self._pause_seconds = 0.0
+        self.pause.succeeded()
         self.look_again()
         return sent
 

@@ -12,20 +12,15 @@ From `hub.shard.sending`, which knows what was confirmed; to `hub.shard.admissio
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from contracts.fact import ce_id_of, party_of
 from contracts.failures import TransportFailure
 from hub.broker.ports import HubInput
+from hub.shard.pausing import Pause
 from hub.shard.withdrawals import DELIVERED
 from hub.store.ports import Promise, ShardStore
-
-PAUSE_SECONDS: Final = 1.0
-PAUSE_SECONDS_MAX: Final = 30.0
-"""Each try at a broker that does not answer holds up every shard of the worker for some seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +34,7 @@ class Promises:
     shard: int
     waiting: dict[str, tuple[Promise, ...]] = field(init=False)
     _said: set[str] = field(default_factory=set)
-    _paused_until: float = 0.0
-    _pause_seconds: float = 0.0
+    pause: Pause = field(default_factory=Pause)
 
     def __post_init__(self) -> None:
         self.waiting = dict(self.store.promises())
@@ -56,7 +50,7 @@ class Promises:
 
     def say_kept(self, confirmed: Mapping[str, int]) -> bool:
         """Publish which promises are kept by now; return whether any was."""
-        if not self.waiting or time.monotonic() < self._paused_until:
+        if not self.waiting or not self.pause.is_over:
             return False
         kept = [
             promised
@@ -67,11 +61,10 @@ class Promises:
             for promised in kept:
                 self._publish(promised[0])
                 self._said.add(promised[0].event_id)
-                self._pause_seconds = 0.0
+                self.pause.succeeded()
         except TransportFailure as failure:
             log.warning("an acknowledgement waits for the hub's own input: %s", failure)
-            self._pause_seconds = min(max(PAUSE_SECONDS, self._pause_seconds * 2), PAUSE_SECONDS_MAX)
-            self._paused_until = time.monotonic() + self._pause_seconds
+            self.pause.failed()
         return bool(kept)
 
     def _publish(self, promise: Promise) -> None:

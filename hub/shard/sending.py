@@ -57,6 +57,8 @@ class Sending:
     """When something of a party was confirmed last, or nothing of it was in flight."""
     _on_trial: set[str] = field(default_factory=set)
     """The parties whose sending failed, and of which nothing was confirmed since."""
+    _stuck: set[str] = field(default_factory=set)
+    """The parties that are given nothing more before something of them is confirmed; as of the last `collect`."""
 
     def __post_init__(self) -> None:
         self._stored = dict(self.store.send_positions())
@@ -67,9 +69,8 @@ class Sending:
         """Hand over fresh records of a stored batch; parties with something left over get theirs from the store."""
         self.assigned = dict(assigned)
         ready: list[OutputRecord] = []
-        stuck = self._stuck()
         for record in records:
-            if self.handed.get(record.party, 0) == record.number - 1 and record.party not in stuck:
+            if self.handed.get(record.party, 0) == record.number - 1 and record.party not in self._stuck:
                 self.handed[record.party] = record.number
                 ready.append(record)
         if ready:
@@ -89,15 +90,14 @@ class Sending:
                 self.handed[party] = self.confirmed.get(party, 0)
                 self._paused_until[party] = now + STALLED_PAUSE_SECONDS
                 self._on_trial.add(party)
+        self._stuck = self._stuck_at(now)
 
     def in_flight(self) -> int:
         """How many records were handed over and are not confirmed, those of stuck parties left out."""
-        stuck = self._stuck()
-        return sum(number - self.confirmed.get(party, 0) for party, number in self.handed.items() if party not in stuck)
+        moving = ((party, number) for party, number in self.handed.items() if party not in self._stuck)
+        return sum(number - self.confirmed.get(party, 0) for party, number in moving)
 
-    def _stuck(self) -> set[str]:
-        """The parties that are given nothing more before something of them is confirmed."""
-        now = time.monotonic()
+    def _stuck_at(self, now: float) -> set[str]:
         stuck: set[str] = set()
         for party, number in self.handed.items():
             if number <= self.confirmed.get(party, 0):
@@ -130,10 +130,10 @@ class Sending:
     def send_left_over(self, clock: int) -> bool:
         """Hand over a portion of what is left over, built from the store for `clock`; whether any could be."""
         has_sent = False
-        now, stuck = time.monotonic(), self._stuck()
+        now = time.monotonic()
         for party, last in self.assigned.items():
             after = self.handed.get(party, 0)
-            if after < last and self._paused_until.get(party, 0.0) <= now and party not in stuck:
+            if after < last and self._paused_until.get(party, 0.0) <= now and party not in self._stuck:
                 # No more than this owner gave out or found: what another stored since is not its to send.
                 numbers = self.store.numbers(party, after, min(last - after, LEFT_OVER_NUMBERS_MAX))
                 numbers = self._settled_ones(numbers, clock)

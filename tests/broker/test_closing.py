@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,23 +16,13 @@ from deploy.local_kafka import LocalKafka
 from deploy.world import World
 from hub.broker.kafka_control import KafkaControl
 from producers.kafka_transport import KafkaTransport
+from tests.broker.freezing import frozen
 from tests.conftest import MakeWorld
 
 pytestmark = pytest.mark.kafka
 SECONDS = 2.0
 WAIT_SECONDS_MAX = 5.0
 TIMES = 2
-
-
-@contextmanager
-def frozen(kafka: LocalKafka) -> Iterator[None]:
-    """The broker holds its connections and says nothing."""
-    assert kafka.process_id is not None
-    os.kill(kafka.process_id, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(kafka.process_id, signal.SIGCONT)
 
 
 def waiting_long(**options: Any) -> KafkaProducer:

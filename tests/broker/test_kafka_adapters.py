@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator, Sequence
 
@@ -20,6 +19,7 @@ from hub.broker.kafka_cluster import identify_cluster
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
 from hub.broker.kafka_outputs import KafkaOutputs
 from hub.broker.ports import InputRecord, OutputRecord
+from tests.broker.freezing import frozen
 from tests.conftest import MakeWorld
 
 pytestmark = pytest.mark.kafka
@@ -282,12 +282,8 @@ def test_a_look_at_the_ends_counts_from_when_it_was_answered(
 
     inputs.start({})
     assert oldest_look(1.5) < 1.0
-    assert local_kafka.process_id
-    os.kill(local_kafka.process_id, signal.SIGSTOP)
-    try:
+    with frozen(local_kafka):
         assert oldest_look(4.0) > 2.5
-    finally:
-        os.kill(local_kafka.process_id, signal.SIGCONT)
     until = time.monotonic() + 15
     while inputs.seconds_since_look() > 1.0 and time.monotonic() < until:
         assert inputs.take(10, 0.1) == []

@@ -76,11 +76,9 @@ def main() -> int:
         case "deciding":
             crash = _quoting(Settling.settle, lambda _, batch: bool(batch.payloads))
             patch.object(Settling, "settle", crash).start()
-        case "committing":
-            crash = _quoting(DatabaseShardStore.commit, lambda _, writes: bool(writes.records))
-            patch.object(DatabaseShardStore, "commit", crash).start()
-        case "ending":
-            crash = _quoting(DatabaseShardStore.commit, lambda _, writes: bool(writes.records), Ended)
+        case "committing" | "ending" as point:
+            kind = Ended if point == "ending" else RuntimeError
+            crash = _quoting(DatabaseShardStore.commit, lambda _, writes: bool(writes.records), kind)
             patch.object(DatabaseShardStore, "commit", crash).start()
     return hub.__main__.main()
 

@@ -57,7 +57,11 @@ def _crash(live: LiveWorld, canaries: Canaries, point: str) -> None:
     address = canaries.address(f"{FACT}: in hand at {point}")
     live.write(raw(live, live.housing_at(address)))
     deadline = time.monotonic() + CRASH_SECONDS_MAX
-    while doomed.is_running if point == ENDING else "unexpected `RuntimeError`" not in _words_of(doomed)[said:]:
+
+    def has_failed() -> bool:
+        return not doomed.is_running if point == ENDING else "unexpected `RuntimeError`" in _words_of(doomed)[said:]
+
+    while not has_failed():
         assert time.monotonic() < deadline, f"nothing failed while {point}"
         time.sleep(0.05)
     doomed.stop()

@@ -4,7 +4,7 @@ Rules:
 - At each instant of the diary everything due is published, then the shard is ticked and settled.
 - A transcript is all that reaches a party: every record of its topic (key, value, headers, timestamp), its own store
   and view as its subscription folds them, and whether the hub tells it who the citizen is (rule S12).
-- At one instant every party may be told everything anew (a resync): a case at a time, while things go on.
+- At one instant every party may be told everything anew (a resync): some cases at a time, while things go on.
 - The hub's secret, the keys and the times are the same in every play.
 
 From `stories`; compared by `test_non_interference`.
@@ -103,7 +103,7 @@ class Play:
             self.hub.state("HUB", "AgreementRegistered", values, "evaluation", case_id=case_id)
 
     def _ask_for_resyncs(self) -> None:
-        """Let one case have its turn before what is stated at this instant, and all the others meanwhile."""
+        """Let the first cases have their turn before what is stated at this instant, and all the others meanwhile."""
         for party in PARTIES:
             ask(self.hub, party)
         self.hub.shard.step(0.0)

@@ -194,7 +194,7 @@ class MergingShards:
         """Step until nothing is left to do."""
         for _ in range(20_000):
             for shard in self.shards:
-                shard.forwarding._paused_until = 0.0
+                shard.forwarding.pause.until = 0.0
             if not self.step() and not any(shard.forwarding.waiting for shard in self.shards):
                 return
         raise AssertionError("the shards did not come to rest")

@@ -233,7 +233,7 @@ def test_a_word_repeated_after_a_kill_opens_no_later_leaving(tmp_path: Path, mon
         winner.step(0.0)
     hub.channel.fail_after = True  # `MergeReturned` is stored, and the winner's shard never hears that it is
     winner.step(0.0)
-    winner.forwarding._paused_until = float("inf")
+    winner.forwarding.pause.until = float("inf")
     alone(loser)
     assert hub.steps(LOSER)[-1] == "reopened"
     hub.merge()
@@ -246,7 +246,7 @@ def test_a_word_repeated_after_a_kill_opens_no_later_leaving(tmp_path: Path, mon
     alone(winner)
     assert hub.steps(LOSER)[-1] == "leaving"
     assert date_set not in hub.held("A.JOB", LOSER)
-    winner.forwarding._paused_until = 0.0
+    winner.forwarding.pause.until = 0.0
     while hub.step() or any(shard.forwarding.waiting for shard in hub.shards):
         assert date_set not in hub.held("A.JOB", LOSER)
 
@@ -378,7 +378,7 @@ def steps(hub: MergingShards) -> None:
     """Let the shards go on while a receiver cannot be reached."""
     for _ in range(60):
         for shard in hub.shards:
-            shard.forwarding._paused_until = 0.0
+            shard.forwarding.pause.until = 0.0
         hub.step()
 
 

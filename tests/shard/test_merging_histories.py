@@ -120,7 +120,7 @@ def disturb(hub: MergingShards, chance: random.Random) -> None:
             case 2:
                 hub.channel.fail_after = True
         for shard in hub.shards:
-            shard.forwarding._paused_until = 0.0
+            shard.forwarding.pause.until = 0.0
         hub.step()
 
 

@@ -193,14 +193,14 @@ def test_what_is_stated_while_a_case_leaves_counts_from_the_moment_it_opens(hub:
     hub.settle()
     hour(hub)
     for shard in hub.shards:
-        shard.forwarding._paused_until = math.inf
+        shard.forwarding.pause.until = math.inf
     hub.unlink()
     withdrawal = withdrawn(hub, LOSER)
     while hub.step():
         pass
     assert hub.steps(LOSER)[-1] == "leaving"
     for shard in hub.shards:
-        shard.forwarding._paused_until = 0.0
+        shard.forwarding.pause.until = 0.0
     while hub.step() or any(shard.forwarding.waiting for shard in hub.shards):
         assert date_set not in hub.held("A.JOB", LOSER)
     assert hub.steps(LOSER)[-1] == "reopened"

@@ -29,7 +29,7 @@ from hub.case_timeline import timeline
 from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
 from hub.metrics import BatchCounts, Metrics
-from hub.shard import cases, forwarding, promises, reading, resyncing, sending, settling, worker
+from hub.shard import cases, pausing, reading, resyncing, sending, settling, worker
 from hub.shard.worker import Shard
 from hub.store.ports import BatchWrites, StoreIdentity
 from hub.store.records import FactRecorded
@@ -78,8 +78,7 @@ def shared_readings(time: SimulatedTime, limits: Limits) -> Iterator[pytest.Monk
         patch.setattr(timeline, "outline_of", _outline_once)
         patch.setattr(Codec, "decode_body", lambda self, schema_id, body: {**_decode_body(self, schema_id, body)})
         patch.setattr(sending, "time", time)
-        patch.setattr(forwarding, "time", time)
-        patch.setattr(promises, "time", time)
+        patch.setattr(pausing, "time", time)
         keep_to(limits, patch)
         yield patch
 

@@ -21,10 +21,10 @@ from contracts.codec import codec
 from contracts.schema_ids import schema_ids
 from contracts.signatures import SigningKey, disclosed_message, signature_headers, signed_headers
 from contracts.topics import Names
+from hub.arrival.gate import RECEIPT
 from hub.broker.control_records import control_record, signed_control
 
 EVENT: Final = "CaseOpened"
-RECEIPT: Final = "RemovalReceipted"
 
 
 class Forgery(NamedTuple):
