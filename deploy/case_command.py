@@ -21,7 +21,7 @@ from contracts.failures import CallerFailure, DamagedStore, NotFound
 from deploy.options import world_option
 from deploy.stores import case_of, known_agreements, opened_stores, policies_of, records_of, store_of
 from deploy.world import World
-from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED
+from hub.case_timeline.timeline import CONFIRMED, JOINED, JOINING, LEAVING, LEFT, MERGED, REMOVED, REOPENED
 from hub.consent.policies import Policies
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
@@ -149,6 +149,8 @@ _MERGE_TEXTS = {
     JOINING: "facts of case {} come in: nothing new is told before all of them are here",
     JOINED: "all facts of case {} are here",
     LEFT: "case {} left, with what is its own",
+    REMOVED: "all that was taken back in the merge with case {} is confirmed stored for every receiver",
+    CONFIRMED: "case {} says the same of itself: no withdrawal waits for it any more",
 }
 
 

@@ -2,6 +2,7 @@
 
 Rules:
 - It only reads, and names parties and the hub's own ids: nobody, and nothing that was disclosed.
+- What a case takes back in a merge is listed too: the withdrawals of the other case wait for it, and say so.
 - What is overdue is told by the shard's own clock.
 """
 
@@ -15,24 +16,31 @@ from pathlib import Path
 import click
 
 from contracts.civil_time import moment_of
+from contracts.topics import HUB_PARTY
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
 from hub.store.reader import ShardReader
 
 UNCONFIRMED = "unconfirmed"
+MERGE_UNCONFIRMED = "merge unconfirmed"
+HELD_UP = "held up by a merge"
 PENDING = "pending"
 OVERDUE = "overdue"
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Something open: an order to `party` that is not confirmed stored, or a receipt that it owes until `due`."""
+    """Something open: an order to `party` that is not confirmed stored, or a receipt that it owes until `due`.
+
+    `event` is the withdrawal or the notice; `None` for what a merge takes back. What is held up by a merge has an
+    order to the hub itself open, until the other case's orders are confirmed.
+    """
 
     shard: int
     case: str
     party: str
-    event: str
+    event: str | None
     state: str
     due: str | None
 
@@ -48,23 +56,30 @@ def withdrawals() -> None:
 def list_(as_json: bool, directory: Path) -> None:
     """List withdrawals that are not acknowledged, and receipts that are owed."""
     with opened_stores(World.open(directory)) as stores:
-        found = [each for shard, store in enumerate(stores) for each in _open(shard, store)]
+        found = [each for shard, store in enumerate(stores) for each in open_in(shard, store)]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found]))
         return
     for each in found:
         until = f", due {each.due}" if each.due else ""
-        click.echo(f"{each.party}: {each.state}{until}; event {each.event} of case {each.case}, shard {each.shard}")
+        of = f"event {each.event} of case {each.case}" if each.event else f"case {each.case}"
+        click.echo(f"{each.party}: {each.state}{until}; {of}, shard {each.shard}")
     if not found:
         click.echo("nothing is open")
 
 
-def _open(shard: int, store: ShardReader) -> Iterator[Open]:
+def open_in(shard: int, store: ShardReader) -> Iterator[Open]:
+    """What is open in the store of one shard."""
     clock, confirmed = store.head().clock, store.send_positions()
     for promised in store.promises().values():
         for promise in promised:
             if confirmed.get(promise.party, 0) < promise.number:
-                yield Open(shard, promise.case_id, promise.party, promise.event_id, UNCONFIRMED, None)
+                state = HELD_UP if promise.party == HUB_PARTY else UNCONFIRMED
+                yield Open(shard, promise.case_id, promise.party, promise.event_id, state, None)
+    for removing in store.removals().values():
+        for removal in removing:
+            if confirmed.get(removal.party, 0) < removal.number:
+                yield Open(shard, removal.case_id, removal.party, None, MERGE_UNCONFIRMED, None)
     for owed in store.obligations().values():
         state = OVERDUE if owed.due <= clock else PENDING
         due = moment_of(owed.due).isoformat(timespec="minutes")

@@ -64,11 +64,13 @@ CHANNEL_SECONDS = 5.0
 WORKER_PRINCIPALS = frozenset({TICKER, MERGES})
 """As whom the worker signs on the hub's own input."""
 COLLECT_AFTER_OBJECTS = 1_000_000
+SETTLEMENT = 2
+"""Counts the changes of what a settlement notes beside its decisions: where it notes more, every case is due once."""
 
 
 def _settled_under(policies: Policies) -> str:
     """Names the rules, parties and clocks that cases are settled under: others make every case due."""
-    return hashlib.sha256(f"{policies.digest} {clock_terms().digest}".encode()).hexdigest()
+    return hashlib.sha256(f"{SETTLEMENT} {policies.digest} {clock_terms().digest}".encode()).hexdigest()
 
 
 def build_shard(
@@ -111,9 +113,9 @@ def build_shard(
     state = ShardState.at(head, keyring, store.resyncs())
     silence = Silence(registry, clock_terms())
     parking = Parking(store, reader.codec, secret, clock_terms().parked_for_seconds * 1000, ParkingNotices(cases))
-    merging = Merging(store, cases, names, parking)
-    resyncs = Resyncs(store, cases, registry)
     promises = Promises(store, channel, shard)
+    merging = Merging(store, cases, names, parking, promises)
+    resyncs = Resyncs(store, cases, registry)
     receipt_within_ms = clock_terms().receipt_within_seconds * 1000
     reminders = Reminders(reader, terms(), clock_terms(), silence)
     built = Shard(
@@ -131,7 +133,7 @@ def build_shard(
             resyncs,
             registry.digest,
             dict(store.open_reviews()),
-            promises.waiting,
+            promises,
             receipt_within_ms,
         ),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),

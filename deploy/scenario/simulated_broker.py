@@ -4,7 +4,8 @@ Rules:
 - One log per topic and partition: append only, dense offsets, the timestamp that the sender gave (CreateTime).
 - Inputs are merged by (timestamp, topic, offset), exactly as on Kafka; a key lies where murmur2 puts it.
 - Nothing waits: all runs in one thread, so what is not there now does not come while one waits.
-- A topic that was not created refuses, as `auto.create.topics.enable=false` does. `unreachable` topics refuse too.
+- A topic that was not created refuses, as `auto.create.topics.enable=false` does. What is `unreachable` refuses too: a
+  topic, or one partition of it.
 
 Producers write through `SimulatedTransport`, a shard reads and sends through `SimulatedInputs` and
 `SimulatedOutputs`, a subscription reads through `SimulatedSource`.
@@ -34,7 +35,7 @@ class SimulatedBroker:
     def __init__(self, partitions: int, clock: int = 0) -> None:
         self.partitions = partitions
         self.clock = clock
-        self.unreachable: set[str] = set()
+        self.unreachable: set[str | tuple[str, int]] = set()
         self._logs: dict[str, list[list[InputRecord]]] = {}
 
     def create_topics(self, names: Names, registry: PartyRegistry) -> None:
@@ -54,7 +55,7 @@ class SimulatedBroker:
     ) -> int:
         """Append one record, whatever it holds, and return its offset; raise `TransportFailure` where refused."""
         log = self.log(topic, partition)
-        if topic in self.unreachable:
+        if topic in self.unreachable or (topic, partition) in self.unreachable:
             raise TransportFailure(f"topic `{topic}` is unreachable: expected a broker that answers; try again")
         timestamp = self.clock if timestamp_ms is None else timestamp_ms
         log.append(InputRecord(topic, partition, len(log), timestamp, key, value, tuple(headers)))

@@ -5,6 +5,7 @@ Rules:
   on where the other's confirmations end.
 - The losing case tells that facts come, its facts in the order in which it got them, that all have come; then each
   further fact; and, when the merge is taken back, that it is.
+- Each case tells the other when what it took back is confirmed on every topic, and what it waits for itself is too.
 - Facts come before that word and after the other in one piece: no consent without its withdrawal is acted on.
 - What the hub itself stated is left out, but for notices: reminders are the winning case's own to raise.
 - Taken back, each fact goes with what it depends on: a correction or retraction with the fact that it is about, a
@@ -17,6 +18,7 @@ Pure. `hub.shard` takes the steps and sends the messages.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from contracts.fact import ce_id_of
@@ -31,6 +33,7 @@ FACT_COMES: Final = "fact"
 ALL_HAVE_COME: Final = "MergeCompleted"
 TAKEN_BACK: Final = "MergeUndone"
 GIVEN_BACK: Final = "MergeReturned"
+ALL_REMOVED: Final = "MergeRemoved"
 
 INTRODUCED_BY: Final[Mapping[str, frozenset[str]]] = {
     "consentId": frozenset({"ConsentGiven"}),
@@ -61,6 +64,7 @@ def messages(records: Iterable[CaseRecord], other: str) -> Iterator[Message]:
     joining: set[str] = set()
     is_closed = is_passing_on = False
     change = 0
+    removals = _Removals(other)
     for record in records:
         if isinstance(record, FactRecorded):
             counts = not is_closed or (record.origin is not None and record.origin.is_judged)
@@ -85,7 +89,7 @@ def messages(records: Iterable[CaseRecord], other: str) -> Iterator[Message]:
             elif step == REOPENED:
                 is_closed = False
             elif step == JOINING:
-                if is_passing_on and not joining:
+                if is_passing_on:
                     yield Message(version, FACTS_COME, change=change)
                 joining.add(record.other)
             elif step in (JOINED, LEFT):
@@ -96,6 +100,42 @@ def messages(records: Iterable[CaseRecord], other: str) -> Iterator[Message]:
                 if is_passing_on and joining == {record.other}:
                     yield Message(version, ALL_HAVE_COME, change=change)
                 joining.discard(record.other)
+            if removals.are_complete_after(record):
+                yield Message(version, ALL_REMOVED, change=change)
+
+
+@dataclass(slots=True)
+class _Removals:
+    """Follows whether what a case took back for `other` is confirmed on every topic.
+
+    Of a closed case: also what it waits for itself, for the withdrawals are the other's now.
+    """
+
+    other: str
+    _is_closed_into_it: bool = False
+    _is_own_removed: bool = False
+    _unremoved: set[str] = field(default_factory=set)
+
+    def are_complete_after(self, record: MergeStepped) -> bool:
+        """Take in one step; return whether `other` is to hear now that all is removed."""
+        concerns = record.other == self.other
+        match record.step:
+            case "merged":
+                self._is_closed_into_it, self._is_own_removed = concerns, False
+            case "joining":
+                self._unremoved.add(record.other)
+            case "leaving":
+                self._is_closed_into_it = False
+                self._unremoved.add(record.other)
+            case "left":
+                self._unremoved.discard(record.other)
+            case "removed" if concerns:
+                self._is_own_removed = True
+                return not (self._is_closed_into_it and self._unremoved)
+            case "confirmed":
+                self._unremoved.discard(record.other)
+                return self._is_closed_into_it and self._is_own_removed and not self._unremoved
+        return False
 
 
 def _goes_along(fact: FactRecorded) -> bool:

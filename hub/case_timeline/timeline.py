@@ -54,6 +54,8 @@ REOPENED: Final = "reopened"
 JOINING: Final = "joining"
 JOINED: Final = "joined"
 LEFT: Final = "left"
+REMOVED: Final = "removed"
+CONFIRMED: Final = "confirmed"
 
 
 class TimelineFact(NamedTuple):
@@ -127,6 +129,10 @@ class CaseTimeline:
     """The cases whose facts are still coming in: nothing new is told before all of them are here."""
     kin: set[str] = field(default_factory=set)
     """Every case that was ever merged with this one, either way."""
+    removing: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Other case -> its shard and the change: what this one takes back for it is not confirmed on every topic yet."""
+    unremoved: dict[str, int] = field(default_factory=dict)
+    """Other case -> the change: what that one takes back is not confirmed yet; no withdrawal is acknowledged before."""
 
     def fold(self, record: CaseRecord, reader: Reader) -> None:
         """Take in one stored record; raise `DamagedStore` where its version is not the next."""
@@ -203,19 +209,29 @@ class CaseTimeline:
         match record.step:
             case "merged":
                 self.merged_into, self.is_leaving = (record.other, record.other_shard), False
+                self.removing[record.other] = (record.other_shard, record.change)
             case "leaving":
                 self.is_leaving = True
+                self.removing.pop(record.other, None)
+                self.unremoved[record.other] = record.change
             case "reopened":
                 self.merged_into, self.is_leaving = None, False
                 self.waiting.clear()
             case "joining":
                 self.joining.add(record.other)
+                self.unremoved[record.other] = record.change
             case "joined":
                 self.joining.discard(record.other)
             case "left":
                 self.joining.discard(record.other)
+                self.unremoved.pop(record.other, None)
+                self.removing[record.other] = (record.other_shard, record.change)
                 for event_id in record.event_ids:
                     self._unlink(event_id, record.recorded_at, reader)
+            case "removed":
+                self.removing.pop(record.other, None)
+            case "confirmed":
+                self.unremoved.pop(record.other, None)
             case other:
                 raise DamagedStore(f"a merge has no step `{other}`")
 

@@ -258,14 +258,15 @@ class Admission:
         return HUB if party_id == HUB_PARTY else self.registry[party_id]
 
     def _acknowledge(self, payload: Mapping[str, Any], recorded_at: int, batch: Batch) -> None:
-        """State that a withdrawal is done, if it stands and was not said before; the promise is kept either way.
+        """State that a withdrawal is done, if it stands; the promise is kept either way.
 
-        Where the case was merged into another of this shard since, that one has the withdrawal and this promise.
+        Where it was said before, or the case was merged since and has promised nothing any more, it is passed over.
         """
-        event_id = event_id_of(payload["party"], payload["targetEventId"])
-        held = self.cases.get(payload["caseId"])
-        while (into := held.timeline.merged_into) is not None and into[1] == self.cases.shard:
-            held = self.cases.get(into[0])
+        event_id, case_id = event_id_of(payload["party"], payload["targetEventId"]), payload["caseId"]
+        if event_id not in self.merging.promises.of_case(case_id, batch):
+            batch.duplicates += 1
+            return
+        held = self.cases.get(case_id)
         self.cases.hold_history(held)
         stated = acknowledgement(held.timeline, event_id, recorded_at, self.cases.reader, self.cases.secret)
         if stated is None:

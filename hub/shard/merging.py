@@ -27,6 +27,7 @@ from hub.arrival.recording import record_of
 from hub.broker.ports import InputRecord
 from hub.case_timeline.merges import (
     ALL_HAVE_COME,
+    ALL_REMOVED,
     FACTS_COME,
     GIVEN_BACK,
     NOTICE,
@@ -34,16 +35,31 @@ from hub.case_timeline.merges import (
     leaving_with,
     left_with_another,
 )
-from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, UNJUDGED, CaseTimeline
+from hub.case_timeline.timeline import (
+    CONFIRMED,
+    JOINED,
+    JOINING,
+    LEAVING,
+    LEFT,
+    MERGED,
+    REMOVED,
+    REOPENED,
+    UNJUDGED,
+    CaseTimeline,
+)
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.parking import Parking
-from hub.store.ports import ShardStore
+from hub.shard.promises import Promises
+from hub.shard.withdrawals import REMOVAL_DELIVERED
+from hub.store.ports import ShardStore, removal_step
 from hub.store.records import CitizenEnrolled, FactRecorded, MergeStepped, Origin, case_stream
 
 MERGE: Final = "CaseMerged"
 UNLINK: Final = "CaseUnlinked"
-CONTROLS: Final = frozenset({MERGE, UNLINK, FACTS_COME, ALL_HAVE_COME, TAKEN_BACK, GIVEN_BACK})
+CONTROLS: Final = frozenset(
+    {MERGE, UNLINK, FACTS_COME, ALL_HAVE_COME, TAKEN_BACK, GIVEN_BACK, REMOVAL_DELIVERED, ALL_REMOVED}
+)
 
 PlaceFact = Callable[[HeldCase, FactRecorded, Fact, Batch], None]
 """Puts a fact on its timeline, into the batch, and up for settlement."""
@@ -57,6 +73,7 @@ class Merging:
     cases: Cases
     names: Names
     parking: Parking
+    promises: Promises
 
     def control(
         self, event_type: str, payload: Mapping[str, Any], recorded_at: int, batch: Batch, place_fact: PlaceFact
@@ -88,6 +105,13 @@ class Merging:
             case "MergeReturned":
                 if case.is_leaving and case.merged_into == (other, shard) and case.changes == change:
                     self._reopen(held, other, shard, recorded_at, batch, place_fact)
+            case "MergeRemovalDelivered":
+                batch.writes.removals[removal_step(case.case_id, other, change)] = ()
+                if case.removing.get(other) == (shard, change):
+                    self._step(held, REMOVED, other, shard, recorded_at, batch, change=change)
+            case "MergeRemoved":
+                if case.unremoved.get(other, change + 1) <= change:
+                    self._step(held, CONFIRMED, other, shard, recorded_at, batch, change=change)
 
     def _reopen(
         self, held: HeldCase, other: str, shard: int, recorded_at: int, batch: Batch, place_fact: PlaceFact
@@ -137,8 +161,12 @@ class Merging:
         batch.writes.records.append(record)
         held.rights = None
         batch.touch(held)
-        if step in (LEFT, LEAVING):
+        if step in (LEFT, LEAVING, REMOVED):
             self._has_to_tell(held, other, shard, batch)
+        if step in (MERGED, LEFT):
+            for event_id in self.promises.of_case(case.case_id, batch):
+                if step == MERGED or event_id in event_ids:
+                    batch.writes.promises[event_id] = ()
         self.note(held, batch)
 
     def note(self, held: HeldCase, batch: Batch) -> None:

@@ -21,10 +21,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from contracts.fact import Fact
 from contracts.failures import StoreFailure
 from hub.broker.ports import OutputRecord
-from hub.case_timeline.timeline import CaseTimeline
 from hub.consent.agreements import digest_of
 from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import Change, Rights, differences, mask_of_shown, renewed
@@ -32,11 +30,20 @@ from hub.identity.pseudonyms import TELLING_SHARD
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.notices import notices_of_endings
+from hub.shard.promises import Promises
 from hub.shard.reminders import Reminders, ends_another, next_minute, reminders_stated
 from hub.shard.resyncing import BEGUN_MARK, COMPLETED, COMPLETED_MARK, GIVEN_UP, Portion, Resyncs, begin, end
 from hub.shard.stating import put_on_timeline
-from hub.shard.withdrawals import WITHDRAWAL, earlier_fences, obligation, promises, unacknowledged
-from hub.store.ports import OpenReview, ShardStore
+from hub.shard.withdrawals import (
+    WITHDRAWAL,
+    earlier_fences,
+    no_longer_held_up,
+    obligation,
+    promises,
+    removals,
+    unacknowledged,
+)
+from hub.store.ports import OpenReview, ShardStore, removal_step
 from hub.store.records import Decision, DecisionsRecorded, ResyncStepped, case_stream
 
 log = logging.getLogger(__name__)
@@ -68,8 +75,7 @@ class Settling:
     registry_digest: str
     open_reviews: dict[str, tuple[OpenReview, ...]]
     """What is owed about emergency access, by case, as stored."""
-    promised: Mapping[str, object]
-    """The withdrawals whose promise is stored and not known to be kept, by event id."""
+    promises: Promises
     receipt_within_ms: int
     _tried_again_at: dict[str, int] = field(default_factory=dict)
     """The cases that could not be decided: they stay due, and are left alone until then."""
@@ -219,23 +225,22 @@ class Settling:
         return any(facts[touched].outline.event_type == WITHDRAWAL for touched in held.touched)
 
     def _promise(self, held: HeldCase, told: list[Told], batch: Batch) -> None:
-        """Note what must be confirmed before the withdrawals that this settlement took in are acknowledged."""
+        """Note what must be confirmed before a merge goes on, and before a withdrawal is acknowledged."""
         case = held.timeline
+        now = [(one.change, one.number) for one in told]
+        for other, (_, change) in case.removing.items():
+            step = removal_step(case.case_id, other, change)
+            if step not in self.promises.removing:
+                batch.writes.removals[step] = removals(case, other, self.store.case_records(case.case_id), now)
         if case.merged_into is not None or case.joining:
             return
         for event_id in unacknowledged(case, self.cases.secret):
-            if event_id not in self.promised:
-                now = [(one.change, one.number) for one in told]
-                before = self._earlier_fences(case, case.gate_facts[event_id])
+            promised = self.promises.waiting.get(event_id)
+            if promised is None:
+                before = earlier_fences(case.gate_facts[event_id], self.store.case_records(case.case_id))
                 batch.writes.promises[event_id] = promises(case, event_id, now, before)
-
-    def _earlier_fences(self, case: CaseTimeline, withdrawal: Fact) -> dict[str, int]:
-        """The fences of earlier settlements, also of the cases of this shard with which this one was ever merged."""
-        fences: dict[str, int] = {}
-        for case_id in sorted({case.case_id, *case.kin}):
-            for party, number in earlier_fences(withdrawal, self.store.case_records(case_id)).items():
-                fences[party] = max(number, fences.get(party, 0))
-        return fences
+            elif not case.unremoved and (free := no_longer_held_up(promised)) != promised:
+                batch.writes.promises[event_id] = free
 
     def _reminded(
         self, held: HeldCase, rights: Rights, changed: bool, changes: list[Change], batch: Batch

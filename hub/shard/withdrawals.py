@@ -5,6 +5,8 @@ Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not
   number that it gives such a party is the fence on that party's topic: whoever has read past it shows nothing of it.
 - Whoever was told so before (the consent had lapsed, was narrowed or withdrawn already) may not have heard it yet: the
   last number of the settlement that took back from it is its fence. One that is confirmed by now holds nothing up.
+- What another case of the citizen takes back in a merge is waited for too: that case says when it is confirmed. Until
+  then the promise names the hub itself, which has no numbers: it cannot be kept.
 - The promise is kept when the broker has confirmed every fence (`hub.shard.promises`). Only then, and by a record of
   the shard's own input, the withdrawal is acknowledged to whoever stated it. It learns that all is done, and neither
   whom it concerned nor whether it concerned anybody.
@@ -24,12 +26,13 @@ from hub.case_timeline.timeline import NOTICE, CaseTimeline, Reader
 from hub.consent.decision import CONSENT_BASIS
 from hub.disclosure.settlement import Change, mask_of_shown
 from hub.shard.stating import hub_event_id, hub_fact
-from hub.store.ports import Obligation, Promise
+from hub.store.ports import Obligation, Promise, Removal, removal_step
 from hub.store.records import CaseRecord, DecisionsRecorded, FactRecorded
 
 WITHDRAWAL: Final = "ConsentWithdrawn"
 ACKNOWLEDGEMENT: Final = "WithdrawalAcknowledged"
 DELIVERED: Final = "WithdrawalDelivered"
+REMOVAL_DELIVERED: Final = "MergeRemovalDelivered"
 
 
 def unacknowledged(case: CaseTimeline, secret: bytes) -> Iterator[str]:
@@ -45,8 +48,8 @@ def promises(
     """What must be confirmed before the withdrawal is acknowledged.
 
     `told` are the changes of the settlement that took it in, each with its number, `before` the fences of earlier ones
-    (`earlier_fences`). Where nobody had anything, the promise is kept at once: it names the party that withdrew, and
-    number 0.
+    (`earlier_fences`). Where nobody had anything, the promise is kept at once, but for what other cases have to remove:
+    the party that withdrew is named with number 0.
     """
     fences: dict[str, int] = {}
     losing: set[str] = set()
@@ -55,8 +58,37 @@ def promises(
         if mask_of_shown(change.before) & ~mask_of_shown(change.shown):
             losing.add(change.party)
     withdrawing = case.facts[event_id].outline.party
-    kept = {**before, **{party: fences[party] for party in losing}} or {withdrawing: 0}
+    kept = {withdrawing: 0, **before, **{party: fences[party] for party in losing}}
+    if case.unremoved:
+        kept[HUB_PARTY] = 1
     return tuple(Promise(event_id, party, case.case_id, number) for party, number in sorted(kept.items()))
+
+
+def no_longer_held_up(promised: Iterable[Promise]) -> tuple[Promise, ...]:
+    """The same promise, for the time when no other case of the citizen has anything left to remove."""
+    return tuple(promise for promise in promised if promise.party != HUB_PARTY)
+
+
+def removals(
+    case: CaseTimeline, other: str, records: Iterable[CaseRecord], told: Iterable[tuple[Change, int]]
+) -> tuple[Removal, ...]:
+    """What must be confirmed before `other` hears that all is removed that `case` takes back in a merge.
+
+    `records` are those of the whole case, `told` the changes of the settlement that takes it back, each with its
+    number: whatever a party was ever told of the case is behind the last number of these.
+    """
+    shard, change = case.removing[other]
+    last = {HUB_PARTY: 0}
+    for record in records:
+        if isinstance(record, DecisionsRecorded):
+            for decision in record.decisions:
+                last[decision.party] = max(decision.number, last.get(decision.party, 0))
+    for one, number in told:
+        last[one.party] = max(number, last.get(one.party, 0))
+    step = removal_step(case.case_id, other, change)
+    return tuple(
+        Removal(step, party, case.case_id, other, shard, change, number) for party, number in sorted(last.items())
+    )
 
 
 def earlier_fences(withdrawal: Fact, records: Iterable[CaseRecord]) -> dict[str, int]:

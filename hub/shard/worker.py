@@ -114,7 +114,7 @@ class Shard:
     def _observe(self) -> None:
         self.metrics.observe(self.shard, self.state.clock, self.inputs.newest_tick(), self.inputs.lag_records())
         self.metrics.observe_unsent(self.shard, self.sending.unsent())
-        self.metrics.observe_merges(self.shard, len(self.forwarding.waiting))
+        self.metrics.observe_merges(self.shard, len(self.forwarding.waiting) + len(self.promises.removing))
         if self.state.clock - self._watched_clock >= WATCH_AGAIN_MS:
             self._watched_clock = self.state.clock
             registry = self.admission.registry
@@ -207,7 +207,7 @@ class Shard:
         self.settling.open_reviews.update(batch.writes.open_reviews)
         if batch.writes.forwarding:
             self.forwarding.look_again()
-        self.promises.stored(batch.writes.promises)
+        self.promises.stored(batch.writes)
         self._note_obligations(batch.writes.obligations)
         # Counted first: whoever has seen a record finds it counted.
         self.metrics.count(_counts(batch, outputs))

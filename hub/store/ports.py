@@ -86,6 +86,26 @@ class Promise(NamedTuple):
     number: int
 
 
+class Removal(NamedTuple):
+    """What must have reached `party` before `other` hears that a case has removed all: everything up to `number`.
+
+    `change` is that of the step of the merge in which the case took it back.
+    """
+
+    step: str
+    party: str
+    case_id: str
+    other: str
+    other_shard: int
+    change: int
+    number: int
+
+
+def removal_step(case_id: str, other: str, change: int) -> str:
+    """Names the step of a merge in which a case takes something back."""
+    return f"{case_id}/{other}/{change}"
+
+
 class Obligation(NamedTuple):
     """What `party` owes about a case: a receipt for the notice `event_id`; overdue from `due` on (milliseconds)."""
 
@@ -143,6 +163,8 @@ class BatchWrites:
     """(Case, other case) of a merge -> (shard of the other, version up to which the other has to be told)."""
     promises: dict[str, tuple[Promise, ...]] = field(default_factory=dict)
     """Withdrawals by event id, with what must be confirmed of each; nothing where it is known to be kept."""
+    removals: dict[str, tuple[Removal, ...]] = field(default_factory=dict)
+    """Steps of merges, with what must be confirmed of each; nothing where it is known to be."""
     obligations: dict[str, Obligation | None] = field(default_factory=dict)
     """Notices by event id, with what is owed for each; `None` where it was answered."""
     open_parked: dict[str, OpenParked | None] = field(default_factory=dict)
@@ -199,6 +221,9 @@ class ShardStore(Protocol):
 
     def promises(self) -> Mapping[str, tuple[Promise, ...]]:
         """The withdrawals that were not acknowledged yet, by event id, with what must be confirmed of each."""
+
+    def removals(self) -> Mapping[str, tuple[Removal, ...]]:
+        """The steps of merges that took back what is not known to be confirmed yet, with what must be of each."""
 
     def obligations(self) -> Mapping[str, Obligation]:
         """The receipts that are owed, by the event id of the notice."""

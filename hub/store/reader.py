@@ -12,14 +12,14 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from eventsourcing.persistence import Notification, PersistenceError
 
 from contracts.failures import DamagedStore, NotFound, StoreUnavailable
 from hub.store.identity import read_identity
 from hub.store.mapper import RecordMapper
-from hub.store.ports import Forwarding, Head, Obligation, OpenParked, OpenReview, Promise, StoreIdentity
+from hub.store.ports import Forwarding, Head, Obligation, OpenParked, OpenReview, Promise, Removal, StoreIdentity
 from hub.store.recorder import Recorder, batch_head, rows_at, stream_head, streams_of, topic_positions
 from hub.store.records import (
     BATCHES,
@@ -44,6 +44,8 @@ from hub.store.tables import CACHE_ROWS, CASE_KEYS, DUE_DATES, EVENT_DIGESTS
 
 _RECORDS_PER_READ: Final = 500
 _RUNS_PER_READ: Final = 4
+
+_Row = TypeVar("_Row", Promise, Removal)
 
 
 def storage_errors() -> tuple[type[Exception], ...]:
@@ -192,14 +194,21 @@ class ShardReader:
 
     def promises(self) -> Mapping[str, tuple[Promise, ...]]:
         """The withdrawals that were not acknowledged yet, by event id, with what must be confirmed of each."""
+        return self._grouped("promises", Promise)
+
+    def removals(self) -> Mapping[str, tuple[Removal, ...]]:
+        """The steps of merges that took back what is not known to be confirmed yet, with what must be of each."""
+        return self._grouped("removals", Removal)
+
+    def _grouped(self, table: str, kind: type[_Row]) -> dict[str, tuple[_Row, ...]]:
+        """The rows of a table whose first two columns are its key, by the first of them."""
+        columns = ", ".join(kind._fields)
         with storage_errors_named():
-            rows = self._recorder.select(
-                "SELECT event_id, party, case_id, number FROM promises ORDER BY event_id, party"
-            )
-        found: dict[str, tuple[Promise, ...]] = {}
+            rows = self._recorder.select(f"SELECT {columns} FROM {table} ORDER BY {kind._fields[0]}, party")
+        found: dict[str, list[_Row]] = {}
         for row in rows:
-            found[row[0]] = (*found.get(row[0], ()), Promise(*row))
-        return found
+            found.setdefault(row[0], []).append(kind(*row))
+        return {name: tuple(of_name) for name, of_name in found.items()}
 
     def obligations(self) -> Mapping[str, Obligation]:
         """The receipts that are owed, by the event id of the notice."""

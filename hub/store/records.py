@@ -112,8 +112,9 @@ class MergeStepped(NamedTuple):
     """One step of a merge of this case and `other`, which lies on `other_shard`.
 
     Of the losing case: `merged` (closed from now on), `leaving` (the merge is taken back), `reopened`. Of the winning
-    one: `joining` (facts come), `joined` (all are here), `left` with the `event_ids` that went with it. `change` counts
-    the merges and leavings of the losing case; each step belongs to one of them.
+    one: `joining` (facts come), `joined` (all are here), `left` with the `event_ids` that went with it. Of either:
+    `removed` (what it took back for `other` is confirmed on every receiver's topic), `confirmed` (`other` said so of
+    itself). `change` counts the merges and leavings of the losing case; each step belongs to one of them.
     """
 
     originator_id: str

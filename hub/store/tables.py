@@ -81,6 +81,21 @@ PROMISES: Final = Table(
     key_width=2,
     required=("case_id", "number"),
 )
+REMOVALS: Final = Table(
+    "removals",
+    {
+        "step": "text",
+        "party": "text",
+        "case_id": "text",
+        "other": "text",
+        "other_shard": "integer",
+        "change": "integer",
+        "number": "integer",
+    },
+    "removed",
+    key_width=2,
+    required=("case_id", "other", "other_shard", "change", "number"),
+)
 OBLIGATIONS: Final = Table(
     "obligations",
     {"event_id": "text", "case_id": "text", "party": "text", "due": "integer"},
@@ -119,6 +134,7 @@ OWN_TABLES: Final = (
     OPEN_REVIEWS,
     FORWARDING,
     PROMISES,
+    REMOVALS,
     OBLIGATIONS,
     OPEN_PARKED,
     SEND_POSITIONS,
@@ -151,6 +167,8 @@ WRITE_REVIEWS: Final = Write(OPEN_REVIEWS)
 WRITE_FORWARDING: Final = Write(FORWARDING, ("up_to",))
 CLEAR_PROMISES: Final = Write(PROMISES, clearing=True)
 WRITE_PROMISES: Final = Write(PROMISES)
+CLEAR_REMOVALS: Final = Write(REMOVALS, clearing=True)
+WRITE_REMOVALS: Final = Write(REMOVALS)
 CLEAR_OBLIGATIONS: Final = Write(OBLIGATIONS, clearing=True)
 WRITE_OBLIGATIONS: Final = Write(OBLIGATIONS)
 CLEAR_PARKED: Final = Write(OPEN_PARKED, clearing=True)
@@ -206,6 +224,8 @@ def _rows_of(writes: BatchWrites, sealed_cache_rows: Rows) -> Iterator[tuple[Wri
     yield WRITE_FORWARDING, [(*pair, *told, 0, 0) for pair, told in sorted(writes.forwarding.items())]
     yield CLEAR_PROMISES, [(event_id,) for event_id in writes.promises]
     yield WRITE_PROMISES, [tuple(promise) for promised in writes.promises.values() for promise in promised]
+    yield CLEAR_REMOVALS, [(step,) for step in writes.removals]
+    yield WRITE_REMOVALS, [tuple(removal) for removing in writes.removals.values() for removal in removing]
     yield CLEAR_OBLIGATIONS, [(event_id,) for event_id in writes.obligations]
     yield WRITE_OBLIGATIONS, [tuple(owed) for owed in writes.obligations.values() if owed is not None]
     yield CLEAR_PARKED, [(place,) for place, parked in writes.open_parked.items() if parked is None]

@@ -22,7 +22,7 @@ EVENTS_PER_AREA = {
     "child_and_family": 13,
     "consent": 11,
     "governance": 26,
-    "hub": 16,
+    "hub": 18,
 }
 
 
@@ -118,10 +118,10 @@ def test_items_count_by_their_own_domain(contracts: Catalogue) -> None:
 def test_only_the_hub_states_control_records_but_for_signs_of_life(contracts: Catalogue) -> None:
     control = {name for name, event_type in contracts.event_types.items() if event_type.control}
     assert contracts.event_types["PublisherAlive"].may_state("SOC")
-    between_shards = {"MergeOpened", "MergeCompleted", "MergeUndone", "MergeReturned"}
+    between_shards = {"MergeOpened", "MergeCompleted", "MergeUndone", "MergeReturned", "MergeRemoved"}
     to_shards = {"ShardTicked", "CitizenEnrolled", "KeyIssued", "ParkedRetried", "CaseMerged", "CaseUnlinked"}
     to_every_shard = {"SigningKeyRegistered", "SigningKeyRotated", "SigningKeyRevoked", "ResyncRequested"}
-    of_a_shard_to_itself = {"WithdrawalDelivered"}
+    of_a_shard_to_itself = {"WithdrawalDelivered", "MergeRemovalDelivered"}
     assert control - {"PublisherAlive"} == to_shards | to_every_shard | between_shards | of_a_shard_to_itself
     for name in control - {"PublisherAlive"}:
         assert contracts.event_types[name].may_state("HUB")

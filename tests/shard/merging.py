@@ -11,6 +11,7 @@ from typing import Any
 from contracts.civil_time import day_date, day_number
 from contracts.cloudevents import parse_disclosed
 from contracts.codec import codec
+from contracts.fact import event_id_of
 from contracts.failures import TransportFailure
 from contracts.parties import Party, PartyRegistry
 from contracts.topics import Names
@@ -22,11 +23,12 @@ from deploy.scenario.simulated_broker import (
     SimulatedTransport,
 )
 from hub.broker.ports import Headers
+from hub.case_timeline.timeline import CONFIRMED, REMOVED
 from hub.identity.pseudonyms import pseudonym
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
 from hub.store.ports import StoreIdentity
-from hub.store.records import MergeStepped, RecordParked
+from hub.store.records import DecisionsRecorded, FactRecorded, MergeStepped, RecordParked
 from hub.store.shard_store import DatabaseShardStore
 from hub.store.sqlite import create_store, open_store
 from hub.wiring import build_shard
@@ -191,7 +193,8 @@ class MergingShards:
         return any(worked)
 
     def settle(self) -> None:
-        """Step until nothing is left to do."""
+        """Let everything reach everybody, and step until nothing is left to do."""
+        self.reachable()
         for _ in range(20_000):
             for shard in self.shards:
                 shard.forwarding.pause.until = 0.0
@@ -207,6 +210,10 @@ class MergingShards:
         """The steps of merges on a case."""
         records = self.stores[self.shards_of[case_id]].case_records(case_id)
         return [record.step for record in records if isinstance(record, MergeStepped)]
+
+    def moves(self, case_id: str) -> list[str]:
+        """The steps of merges on a case, but for those that say what is confirmed."""
+        return [step for step in self.steps(case_id) if step not in (REMOVED, CONFIRMED)]
 
     def held(self, party: str, case_id: str, *, of_the_hub: bool = False) -> dict[str, dict[str, Any]]:
         """What a receiver holds under its key of a case: event id -> payload; what agencies stated, or the hub."""
@@ -228,6 +235,61 @@ class MergingShards:
     def views(self, case_id: str) -> dict[str, dict[str, dict[str, Any]]]:
         """What every party holds under its key of a case."""
         return {party: self.held(party, case_id) for party in self.parties}
+
+    def unreachable(self, party: str, shard: int) -> None:
+        """Let no record of one shard reach a receiver."""
+        self.broker.unreachable.add((self.names.output(party), shard))
+
+    def reachable(self) -> None:
+        """Let everything reach everybody again, at once."""
+        self.broker.unreachable.clear()
+        for shard in self.shards:
+            shard.sending._paused_until.clear()
+
+    def go_on(self) -> None:
+        """Let the shards go on as far as they come while a receiver cannot be reached."""
+        for _ in range(60):
+            for shard in self.shards:
+                shard.forwarding.pause.until = 0.0
+            self.step()
+
+    def acknowledged(self, party: str = "PRI") -> list[str]:
+        """The event ids of the withdrawals that a party was told are done, shard by shard."""
+        logs = [self.broker.log(self.names.output(party), shard) for shard in range(PARTITIONS)]
+        told = (codec().decode(record.value) for log in logs for record in log if record.value)
+        done = [each.payload for each in told if each.event_type.name == "WithdrawalAcknowledged"]
+        return [event_id_of(payload["recipient"], payload["targetEventId"]) for payload in done]
+
+    def consent_of(self, withdrawal: str) -> str:
+        """The consent that was withdrawn by an event."""
+        for case_id, shard in self.shards_of.items():
+            fact = self.shards[shard].cases.get(case_id).timeline.gate_facts.get(withdrawal)
+            if fact is not None:
+                return str(fact.payload["consentId"])
+        raise AssertionError("no case has the withdrawal")
+
+    def still_held(self, consent_id: str) -> list[tuple[str, str, str]]:
+        """What a receiver still holds of what was taken back from it, and had rested on the consent.
+
+        (Case, party, event id), by the decisions that are stored, and what lies on the topics.
+        """
+        found: list[tuple[str, str, str]] = []
+        for case_id, shard in self.shards_of.items():
+            event_at: dict[int, str] = {}
+            shown: dict[tuple[str, str], bool] = {}
+            for record in self.stores[shard].case_records(case_id):
+                if isinstance(record, FactRecorded):
+                    event_at[record.originator_version] = record.event_id
+                for one in record.decisions if isinstance(record, DecisionsRecorded) else ():
+                    line = (one.party, event_at[one.fact_version])
+                    if line in shown or f"C:{consent_id}" in dict(one.shown):
+                        shown[line] = bool(one.shown)
+            found += [
+                (case_id, party, event_id)
+                for (party, event_id), is_shown in shown.items()
+                if not is_shown and event_id in self.held(party, case_id)
+            ]
+        return found
 
 
 CONSENT_ID = consent(0, (), ())["consentId"]

@@ -54,7 +54,7 @@ def test_what_stood_under_the_old_key_is_taken_back_and_stands_under_the_new_one
     assert before.items() <= hub.held("PRI", WINNER).items()
     assert start in hub.held("A.SOC", WINNER)
     assert case_opened in hub.held("A.JOB", WINNER)
-    assert (hub.steps(LOSER), hub.steps(WINNER)) == (["merged"], ["joining", "joined"])
+    assert (hub.moves(LOSER), hub.moves(WINNER)) == (["merged"], ["joining", "joined"])
     assert hub.parked() == []
 
 
@@ -134,7 +134,7 @@ def test_what_was_withdrawn_before_a_merge_is_never_told_whatever_comes_first(hu
     hub.merge()
     while hub.step() or any(shard.forwarding.waiting for shard in hub.shards):
         assert not any("ReleaseDateSet" in str(each) for each in released_to(hub, "A.JOB", told_before))
-    assert hub.steps(WINNER) == ["joining", "joined"]
+    assert hub.moves(WINNER) == ["joining", "joined"]
 
 
 def released_to(hub: MergingShards, party: str, since: int) -> Iterator[str]:
@@ -240,13 +240,13 @@ def test_all_have_come_only_when_those_of_a_third_case_have(hub: MergingShards) 
     )
     hub.merge(LOSER, WINNER)
     hub.settle()
-    assert hub.steps(WINNER) == ["joining"]
+    assert hub.moves(WINNER) == ["joining"]
     later = dated(hub, WINNER)
     hub.settle()
     assert later not in hub.held("PRI", WINNER)
     hub.merge(THIRD, LOSER)
     hub.settle()
-    assert hub.steps(WINNER) == ["joining", "joined"]
+    assert hub.moves(WINNER) == ["joining", "joining", "joined"]
     assert later in hub.held("PRI", WINNER)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from contracts.codec import codec
 from contracts.reasons import Reason
 from hub.continuity.case import KnownCase, recorded_facts
 from hub.continuity.terms import terms
@@ -235,7 +234,7 @@ def test_a_word_repeated_after_a_kill_opens_no_later_leaving(tmp_path: Path, mon
     winner.step(0.0)
     winner.forwarding.pause.until = float("inf")
     alone(loser)
-    assert hub.steps(LOSER)[-1] == "reopened"
+    assert hub.moves(LOSER)[-1] == "reopened"
     hub.merge()
     alone(loser)
     alone(winner)
@@ -244,7 +243,7 @@ def test_a_word_repeated_after_a_kill_opens_no_later_leaving(tmp_path: Path, mon
     hub.unlink()
     alone(loser)
     alone(winner)
-    assert hub.steps(LOSER)[-1] == "leaving"
+    assert hub.moves(LOSER)[-1] == "leaving"
     assert date_set not in hub.held("A.JOB", LOSER)
     winner.forwarding.pause.until = 0.0
     while hub.step() or any(shard.forwarding.waiting for shard in hub.shards):
@@ -339,50 +338,3 @@ def test_what_left_was_never_known_of_the_case_that_goes_on(hub: MergingShards) 
     policy, _, _ = shard.cases.grounds_at(held.timeline, hub.now)
     case = KnownCase.of(known, person_of(held.timeline), hub.now, policy, terms())
     assert start not in [fact.event_id for fact in case.known_then(then, "ImprisonmentStarted")]
-
-
-@pytest.mark.parametrize("moment", ["before the merge", "while it runs", "after it"])
-def test_a_withdrawal_waits_for_what_the_closed_case_of_its_shard_has_to_take_back(tmp_path: Path, moment: str) -> None:
-    hub = MergingShards(tmp_path, SAME_SHARD)
-    imprisoned(hub, LOSER)
-    date = dated(hub, LOSER)
-    consented(hub, LOSER)
-    hub.settle()
-    assert date in hub.held("A.JOB", LOSER)
-    hour(hub)
-    hub.settle()
-    out = hub.names.output("A.JOB")
-    hub.broker.unreachable.add(out)
-    if moment == "before the merge":
-        withdrawn(hub, LOSER)
-        steps(hub)
-    hub.merge()
-    if moment == "while it runs":
-        withdrawn(hub, LOSER)
-    steps(hub)
-    hour(hub)
-    if moment == "after it":
-        withdrawn(hub, WINNER)
-    steps(hub)
-    assert not acknowledged(hub)
-    assert date in hub.held("A.JOB", LOSER)
-    hub.broker.unreachable.discard(out)
-    for shard in hub.shards:
-        shard.sending._paused_until.clear()
-    hub.settle()
-    assert acknowledged(hub)
-    assert date not in hub.held("A.JOB", LOSER)
-
-
-def steps(hub: MergingShards) -> None:
-    """Let the shards go on while a receiver cannot be reached."""
-    for _ in range(60):
-        for shard in hub.shards:
-            shard.forwarding.pause.until = 0.0
-        hub.step()
-
-
-def acknowledged(hub: MergingShards) -> bool:
-    """Whether the prison was told that its withdrawal is done."""
-    told = (record.value for shard in range(2) for record in hub.broker.log(hub.names.output("PRI"), shard))
-    return any(codec().decode(value).event_type.name == "WithdrawalAcknowledged" for value in told if value)

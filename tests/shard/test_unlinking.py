@@ -53,8 +53,8 @@ def test_unlinked_each_is_as_if_they_had_never_been_one(hub: MergingShards) -> N
     hub.unlink()
     hub.settle()
     assert {case_id: hub.views(case_id) for case_id in (LOSER, WINNER)} == before
-    assert hub.steps(LOSER) == ["merged", "leaving", "reopened"]
-    assert hub.steps(WINNER) == ["joining", "joined", "left"]
+    assert hub.moves(LOSER) == ["merged", "leaving", "reopened"]
+    assert hub.moves(WINNER) == ["joining", "joined", "left"]
 
 
 def test_what_was_stated_meanwhile_goes_with_what_it_depends_on(hub: MergingShards) -> None:
@@ -95,7 +95,7 @@ def test_the_losing_case_never_opens_without_a_withdrawal_that_was_stated_under_
     hub.unlink()
     while hub.step() or any(shard.forwarding.waiting for shard in hub.shards):
         assert date_set not in hub.held("A.JOB", LOSER)
-    assert hub.steps(LOSER)[-1] == "reopened"
+    assert hub.moves(LOSER)[-1] == "reopened"
 
 
 def test_merged_again_after_it_was_taken_back(hub: MergingShards) -> None:
@@ -144,7 +144,7 @@ def test_told_twice_or_late_nothing_changes(hub: MergingShards) -> None:
     hub.settle()
     hub.say_again("CaseMerged")
     hub.settle()
-    assert (hub.steps(LOSER), hub.steps(WINNER)) == (["merged"], ["joining", "joined"])
+    assert (hub.moves(LOSER), hub.moves(WINNER)) == (["merged"], ["joining", "joined"])
     hub.unlink()
     hub.settle()
     before = hub.views(LOSER)
@@ -152,8 +152,8 @@ def test_told_twice_or_late_nothing_changes(hub: MergingShards) -> None:
         hub.say_again(event_type)
         hub.settle()
     assert hub.views(LOSER) == before
-    assert hub.steps(LOSER) == ["merged", "leaving", "reopened"]
-    assert hub.steps(WINNER) == ["joining", "joined", "left"]
+    assert hub.moves(LOSER) == ["merged", "leaving", "reopened"]
+    assert hub.moves(WINNER) == ["joining", "joined", "left"]
 
 
 def amended_by_a_stranger(hub: MergingShards, case_id: str) -> str:
@@ -198,12 +198,12 @@ def test_what_is_stated_while_a_case_leaves_counts_from_the_moment_it_opens(hub:
     withdrawal = withdrawn(hub, LOSER)
     while hub.step():
         pass
-    assert hub.steps(LOSER)[-1] == "leaving"
+    assert hub.moves(LOSER)[-1] == "leaving"
     for shard in hub.shards:
         shard.forwarding.pause.until = 0.0
     while hub.step() or any(shard.forwarding.waiting for shard in hub.shards):
         assert date_set not in hub.held("A.JOB", LOSER)
-    assert hub.steps(LOSER)[-1] == "reopened"
+    assert hub.moves(LOSER)[-1] == "reopened"
     assert withdrawal in hub.held("PRI", LOSER)
 
 

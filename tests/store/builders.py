@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hub.store.ports import BatchWrites, OpenParked, StoreIdentity
+from hub.store.ports import (
+    BatchWrites,
+    Obligation,
+    OpenParked,
+    OpenReview,
+    Promise,
+    Removal,
+    StoreIdentity,
+    removal_step,
+)
 from hub.store.records import (
     BATCHES,
     BatchCommitted,
@@ -93,4 +102,11 @@ def full_batch(version: int = 1, owner: str = "owner-1", case_id: str = "case-1"
     writes.due[case_id] = 5_000
     writes.cache_rows[case_id] = b"cache of the case"
     writes.open_parked["A.SOC/1"] = OpenParked("A.SOC", 1, 1, 50, "line", "event", "typed", "gives", "waits")
+    writes.heard["A.SOC"] = 900
+    writes.open_reviews[case_id] = (OpenReview("REVIEW_DUE", 6_000),)
+    writes.forwarding[case_id, "case-9"] = (2, 3)
+    writes.promises["A.SOC/1"] = tuple(Promise("A.SOC/1", party, case_id, 1) for party in ("A.SOC", "B.SOC"))
+    step = removal_step(case_id, "case-9", 4)
+    writes.removals[step] = tuple(Removal(step, party, case_id, "case-9", 2, 4, 1) for party in ("B.SOC", "HUB"))
+    writes.obligations["HUB/1"] = Obligation("HUB/1", case_id, "B.SOC", 7_000)
     return writes

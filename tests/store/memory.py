@@ -18,7 +18,17 @@ from typing import Final, NamedTuple, cast
 
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound, StoreUnavailable
 from hub.store.number_runs import packed
-from hub.store.ports import BatchWrites, Forwarding, Head, Obligation, OpenParked, OpenReview, Promise, StoreIdentity
+from hub.store.ports import (
+    BatchWrites,
+    Forwarding,
+    Head,
+    Obligation,
+    OpenParked,
+    OpenReview,
+    Promise,
+    Removal,
+    StoreIdentity,
+)
 from hub.store.record_schemas import WRITTEN_AS, decode_raw, encode_raw
 from hub.store.records import (
     BATCHES,
@@ -151,6 +161,10 @@ class MemoryShardReader:
     def promises(self) -> Mapping[str, tuple[Promise, ...]]:
         """See the port."""
         return dict(self._content.promises)
+
+    def removals(self) -> Mapping[str, tuple[Removal, ...]]:
+        """See the port."""
+        return dict(self._content.removals)
 
     def obligations(self) -> Mapping[str, Obligation]:
         """See the port."""
@@ -305,6 +319,7 @@ def _store(content: Content, writes: BatchWrites, encoded: _Encoded) -> None:
         known = content.forwarding.get((case_id, other), Forwarding(case_id, other, shard, up_to))
         content.forwarding[case_id, other] = known._replace(up_to=up_to)
     content.promises = {name: promised for name, promised in (content.promises | writes.promises).items() if promised}
+    content.removals = {step: removing for step, removing in (content.removals | writes.removals).items() if removing}
     parked = content.open_parked | writes.open_parked
     content.open_parked = {name: open_ for name, open_ in parked.items() if open_ is not None}
     content.obligations = {name: owed for name, owed in (content.obligations | writes.obligations).items() if owed}

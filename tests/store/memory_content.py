@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, cast
 
-from hub.store.ports import Forwarding, Obligation, OpenParked, OpenReview, Promise, StoreIdentity
+from hub.store.ports import Forwarding, Obligation, OpenParked, OpenReview, Promise, Removal, StoreIdentity
 from hub.store.record_schemas import StoredSchema
 from hub.store.records import BATCHES, BatchCommitted, StoredRecord
 
@@ -52,6 +52,7 @@ class Content:
     open_reviews: dict[str, tuple[OpenReview, ...]] = field(default_factory=dict)
     forwarding: dict[tuple[str, str], Forwarding] = field(default_factory=dict)
     promises: dict[str, tuple[Promise, ...]] = field(default_factory=dict)
+    removals: dict[str, tuple[Removal, ...]] = field(default_factory=dict)
     obligations: dict[str, Obligation] = field(default_factory=dict)
     open_parked: dict[str, OpenParked] = field(default_factory=dict)
     send_positions: dict[str, int] = field(default_factory=dict)

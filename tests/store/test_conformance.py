@@ -8,7 +8,7 @@ import pytest
 
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound
 from deploy.local_postgres import LocalPostgres
-from hub.store.ports import BatchWrites, Head, OpenParked, StoreIdentity
+from hub.store.ports import BatchWrites, Forwarding, Head, OpenParked, StoreIdentity
 from hub.store.records import Decision, FactRecorded, Record, ResyncStepped
 from tests.store.builders import (
     IDENTITY,
@@ -44,16 +44,37 @@ class ShardStoreConformance:
         store.commit(writes)
         store.close()
         again = places.open()
-        assert again.head() == Head(1, 1000, {"in.a-soc.v1": 7}, {"B.SOC": 1}, {"A.SOC": 1})
+        head = again.head()
+        assert (head.batch, head.clock, head.heard) == (1, 1000, {"A.SOC": 900})
+        assert (head.positions, head.numbers, head.parked) == ({"in.a-soc.v1": 7}, {"B.SOC": 1}, {"A.SOC": 1})
         assert list(again.case_records("case-1")) == writes.records[:3]
         assert again.numbers("B.SOC", 0, 10) == [writes.records[3]]
         assert again.parked() == again.parked("A.SOC") == [(writes.records[4], None)]
         assert again.open_parked() == list(writes.open_parked.values())
+        assert again.open_reviews() == writes.open_reviews
+        assert again.forwardings() == [Forwarding("case-1", "case-9", 2, 3)]
+        assert (again.promises(), again.removals()) == (writes.promises, writes.removals)
+        assert again.obligations() == writes.obligations
         assert again.digests(["A.SOC/case-1-2", "A.SOC/unknown"]) == {"A.SOC/case-1-2": b"digest"}
         known = {("A.SOC", "key-1"): "case-1"}
         assert again.cases_of([("A.SOC", "key-1"), ("B.SOC", "key-1"), ("A.SOC", "key-2")]) == known
         assert again.cache_rows(["case-1", "case-2"]) == {"case-1": b"cache of the case"}
         assert list(again.cases()) == ["case-1"]
+
+    def test_what_is_kept_answered_or_reviewed_is_not_there_any_more(self, places: Stores) -> None:
+        store, first = places.create(), full_batch()
+        store.commit(first)
+        second = batch(2)
+        second.promises = dict.fromkeys(first.promises, ())
+        second.removals = {step: removing[:1] for step, removing in first.removals.items()}
+        second.obligations = dict.fromkeys(first.obligations)
+        second.open_reviews = dict.fromkeys(first.open_reviews, ())
+        second.open_parked = dict.fromkeys(first.open_parked)
+        store.commit(second)
+        store.close()
+        again = places.open()
+        assert (again.promises(), again.removals()) == ({}, second.removals)
+        assert (again.obligations(), again.open_reviews(), again.open_parked()) == ({}, {}, [])
 
     def test_every_optional_field_survives_present_and_absent(self, places: Stores) -> None:
         store = places.create()

@@ -1,0 +1,274 @@
+"""A withdrawal is acknowledged when nothing that rested on the consent is held, whichever case and shard told it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.withdrawals_command import HELD_UP, MERGE_UNCONFIRMED, open_in
+from hub.case_timeline.timeline import CaseTimeline
+from hub.disclosure.settlement import Change
+from hub.shard.withdrawals import removals
+from hub.store.records import Decision, DecisionsRecorded, case_stream
+from tests.shard.harness import consent
+from tests.shard.merging import (
+    ACROSS,
+    CONSENT_ID,
+    LOSER,
+    SAME_SHARD,
+    THIRD,
+    WINNER,
+    MergingShards,
+    consented,
+    dated,
+    hour,
+    imprisoned,
+    opened,
+    withdrawn,
+)
+
+APART = {THIRD: 1, LOSER: 0, WINNER: 0}
+
+
+@pytest.fixture(params=[SAME_SHARD, ACROSS], ids=["same", "across"])
+def hub(request: pytest.FixtureRequest, tmp_path: Path) -> MergingShards:
+    return MergingShards(tmp_path, request.param)
+
+
+def told_by(hub: MergingShards, case_id: str) -> str:
+    """Have a case tell the job centre a date on the ground of a consent; return the date's event id."""
+    imprisoned(hub, case_id)
+    date = dated(hub, case_id)
+    consented(hub, case_id)
+    hub.settle()
+    assert date in hub.held("A.JOB", case_id)
+    hour(hub)
+    hub.settle()
+    return date
+
+
+def assert_waits_for(hub: MergingShards, case_id: str, date: str) -> None:
+    """Nothing is acknowledged while the job centre holds the date under the key of a case; then it is."""
+    hub.go_on()
+    assert not hub.acknowledged()
+    assert date in hub.held("A.JOB", case_id)
+    hub.settle()
+    assert len(hub.acknowledged()) == 1
+    assert hub.still_held(CONSENT_ID) == []
+    for shard in hub.shards:
+        assert (shard.promises.waiting, shard.promises.removing) == ({}, {})
+        assert (shard.store.promises(), shard.store.removals()) == ({}, {})
+
+
+@pytest.mark.parametrize("moment", ["before the merge", "while it runs", "after it"])
+def test_a_withdrawal_waits_for_what_the_closed_case_has_to_take_back(hub: MergingShards, moment: str) -> None:
+    date = told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    if moment == "before the merge":
+        withdrawn(hub, LOSER)
+        hub.go_on()
+    hub.merge()
+    if moment == "while it runs":
+        withdrawn(hub, LOSER)
+    hub.go_on()
+    hour(hub)
+    if moment == "after it":
+        withdrawn(hub, WINNER)
+    assert_waits_for(hub, LOSER, date)
+
+
+def test_a_withdrawal_after_an_unlink_waits_for_what_the_other_case_has_to_take_back(hub: MergingShards) -> None:
+    date = told_by(hub, LOSER)
+    hub.merge()
+    hub.settle()
+    assert date in hub.held("A.JOB", WINNER)
+    hub.unreachable("A.JOB", hub.shards_of[WINNER])
+    hub.unlink()
+    hub.go_on()
+    assert hub.steps(LOSER)[-1] == "reopened"
+    hour(hub)
+    withdrawn(hub, LOSER)
+    assert_waits_for(hub, WINNER, date)
+
+
+def test_a_withdrawal_that_leaves_unacknowledged_is_acknowledged_where_it_went(hub: MergingShards) -> None:
+    date = told_by(hub, LOSER)
+    hub.merge()
+    hub.settle()
+    hub.unreachable("A.JOB", hub.shards_of[WINNER])
+    withdrawn(hub, WINNER)
+    hub.go_on()
+    hub.unlink()
+    assert_waits_for(hub, WINNER, date)
+
+
+def test_a_case_that_passes_on_what_it_got_waits_for_the_first_one(tmp_path: Path) -> None:
+    hub = MergingShards(tmp_path, APART)
+    date = told_by(hub, THIRD)
+    hub.unreachable("A.JOB", hub.shards_of[THIRD])
+    hub.merge(THIRD, LOSER)
+    hub.go_on()
+    hub.merge(LOSER, WINNER)
+    hub.go_on()
+    hour(hub)
+    withdrawn(hub, WINNER)
+    assert_waits_for(hub, THIRD, date)
+
+
+def test_what_a_case_promised_is_promised_by_the_one_it_is_merged_into(tmp_path: Path) -> None:
+    hub = MergingShards(tmp_path, APART)
+    date = told_by(hub, THIRD)
+    hub.unreachable("A.JOB", hub.shards_of[THIRD])
+    hub.merge(THIRD, LOSER)
+    hub.go_on()
+    withdrawn(hub, LOSER)
+    hub.go_on()
+    hub.merge(LOSER, WINNER)
+    assert_waits_for(hub, THIRD, date)
+
+
+def test_what_a_case_promised_for_one_that_leaves_is_promised_by_that_one(tmp_path: Path) -> None:
+    hub = MergingShards(tmp_path, APART)
+    date = told_by(hub, LOSER)
+    imprisoned(hub, THIRD)
+    hub.settle()
+    hub.unreachable("PRI", hub.shards_of[THIRD])
+    hub.merge(THIRD, WINNER)
+    hub.merge(LOSER, WINNER)
+    hub.go_on()
+    withdrawn(hub, WINNER)
+    hub.go_on()
+    assert not hub.acknowledged()
+    hub.unlink(LOSER)
+    hub.go_on()
+    assert len(hub.acknowledged()) == 1
+    assert date not in hub.held("A.JOB", LOSER)
+    hub.settle()
+    assert not any(shard.promises.waiting for shard in hub.shards)
+
+
+def test_what_was_taken_back_before_the_merge_is_waited_for_too(hub: MergingShards) -> None:
+    date = told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    narrowed = consent(hub.now, ["CU", "RE"], ["A.SOC"]) | {"version": 2, "purposes": ["SOCIAL_SUPPORT"]}
+    hub.state("PRI", "ConsentAmended", narrowed, "narrowed", LOSER)
+    hub.go_on()
+    hub.merge()
+    hub.go_on()
+    withdrawn(hub, WINNER)
+    assert_waits_for(hub, LOSER, date)
+
+
+def test_a_case_that_has_left_says_nothing_of_the_merge_any_more(hub: MergingShards) -> None:
+    told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    hub.merge()
+    hub.unlink()
+    hub.go_on()
+    hub.settle()
+    assert hub.steps(LOSER) == ["merged", "leaving", "reopened", "confirmed"]
+    assert hub.steps(WINNER) == ["joining", "joined", "left", "removed"]
+
+
+def test_nothing_else_that_happens_to_a_case_releases_it(hub: MergingShards) -> None:
+    date = told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    hub.merge()
+    hub.go_on()
+    withdrawn(hub, WINNER)
+    hub.go_on()
+    imprisoned(hub, WINNER)
+    opened(hub, WINNER)
+    hub.go_on()
+    hour(hub)
+    assert_waits_for(hub, LOSER, date)
+
+
+def test_a_late_word_about_the_closed_case_does_not_undo_what_the_other_one_promised(tmp_path: Path) -> None:
+    hub = MergingShards(tmp_path, SAME_SHARD)
+    date = told_by(hub, LOSER)
+    hub.merge()
+    hub.settle()
+    hub.unreachable("A.JOB", hub.shards_of[WINNER])
+    withdrawal = withdrawn(hub, WINNER)
+    hub.go_on()
+    late = {"caseId": LOSER, "party": "PRI", "targetEventId": withdrawal.partition("/")[2]}
+    hub.control.publish(hub.shards_of[LOSER], "WithdrawalDelivered", late)
+    assert_waits_for(hub, WINNER, date)
+
+
+def test_merged_unlinked_and_merged_again_while_a_receiver_is_away(hub: MergingShards) -> None:
+    date = told_by(hub, LOSER)
+    for case_id in (LOSER, WINNER):
+        hub.unreachable("A.JOB", hub.shards_of[case_id])
+    for _ in range(2):
+        hub.merge()
+        hub.go_on()
+        hub.unlink()
+        hub.go_on()
+    hub.merge()
+    hub.go_on()
+    withdrawn(hub, WINNER)
+    assert_waits_for(hub, LOSER, date)
+
+
+def test_what_a_merge_waits_for_survives_a_restart(hub: MergingShards) -> None:
+    date = told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    hub.merge()
+    hub.go_on()
+    withdrawn(hub, WINNER)
+    hub.go_on()
+    for number in (0, 1):
+        hub.restart(number)
+    assert_waits_for(hub, LOSER, date)
+
+
+def test_an_operator_is_told_what_holds_a_withdrawal_up(tmp_path: Path) -> None:
+    hub = MergingShards(tmp_path, ACROSS)
+    told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    hub.merge()
+    hub.go_on()
+    withdrawal = withdrawn(hub, WINNER)
+    hub.go_on()
+    found = [each for shard, store in enumerate(hub.stores) for each in open_in(shard, store)]
+    assert [(each.case, each.party, each.event, each.state) for each in found if each.due is None] == [
+        (LOSER, "A.JOB", None, MERGE_UNCONFIRMED),
+        (WINNER, "HUB", withdrawal, HELD_UP),
+    ]
+
+
+def test_what_is_new_is_told_while_a_receiver_of_the_closed_case_is_away(hub: MergingShards) -> None:
+    """Only the acknowledgement waits: everybody else hears of the citizen as soon as all facts have come."""
+    told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    hub.merge()
+    hub.go_on()
+    later = dated(hub, WINNER, 20_400, reference="later")
+    hub.go_on()
+    assert later in hub.held("PRI", WINNER)
+
+
+def test_a_word_about_an_earlier_merge_releases_nothing(tmp_path: Path) -> None:
+    hub = MergingShards(tmp_path, ACROSS)
+    date = told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    hub.merge()
+    hub.go_on()
+    withdrawn(hub, WINNER)
+    hub.go_on()
+    for case_id, other in ((LOSER, WINNER), (WINNER, LOSER)):
+        word = "MergeRemovalDelivered" if case_id == LOSER else "MergeRemoved"
+        stale = {"caseId": case_id, "other": other, "otherShard": hub.shards_of[other], "change": 0}
+        hub.control.publish(hub.shards_of[case_id], word, stale)
+    assert_waits_for(hub, LOSER, date)
+
+
+def test_what_a_party_was_last_told_of_the_case_is_its_fence() -> None:
+    case = CaseTimeline(LOSER, removing={WINNER: (1, 3)})
+    told = DecisionsRecorded(case_stream(LOSER), 5, 0, "", "", (Decision(2, "A.JOB", (), 9), Decision(3, "PRI", (), 0)))
+    fences = removals(case, WINNER, [told], [(Change("PRI/1", "PRI", (), ()), 4)])
+    assert [(each.party, each.number) for each in fences] == [("A.JOB", 9), ("HUB", 0), ("PRI", 4)]
+    assert {(each.case_id, each.other, each.other_shard, each.change) for each in fences} == {(LOSER, WINNER, 1, 3)}
