@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -25,6 +24,7 @@ import click
 from contracts.catalogue import catalogue
 from contracts.civil_time import ZONE_OF_JURISDICTION, day_date, moment_of, parse_local, zone_of
 from contracts.codec import codec
+from contracts.derived_ids import derived_id
 from contracts.event_types import Kind
 from contracts.failures import CallerFailure, NotFound
 from contracts.toml_file import read_toml
@@ -71,7 +71,10 @@ def agreement() -> None:
 def register(file: Path, jurisdiction: str, directory: Path) -> None:
     """Register the agreement that FILE says, or extend it; print its id. Without an `agreementId` it gets one."""
     world = World.open(directory)
-    values = {"agreementId": str(uuid.uuid4()), **read_agreement(file)}
+    given = read_agreement(file)
+    # Without an id of its own it gets the one that follows from its words: given again, it is the same agreement.
+    words = json.dumps(given, sort_keys=True, default=str)
+    values = {"agreementId": derived_id(world.hub_secret, "agreement", jurisdiction, words), **given}
     _check(world, values)
     _state(world, jurisdiction, REGISTERED, values)
     click.echo(values["agreementId"])

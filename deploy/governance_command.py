@@ -89,9 +89,8 @@ def draw_figures(month: datetime | None, jurisdiction: str, directory: Path) -> 
     world = World.open(directory)
     first = month.date() if month else last_month(world, jurisdiction)
     drawing = draw(world, jurisdiction, first)
-    at = moment_of(now_ms())
     with hub_publisher(world) as publisher:
-        for event_type, values, reference in stated_figures(world, jurisdiction, first, drawing, at):
+        for event_type, values, reference in stated_figures(world, jurisdiction, first, drawing):
             state(world, publisher, jurisdiction, event_type, values, reference, (TELLING_SHARD,))
     told = ", ".join(drawing.recipients) or "nobody: the registry has no steering group, operator or evaluator"
     click.echo(f"{len(drawing.tables)} tables of {first:%Y-%m} for {told}")

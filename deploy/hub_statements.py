@@ -4,8 +4,9 @@ Rules:
 - They are published to the hub's own input as its operator, like any fact, and the shard admits them; nothing here
   writes a store.
 - Under the hub's key of the governance timeline of each shard that is to know: one fact, one id, on every one of them.
-- Stating the same thing again is the same fact: the id is derived from `source_ref`, and the time of a fact that is
-  there already is kept. So a command that failed half way is simply given again.
+- Stating the same thing again is the same fact, byte for byte: the id is derived from `source_ref`, and the time at
+  which it was first stated is kept in the world's directory until every shard has it, or one refused it. So a command
+  that failed half way is simply given again.
 - A statement returns when every shard has it stored, or says why one refused it.
 
 Used by `hub agreement` and `hub governance`.
@@ -17,16 +18,19 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+from contracts.catalogue import catalogue
 from contracts.civil_time import moment_of
 from contracts.derived_ids import derived_id
 from contracts.fact import event_id_of
 from contracts.failures import CallerFailure, TransportFailure
 from contracts.topics import HUB_PARTY
 from deploy.figures import Drawing
+from deploy.kafka.node_state import private_directory, write_private
 from deploy.operator_channel import OPERATOR
 from deploy.stores import governance_records, opened_stores
 from deploy.world import OPERATOR_KEY, World
@@ -75,33 +79,53 @@ def state(
 
     Raises `CallerFailure` where a shard refused it, `TransportFailure` where no outcome comes: give the command again.
     """
-    event_id = event_id_of(HUB_PARTY, publisher.event_id(event_type, source_ref))
+    ce_id = publisher.event_id(event_type, source_ref)
+    event_id = event_id_of(HUB_PARTY, ce_id)
     with opened_stores(world) as stores:
         stored = {shard: _stored(world, stores, jurisdiction, event_id, shard) for shard in range(world.partitions)}
         known = next((fact.occurred_at for fact in stored.values() if fact is not None), None)
-        at = clock() if known is None else known
+        at = _first_stated(world, ce_id, clock) if known is None else known
+        parked_before = {shard: _parked_numbers(stores[shard]) for shard in shards}
         for shard in shards:
             if stored[shard] is None:
                 publisher.publish_values(
                     event_type,
-                    values,
+                    {"at": moment_of(at), **values} if "at" in catalogue().event_types[event_type].field else values,
                     occurred_at=at,
                     key=governance_key(world.hub_secret, jurisdiction, HUB_PARTY, world.partitions, shard),
                     source_ref=source_ref,
                 )
-        _wait_until_stored(world, stores, jurisdiction, event_id, shards, wait)
+        try:
+            _wait_until_stored(world, stores, jurisdiction, event_id, parked_before, wait)
+        except CallerFailure:
+            _begun(world, ce_id).unlink(missing_ok=True)
+            raise
+    _begun(world, ce_id).unlink(missing_ok=True)
     return event_id
 
 
+def _begun(world: World, ce_id: str) -> Path:
+    """Where the time of a statement stands that not every shard is known to have."""
+    return world.directory / "statements" / ce_id
+
+
+def _first_stated(world: World, ce_id: str, clock: Callable[[], int]) -> int:
+    """When the statement was first begun: now, and then for as long as it is not everywhere."""
+    begun = _begun(world, ce_id)
+    if not begun.exists():
+        private_directory(begun.parent)
+        write_private(begun, str(clock()))
+    return int(begun.read_text(encoding="utf-8"))
+
+
 def stated_figures(
-    world: World, jurisdiction: str, first: date, drawing: Drawing, at: datetime
+    world: World, jurisdiction: str, first: date, drawing: Drawing
 ) -> Iterator[tuple[str, Mapping[str, Any], str]]:
     """Yield (event type, values, source reference) of a month's figures, and last that they were drawn."""
     month = f"{first:%Y-%m}"
     for table in drawing.tables:
         values = {
             "snapshotId": UUID(derived_id(world.hub_secret, "figures", jurisdiction, month)),
-            "at": at,
             "cutOff": moment_of(drawing.month.end),
             "month": first,
             "table": table.name,
@@ -121,14 +145,14 @@ def _wait_until_stored(
     stores: list[ShardReader],
     jurisdiction: str,
     event_id: str,
-    shards: Sequence[int],
+    parked_before: Mapping[int, set[int]],
     wait: Callable[[float], None],
 ) -> None:
     deadline = time.monotonic() + STORED_SECONDS_MAX
-    missing = list(shards)
+    missing = list(parked_before)
     while missing := [shard for shard in missing if _stored(world, stores, jurisdiction, event_id, shard) is None]:
         for shard in missing:
-            _raise_if_parked(stores[shard], event_id)
+            _raise_if_parked(stores[shard], event_id, parked_before[shard])
         if time.monotonic() > deadline:
             raise TransportFailure(
                 f"not stored within {STORED_SECONDS_MAX:.0f} s on {len(missing)} shards: "
@@ -146,8 +170,14 @@ def _stored(
     return None
 
 
-def _raise_if_parked(store: ShardReader, event_id: str) -> None:
+def _parked_numbers(store: ShardReader) -> set[int]:
+    return {record.originator_version for record, _ in store.parked(HUB_PARTY)}
+
+
+def _raise_if_parked(store: ShardReader, event_id: str, before: set[int]) -> None:
+    """Raise `CallerFailure` where the statement was parked just now; what was `before` says nothing of this one."""
     ce_id = event_id.rpartition("/")[2].encode()
     for record, resolved in store.parked(HUB_PARTY):
-        if resolved is None and ("ce_id", ce_id) in record.headers:
+        is_new = record.originator_version not in before
+        if is_new and resolved is None and ("ce_id", ce_id) in record.headers:
             raise CallerFailure(f"the hub refused it: {record.reason}, field `{record.field}`: {record.fix}")

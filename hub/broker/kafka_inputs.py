@@ -11,7 +11,8 @@ Rules:
 - A consumer that met a damaged batch or makes no progress is thrown away (it would spin for ever); the caller gets
   `TransportFailure`, or `StalledInput`, and starts again from its stored positions. That there is something to read is
   never left to the reading consumer to say: where it brings nothing, the ends of the logs are looked at all the same.
-- A position outside its log means another cluster or a lost log: `ForeignStore`, nothing is read.
+- A position outside its log means another cluster or a lost log: `ForeignStore`, nothing is read. So does a log that
+  does not begin at 0 where no position is stored: nothing but retention deletes what no shard has stored.
 
 Records come from the agencies' producers and go to the shard's batch.
 """
@@ -63,7 +64,7 @@ class KafkaInputs:
         self._newest_tick = 0
 
     def start(self, positions: Positions) -> None:
-        """Read from `positions`; a topic not named is read from its first record.
+        """Read from `positions`; a topic not named is read from offset 0.
 
         May be called again, after a failure too: everything in hand is dropped. Raises `ForeignStore` where a
         position lies outside its log, `TransportFailure` where the cluster does not answer.
@@ -191,7 +192,7 @@ class KafkaInputs:
         ends = ends_reader.end_offsets(places, timeout_ms=START_WAIT_MS)
         starts: dict[str, int] = {}
         for place in places:
-            start = positions.get(place.topic, firsts[place])
+            start = positions.get(place.topic, 0)
             if not firsts[place] <= start <= ends[place]:
                 raise ForeignStore(
                     f"position `{start}` of `{place.topic}` partition `{place.partition}` is outside its log "
@@ -271,5 +272,13 @@ def _input_record(record: Any) -> InputRecord:
             headers = [(name, value or b"") for name, value in headers]
             break
     return InputRecord(
-        record.topic, record.partition, record.offset, record.timestamp, record.key, record.value, headers
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        headers,
+        None,
+        max(record.serialized_header_size, 0),
     )

@@ -138,4 +138,4 @@ class Merge:
 
 
 def _size(record: InputRecord) -> int:
-    return len(record.value or b"") + len(record.key or b"")
+    return len(record.value or b"") + len(record.key or b"") + record.header_bytes

@@ -34,6 +34,8 @@ class InputRecord(NamedTuple):
     headers: Headers
     signature_holds: bool | None = None
     """Whether its signature holds under the key that it names, where that was worked out ahead; else `None`."""
+    header_bytes: int = 0
+    """What names and values of its headers take, for the bound of what is in hand."""
 
 
 class OutputRecord(NamedTuple):

@@ -5,16 +5,19 @@ Rules:
 - One transaction: records, positions, indexes and the fence, all or nothing.
 - Whatever an error at COMMIT looked like, the stored fence says what happened: our own batch stored is success,
   another owner's is `FencedOff`, none is a failure with nothing stored.
-- The bytes of a parked record end with their key, right after the batch that resolves it, or at the next opening.
+- The bytes of a parked record end with their key, right after the batch that resolves it. Where that cannot be now, the
+  batch is stored all the same: it is tried again every now and then, and at the next opening.
 
 In: `BatchWrites` from the shard. Out: rows of `stored_events`, which evidence and the sender read again.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from eventsourcing.persistence import IntegrityError
 
@@ -37,7 +40,11 @@ from hub.store.records import (
 )
 from hub.store.tables import MOVE_SENT, Beside
 
+DESTROY_AGAIN_SECONDS: Final = 30.0
 _MOVE_FORWARDED = "UPDATE forwarding SET sent = ?, done = ? WHERE case_id = ? AND other = ?"
+
+
+log = logging.getLogger(__name__)
 
 
 class DatabaseShardStore(ShardReader):
@@ -46,6 +53,9 @@ class DatabaseShardStore(ShardReader):
     def __init__(self, recorder: Recorder, mapper: RecordMapper, keys: KeyStore) -> None:
         super().__init__(recorder, mapper)
         self._keys = keys
+        self._doomed: set[str] = set()
+        """The keys of what is resolved that could not be destroyed yet."""
+        self._destroy_again_at = 0.0
 
     def commit(self, writes: BatchWrites) -> None:
         """Store a batch in one transaction; success also where this very batch is stored already.
@@ -67,11 +77,24 @@ class DatabaseShardStore(ShardReader):
             self._recorder.insert_events(rows, beside=Beside.of(writes, records, cache))
         except storage_errors() as error:
             self._succeed_if_stored(writes.committed, error)
-        self._keys.destroy(
+        resolved = [
             self._mapper.parked_key(record.originator_id, record.parked_version)
             for record in writes.records
             if isinstance(record, ParkedResolved)
-        )
+        ]
+        if resolved or (self._doomed and time.monotonic() >= self._destroy_again_at):
+            self._destroy(resolved)
+
+    def _destroy(self, names: Iterable[str]) -> None:
+        """Destroy keys of what is resolved, or have it tried again later: the batch that resolved it is stored."""
+        self._doomed.update(names)
+        try:
+            self._keys.destroy(self._doomed)
+        except StoreUnavailable as failure:
+            log.warning("the keys of %d resolved records are destroyed later: %s", len(self._doomed), failure)
+            self._destroy_again_at = time.monotonic() + DESTROY_AGAIN_SECONDS
+        else:
+            self._doomed.clear()
 
     def record_send_positions(self, positions: Mapping[str, int]) -> None:
         """Move send positions; one never goes back: a lower one changes nothing."""
@@ -89,7 +112,7 @@ class DatabaseShardStore(ShardReader):
         if live:
             with storage_errors_named():
                 streams = list(streams_of(self._recorder, parked_stream("")))
-            self._keys.destroy(live.intersection(name for stream in streams for name in self._resolved_keys(stream)))
+            self._destroy(live.intersection(name for stream in streams for name in self._resolved_keys(stream)))
 
     def _resolved_keys(self, stream: str) -> Iterable[str]:
         for record, outcome in self._parked_of(stream):

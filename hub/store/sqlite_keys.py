@@ -2,7 +2,8 @@
 
 Rules:
 - The file is the owner's alone. Opening never makes it.
-- A destroyed key's row is overwritten (`secure_delete`) and the write-ahead log emptied before `destroy` returns.
+- A destroyed key's row is overwritten (`secure_delete`) and the write-ahead log emptied before `destroy` returns. Where
+  somebody reads from that log it is not emptied: `destroy` says so, and whoever opens the file to write empties it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from contracts.failures import ForeignStore, StoreUnavailable
 from hub.store.key_tables import KEY_TABLE_FORMAT
 
 _LOCK_TIMEOUT_SECONDS: Final = 10
+_EMPTY_LOG_MS: Final = 1_000
+"""How long readers of the log are waited for: a shard's turn stands still meanwhile."""
 _NAMES_PER_QUERY: Final = 500
 
 
@@ -37,6 +40,9 @@ class SQLiteKeyTable:
         if stored_format != KEY_TABLE_FORMAT:
             self._connection.close()
             raise ForeignStore(f"`{path}` has key store format `{stored_format}`, expected `{KEY_TABLE_FORMAT}`")
+        if not read_only:
+            # Whoever had it open last may have ended before the log could be emptied.
+            self._empty_log()
 
     @classmethod
     def create(cls, path: Path, first: tuple[str, bytes]) -> None:
@@ -74,11 +80,18 @@ class SQLiteKeyTable:
         statement = "INSERT INTO data_keys VALUES (?, NULL) ON CONFLICT (name) DO UPDATE SET wrapped = NULL"
         with _transaction(self._connection):
             self._connection.executemany(statement, [(name,) for name in names])
-        # Older pages in the write-ahead log still hold the wrapped keys.
-        with _errors_named("written"):
-            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
+        if not self._empty_log():
             raise StoreUnavailable("keys are destroyed but the log of the key store is in use: destroy them again")
+
+    def _empty_log(self) -> bool:
+        """Empty the write-ahead log, whose older pages hold wrapped keys; whether nobody was reading from it."""
+        with _errors_named("written"):
+            self._connection.execute(f"PRAGMA busy_timeout={_EMPTY_LOG_MS}")
+            try:
+                busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout={_LOCK_TIMEOUT_SECONDS * 1_000}")
+        return not busy
 
     def live_names(self, prefix: str) -> Sequence[str]:
         """See `KeyTable.live_names`."""

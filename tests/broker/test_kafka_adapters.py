@@ -15,6 +15,7 @@ from contracts.failures import ForeignStore, TransportFailure
 from contracts.parties import Party, PartyRegistry
 from deploy.local_kafka import LocalKafka
 from deploy.world import World
+from deploy.world_making import administering
 from hub.broker.kafka_cluster import identify_cluster
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
 from hub.broker.kafka_outputs import KafkaOutputs
@@ -117,6 +118,17 @@ def test_a_position_outside_the_log_is_refused(world: World, inputs: KafkaInputs
         inputs.start({world.names.input("PRI"): 2})
     with pytest.raises(TransportFailure, match="not started"):
         inputs.take(1, 0.1)
+
+
+def test_a_log_that_lost_what_no_shard_has_stored_is_refused(world: World, inputs: KafkaInputs) -> None:
+    publish(world, "PRI", [1, 2])
+    place = TopicPartition(world.names.input("PRI"), 1)
+    with administering(world.connection(world.names.service("cleaner"))) as cleaner:
+        cleaner.delete_records({place: 1})
+    with pytest.raises(ForeignStore, match=r"position `0` .* outside its log"):
+        inputs.start({})
+    inputs.start({place.topic: 1})
+    assert [r.timestamp for r in take_all(inputs, 1)] == [2]
 
 
 def test_a_tick_is_taken_within_50_ms(world: World, inputs: KafkaInputs) -> None:
@@ -325,6 +337,7 @@ def test_a_header_name_that_is_not_utf8_stops_nobody(world: World, inputs: Kafka
     taken = take_all(inputs, 2)
     assert [r.value for r in taken] == [b"bad", b"good"]
     assert list(taken[0].headers) == [("ce_??", b"1"), ("ce_id", b"2")]
+    assert [r.header_bytes for r in taken] == [12, 0]
 
 
 def test_a_store_can_be_bound_to_the_cluster(world: World) -> None:

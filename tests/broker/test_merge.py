@@ -122,6 +122,9 @@ def test_what_lies_behind_and_in_hand_is_counted() -> None:
     assert merge.behind == 3
     merge.add("in.a.v1", [record("in.a.v1", 10, 1, b"1234"), record("in.a.v1", 11, 2)])
     assert merge.in_hand("in.a.v1") == (2, 7)
+    heavy = record("in.a.v1", 12, 3)._replace(header_bytes=1_000)
+    merge.add("in.a.v1", [heavy])
+    assert merge.in_hand("in.a.v1") == (3, 1_009)
     merge.take(1)
     assert merge.behind == 2
-    assert merge.in_hand("in.a.v1") == (1, 2)
+    assert merge.in_hand("in.a.v1") == (2, 1_004)

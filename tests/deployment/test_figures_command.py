@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -153,7 +153,7 @@ def stated(drawn: Drawn, month: date) -> list[str]:
     drawn.hub.broker.clock = drawn.hub.now
     return [
         state(drawn.world, publisher, "DK", event_type, values, reference, (0,), wait, lambda: drawn.hub.now)
-        for event_type, values, reference in stated_figures(drawn.world, "DK", month, drawing, moment_of(drawn.hub.now))
+        for event_type, values, reference in stated_figures(drawn.world, "DK", month, drawing)
     ]
 
 
@@ -189,6 +189,41 @@ def test_what_is_stated_reaches_steering_group_and_operator_and_fills_the_board(
     assert ("INDICATORS", "A", "PAROLE", "PERSONS", 8) in cells
     assert stated(drawn, date(2025, 9, 1)) == events
     assert len(recorded(drawn, "FiguresDrawn")) == len(figures), "a month that was stated is not stated again"
+
+
+def staff_stated(drawn: Drawn, wait: Callable[[float], None], role: str = "PROJECT_LEADER", minutes: int = 0) -> str:
+    """State a role, as the command does, so many minutes later."""
+    publisher = publisher_of(drawn.world, SimulatedTransport(drawn.hub.broker))
+    values = {"party": "GOV", "role": role, "staff": "s1"}
+    clock = drawn.hub.now + minutes * 60_000
+    return state(drawn.world, publisher, "DK", "StaffRoleChanged", values, "staff", (0,), wait, lambda: clock)
+
+
+def test_a_statement_given_again_while_the_hub_is_down_is_the_same_one(drawn: Drawn) -> None:
+    class Stopped(Exception):
+        pass
+
+    def give_up(_: float) -> None:
+        raise Stopped
+
+    drawn.hub.broker.clock = drawn.hub.now
+    for minutes in (0, 1):
+        with pytest.raises(Stopped):
+            staff_stated(drawn, give_up, minutes=minutes)
+    drawn.hub.tick(120_000)
+    staff_stated(drawn, lambda _: drawn.hub.settle(), minutes=2)
+    assert drawn.hub.parked() == []
+    assert len(recorded(drawn, "StaffRoleChanged")) == 1
+    assert list((drawn.world.directory / "statements").iterdir()) == []
+
+
+def test_what_was_refused_before_says_nothing_of_what_is_stated_now(drawn: Drawn) -> None:
+    drawn.hub.broker.clock = drawn.hub.now
+    with pytest.raises(CallerFailure, match="the hub refused it"):
+        staff_stated(drawn, lambda _: drawn.hub.settle(), minutes=60)
+    drawn.hub.tick(2 * 60 * 60_000)
+    assert staff_stated(drawn, lambda _: drawn.hub.settle())
+    assert len(recorded(drawn, "StaffRoleChanged")) == 1
 
 
 def test_an_evaluator_gets_figures_while_an_agreement_in_force_names_it(drawn: Drawn) -> None:

@@ -157,6 +157,27 @@ def test_a_stop_between_commit_and_key_destruction_is_mended_at_the_next_opening
     assert [record.value for record, _ in reopened.parked()] == [None, b"raw bytes"]
 
 
+def test_keys_that_cannot_be_destroyed_now_are_destroyed_later_and_the_batch_is_stored(
+    stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stores.create()
+    store.commit(batch(1, [parked("A.SOC", 1), parked("A.SOC", 2)]))
+
+    def busy(names: object) -> None:
+        raise StoreUnavailable("in use")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.keys, "destroy", busy)
+        store.commit(batch(2, [resolved("A.SOC", 3, 1)]))
+    assert store.head().batch == 2
+    store.commit(batch(3))
+    assert store.parked()[0][0].value == b"raw bytes", "tried again at once"
+    monkeypatch.setattr("hub.store.shard_store.DESTROY_AGAIN_SECONDS", 0.0)
+    store._destroy_again_at = 0.0
+    store.commit(batch(4))
+    assert [record.value for record, _ in store.parked()] == [None, b"raw bytes"]
+
+
 def test_keys_are_on_the_disk_before_the_batch(stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch) -> None:
     store = stores.create()
     with failing_commit(monkeypatch, kept=False), pytest.raises(StoreUnavailable):

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from contracts.failures import BadSetting, DamagedStore, ForeignStore, NotFound
+from contracts.failures import BadSetting, DamagedStore, ForeignStore, NotFound, StoreUnavailable
 from deploy.local_postgres import LocalPostgres
 from hub.store.keys import KeyStore
 from hub.store.postgres_keys import create_keys, open_keys
@@ -136,6 +136,19 @@ def test_no_file_holds_the_wrapped_key_after_its_destruction(keys: KeyStore, pat
     keys.destroy(["case:a"])
     assert not any(wrapped in file.read_bytes() for file in path.parent.iterdir())
     assert len(keys.key_of("case:b")) == 32
+
+
+def test_a_key_destroyed_while_its_log_is_read_is_gone_once_it_is_not(keys: KeyStore, path: Path) -> None:
+    keys.make(["case:a"])
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        (wrapped,) = reader.execute("SELECT wrapped FROM data_keys WHERE name = 'case:a'").fetchone()
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM data_keys").fetchone()
+        with pytest.raises(StoreUnavailable, match="destroy them again"):
+            keys.destroy(["case:a"])
+        assert any(wrapped in file.read_bytes() for file in path.parent.iterdir())
+    with closing(KeyStore.in_file(path, MASTER_KEY)):
+        assert not any(wrapped in file.read_bytes() for file in path.parent.iterdir())
 
 
 def test_no_file_holds_a_key_unwrapped(keys: KeyStore, path: Path) -> None:
