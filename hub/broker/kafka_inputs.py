@@ -31,9 +31,9 @@ from contracts.connection import KafkaConnection
 from contracts.failures import ForeignStore, StalledInput, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.topics import Names
-from hub.broker.header_names import repair_header_names
 from hub.broker.merge import Merge
 from hub.broker.ports import InputRecord, Positions
+from hub.broker.record_reading import read_compiled
 
 HAND_RECORDS_MAX: Final = 10_000
 HAND_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -49,7 +49,6 @@ class KafkaInputs:
     """Implements `hub.broker.ports.Inputs`. `connection` is the hub reader's."""
 
     def __init__(self, connection: KafkaConnection, names: Names, registry: PartyRegistry, partition: int) -> None:
-        repair_header_names()
         self._connection = connection
         self._names = names
         self._topics = input_topics(names, registry)
@@ -76,6 +75,7 @@ class KafkaInputs:
             starts, ends = self._checked_starts(self._topics, positions)
             self._newest_tick = self._last_timestamp(self._names.hub_input)
             self._reader = KafkaConsumer(**self._options())
+            read_compiled(self._reader)
             self._merge = Merge(starts, self._names.hub_input)
             # Whoever starts is not up to date before it has been given all that lies there now.
             self._merge.cut(ends)
@@ -137,7 +137,7 @@ class KafkaInputs:
         reader = self._started(self._reader)
         polled = reader.poll(timeout_ms=max(0, int(wait_seconds * 1000)), max_records=max(limit, 1))
         for place, records in polled.items():
-            self._merge.add(place.topic, [_input_record(record) for record in records])
+            self._merge.add(place.topic, records)
             if place.topic == self._names.hub_input:
                 # The last one is not always the newest: a shard's promise is as old as what it had handled by then.
                 self._newest_tick = max(self._newest_tick, *(record.timestamp for record in records))
@@ -263,22 +263,3 @@ class KafkaInputs:
 def input_topics(names: Names, registry: PartyRegistry) -> list[str]:
     """The input topics of a hub: its own, then each party's."""
     return [names.hub_input, *(names.input(party.id) for party in registry)]
-
-
-def _input_record(record: Any) -> InputRecord:
-    headers = record.headers
-    for _, value in headers:
-        if value is None:
-            headers = [(name, value or b"") for name, value in headers]
-            break
-    return InputRecord(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        headers,
-        None,
-        max(record.serialized_header_size, 0),
-    )

@@ -1,0 +1,104 @@
+"""Reads what a fetch brought by aiokafka's compiled parser, below kafka-python's consumer.
+
+A consumer of kafka-python takes each record apart in Python, and makes a record object of its own: more than a tenth of
+all that the hub does for an event. Fetching, positions and what belongs to a batch stay the client's business.
+
+Rules:
+- A batch is checked as kafka-python does: its checksum, transactions that were given up, control batches.
+- Where the compiled parser cannot read a record, and where a batch is compressed (the inputs are stored uncompressed),
+  kafka-python's own parser goes on from there, with `header_names` to mend what it can. So what is a damaged batch is
+  for one parser to say.
+- The compiled parser reads a length before it looks whether the batch goes on. Behind the last byte of a `bytearray`
+  stands a zero, which ends any length: it never reads further than that.
+
+The library is pinned to one version; `tests/broker/test_record_reading.py` compares both ways of reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+
+from aiokafka.record._crecords import DefaultRecordBatch as CompiledBatch
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import Fetcher
+from kafka.errors import CorruptRecordError
+from kafka.protocol.consumer import IsolationLevel
+
+from hub.broker.header_names import repair_header_names
+from hub.broker.ports import InputRecord
+
+RECORD_FORMAT: Final = 2
+"""The only one that a broker of version 4 holds."""
+NO_TIMESTAMP: Final = -1
+
+
+def read_compiled(consumer: KafkaConsumer) -> None:
+    """Have `consumer` give out an `InputRecord` for each record."""
+    repair_header_names()
+    consumer._fetcher.PartitionRecords = _PartitionRecords
+
+
+class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
+    """What one fetch brought of one partition."""
+
+    def _unpack_records(self, tp: TopicPartition, records: Any, *_: object) -> Iterator[InputRecord]:
+        while (batch := records.next_batch()) is not None:
+            if batch.magic != RECORD_FORMAT or not batch.validate_crc():
+                raise CorruptRecordError(f"a batch of {tp} at offset {batch.base_offset} is damaged")
+            self.leader_epoch = batch.leader_epoch
+            if self._is_given_out(batch):
+                self.bytes_read += batch.size_in_bytes
+                for record in _records_of(batch, tp):
+                    self.records_read += 1
+                    self.next_fetch_offset = record.offset + 1
+                    yield record
+            # Also where the last records of a batch are not there any more.
+            self.next_fetch_offset = batch.next_offset
+        self.drain()
+
+    def _is_given_out(self, batch: Any) -> bool:
+        if self.isolation_level == IsolationLevel.READ_COMMITTED and batch.has_producer_id():
+            self._consume_aborted_transactions_up_to(batch.last_offset)
+            if self._contains_abort_marker(batch):
+                self.aborted_producer_ids.discard(batch.producer_id)
+            elif self._is_batch_aborted(batch):
+                return False
+        return not batch.is_control_batch
+
+
+def _records_of(batch: Any, place: TopicPartition) -> Iterator[InputRecord]:
+    read = 0
+    if batch.compression_type == batch.CODEC_NONE:
+        try:
+            for record in CompiledBatch(batch._buffer):
+                yield _input_record(record, place)
+                read += 1
+        except Exception:
+            pass
+        else:
+            return
+    for record in islice(batch, read, None):
+        yield _input_record(record, place)
+
+
+def _input_record(record: Any, place: TopicPartition) -> InputRecord:
+    headers, timestamp, size = record.headers, record.timestamp, 0
+    for name, value in headers:
+        if value is None:
+            headers = [(name, value or b"") for name, value in headers]
+        else:
+            size += len(value)
+        size += len(name)
+    return InputRecord(
+        place.topic,
+        place.partition,
+        record.offset,
+        NO_TIMESTAMP if timestamp is None else timestamp,
+        record.key,
+        record.value,
+        headers,
+        None,
+        size,
+    )
