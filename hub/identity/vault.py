@@ -3,8 +3,9 @@
 Rules:
 - A citizen has one case, a random UUIDv4, and one shard, drawn uniformly; neither ever changes.
 - Enrolling a citizen again changes nothing but the name, where one is given.
-- The birth date is what the national id tells. Where it tells none it must be given, and a given one that differs
-  from what the id tells is refused, both before the vault is asked: the answer does not depend on what it knows.
+- The birth date is what the national id tells. Where it tells none it must be given. A given one that differs from what
+  the id tells is refused, and so is one that no record can carry or that is still to come, all before the vault is
+  asked: the answer does not depend on what it knows, and nobody is enrolled of whom the shard cannot be told.
 - Links are changed one after the other: while the shards are at one, neither of its citizens has part in another.
 - Where two national ids turned out to be one citizen, the one that was given up leads to the case of the other, and so
   do the keys that were issued for it, until the link is taken back.
@@ -23,7 +24,9 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from contracts.civil_time import day_number
 from contracts.failures import BadNationalId, CallerFailure, NotFound
+from contracts.limits import DAY_MIN
 from hub.identity.national_ids import NationalId
 from hub.store.vault_file import VaultFile, VaultRow, create_vault_file, open_vault_file
 
@@ -68,13 +71,18 @@ class Vault:
         """Open a vault; raise `ForeignStore` for none, `BadSetting` for the wrong key."""
         return cls(open_vault_file(path, vault_key))
 
-    def enrol(self, national_id: NationalId, birth_date: date | None = None, name: str | None = None) -> Citizen:
-        """Return the citizen with `national_id`, enrolled now if not before; durable on return."""
+    def enrol(
+        self, national_id: NationalId, today: date, birth_date: date | None = None, name: str | None = None
+    ) -> Citizen:
+        """Return the citizen with `national_id`, enrolled now if not before; durable on return.
+
+        Raises `BadNationalId` for a birth date that cannot be, `CallerFailure` for a name that is none.
+        """
         proposed = Citizen(
             str(uuid.uuid4()),
             secrets.randbelow(self.partitions),
             national_id.jurisdiction,
-            _birth_date(national_id, birth_date),
+            _birth_date(national_id, birth_date, today),
             national_id.digits,
             None if name is None else _checked_name(name),
         )
@@ -182,15 +190,18 @@ def _index(national_id: NationalId) -> str:
     return f"{national_id.jurisdiction}:{national_id.digits}"
 
 
-def _birth_date(national_id: NationalId, given: date | None) -> date:
+def _birth_date(national_id: NationalId, given: date | None, today: date) -> date:
     told = national_id.told_birth_date
-    if told is None:
-        if given is None:
-            raise BadNationalId("national id tells no birth date: give the birth date with it")
-        return given
-    if given is not None and given != told:
+    if told is not None and given is not None and given != told:
         raise BadNationalId("birth date differs from the one that the national id tells: leave it out or mend one")
-    return told
+    birth_date = given if told is None else told
+    if birth_date is None:
+        raise BadNationalId("national id tells no birth date: give the birth date with it")
+    if birth_date > today or day_number(birth_date) < DAY_MIN:
+        raise BadNationalId(
+            "birth date is before 1900 or still to come: check the national id, and the birth date given with it"
+        )
+    return birth_date
 
 
 def _checked_name(name: str) -> str:
