@@ -2,7 +2,8 @@
 
 Rules:
 - A citizen has one case, a random UUIDv4, and one shard, drawn uniformly; neither ever changes.
-- Enrolling a citizen again changes nothing but the name, where one is given.
+- Enrolling a citizen again changes nothing but the name, where one is given: under whichever of linked national ids, it
+  is the citizen's from then on. When the link is taken back, each id has the name again that was noted under it.
 - The birth date is what the national id tells. Where it tells none it must be given. A given one that differs from what
   the id tells is refused, and so is one that no record can carry or that is still to come, all before the vault is
   asked: the answer does not depend on what it knows, and nobody is enrolled of whom the shard cannot be told.
@@ -19,6 +20,7 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -39,7 +41,8 @@ class Citizen:
 
     `merged_into` is the case of the same citizen that goes on instead of this one, `linked_with` the last that did;
     `changes` counts how often the one was linked and unlinked. `under_way` names the losing case of a change of which
-    the shards have not said that it is done.
+    the shards have not said that it is done. `named_under` is the given-up case under whose national id the name was
+    last noted; it counts while that case leads here.
     """
 
     case_id: str
@@ -52,6 +55,7 @@ class Citizen:
     linked_with: str | None = None
     changes: int = 0
     under_way: str | None = None
+    named_under: str | None = None
 
 
 class Vault:
@@ -89,10 +93,17 @@ class Vault:
 
         def merge(known: bytes) -> bytes:
             citizen = _citizen(VaultRow("", 0, known))
-            return _content(replace(citizen, name=citizen.name if proposed.name is None else proposed.name))
+            return _content(
+                citizen if proposed.name is None else replace(citizen, name=proposed.name, named_under=None)
+            )
 
         row = VaultRow(proposed.case_id, proposed.shard, _content(proposed))
-        return self._who_goes_on(_citizen(self._file.enrol(_index(national_id), row, merge)))
+        with self._file.changing():
+            own = _citizen(self._file.enrol(_index(national_id), row, merge))
+            if proposed.name is not None:
+                for citizen in self._leads_to(own):
+                    self._rewrite(replace(citizen, named_under=own.case_id))
+            return self._named(self._who_goes_on(own))
 
     def link(self, given_up: NationalId, kept: NationalId) -> tuple[Citizen, Citizen]:
         """From now on `given_up` leads to the case of `kept`; durable on return, and may be said again.
@@ -163,9 +174,19 @@ class Vault:
         return _citizen(row)
 
     def _who_goes_on(self, citizen: Citizen) -> Citizen:
+        return [citizen, *self._leads_to(citizen)][-1]
+
+    def _leads_to(self, citizen: Citizen) -> Iterator[Citizen]:
         while citizen.merged_into is not None:
             citizen = _citizen(self._file.of_case(citizen.merged_into))
-        return citizen
+            yield citizen
+
+    def _named(self, citizen: Citizen) -> Citizen:
+        """`citizen`, who goes on, under the name that was noted last. Never stored: it is another id's own."""
+        if citizen.named_under is None:
+            return citizen
+        other = _citizen(self._file.of_case(citizen.named_under))
+        return replace(citizen, name=other.name) if self._who_goes_on(other).case_id == citizen.case_id else citizen
 
     def record_issued(self, party: str, key: str, citizen: Citizen) -> None:
         """Remember that `party` was given `key` for `citizen`."""
@@ -174,7 +195,7 @@ class Vault:
     def behind(self, party: str, key: str) -> Citizen | None:
         """Return the citizen for whom `party` was given `key`, or `None`."""
         row = self._file.behind(party, key)
-        return None if row is None else self._who_goes_on(_citizen(row))
+        return None if row is None else self._named(self._who_goes_on(_citizen(row)))
 
     def close(self) -> None:
         """Release the file."""
@@ -223,6 +244,7 @@ def _content(citizen: Citizen) -> bytes:
         "linkedWith": citizen.linked_with,
         "changes": citizen.changes,
         "underWay": citizen.under_way,
+        "namedUnder": citizen.named_under,
     }
     return json.dumps(person).encode()
 
@@ -241,4 +263,5 @@ def _citizen(row: VaultRow) -> Citizen:
         person.get("linkedWith"),
         person.get("changes", 0),
         person.get("underWay"),
+        person.get("namedUnder"),
     )
