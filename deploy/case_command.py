@@ -18,6 +18,7 @@ from contracts.catalogue import catalogue
 from contracts.categories import text_of
 from contracts.civil_time import format_local, zone_of
 from contracts.failures import DamagedStore, NotFound
+from contracts.printable import printable
 from deploy.options import local_instant, world_option
 from deploy.stores import case_of, known_agreements, opened_stores, policies_of, records_of, store_of
 from deploy.world import World
@@ -158,7 +159,7 @@ def _value_text(value: object) -> str:
         return "; ".join(_value_text(item) for item in value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{name} {_value_text(part)}" for name, part in value.items())
-    return str(value)
+    return printable(str(value))
 
 
 def _telling_text(telling: Telling, zone: ZoneInfo) -> str:

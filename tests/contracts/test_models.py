@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -207,6 +208,7 @@ def test_an_items_fault_names_its_place(item: dict[str, Any], place: str) -> Non
         ("HousingSecured", {"housingId": UUID(ID)}, "housingId"),
         ("HousingSecured", {"kind": "CASTLE"}, "kind"),
         ("HousingSecured", {"address": "x\x1b[2J"}, "address"),
+        ("HousingSecured", {"address": "x\x9b31m"}, "address"),
         ("HousingSecured", {"reason": "x" * 65}, "reason"),
         ("BenefitGranted", {"monthlyAmount": b""}, "monthlyAmount"),
         ("BenefitGranted", {"monthlyAmount": b"\x00\x01"}, "monthlyAmount"),
@@ -229,6 +231,12 @@ def test_a_hostile_wire_value_is_found(event: str, changes: dict[str, Any], fiel
     fault = _fault(event, **changes)
     assert fault is not None
     assert fault[0] == field
+
+
+def test_text_has_no_control_character_but_tab_and_line_breaks() -> None:
+    for each in map(chr, range(0x2100)):
+        is_refused = _fault("HousingSecured", address=f"a{each}b") is not None
+        assert is_refused == (unicodedata.category(each) == "Cc" and each not in "\t\n\r"), hex(ord(each))
 
 
 def test_no_error_repeats_a_value_or_a_strangers_field_name() -> None:
