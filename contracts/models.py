@@ -270,12 +270,18 @@ def _converted_date(value: object) -> int:
 def _converted_decimal(value: object) -> bytes:
     if not isinstance(value, Decimal) or not value.is_finite():
         raise ValueError("is a decimal amount")
-    scaled = value.scaleb(DECIMAL_SCALE)
-    if scaled != scaled.to_integral_value():
+    if not value:
+        return _decimal_bytes(0)
+    # By its digits: the context of whoever calls may round what is computed, or have no room for it.
+    sign, digits, exponent = value.as_tuple()
+    shift = int(exponent) + DECIMAL_SCALE
+    whole, beyond = (digits, ()) if shift >= 0 else (digits[:shift], digits[shift:])
+    if any(beyond):
         raise ValueError(f"has at most {DECIMAL_SCALE} decimals")
-    if abs(scaled) > _UNSCALED_MAX:
+    if value.adjusted() >= DECIMAL_PRECISION - DECIMAL_SCALE:
         raise ValueError(f"has at most {DECIMAL_PRECISION} digits")
-    return _decimal_bytes(int(scaled))
+    unscaled = int("".join(map(str, whole))) * 10 ** max(shift, 0)
+    return _decimal_bytes(-unscaled if sign else unscaled)
 
 
 def _decimal_bytes(unscaled: int) -> bytes:

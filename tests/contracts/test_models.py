@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 from uuid import UUID
 
@@ -132,10 +132,22 @@ def test_python_values_become_wire_values() -> None:
         ("-1.28", b"\x80"),
         ("-1.29", b"\xff\x7f"),
         ("99999999.99", b"\x02\x54\x0b\xe3\xff"),
+        ("-99999999.99", b"\xfd\xab\xf4\x1c\x01"),
+        ("-0", b"\x00"),
+        ("0E+999999999999", b"\x00"),
+        ("0E-999999999999", b"\x00"),
+        ("1E+1", b"\x03\xe8"),
+        ("0.01000000000000000000000000000000000000", b"\x01"),
+        ("12345678.9" + "0" * 60, b"\x49\x96\x02\xd2"),
     ],
 )
 def test_an_amount_is_the_shortest_twos_complement(amount: str, wire: bytes) -> None:
     assert _check("BenefitGranted", monthlyAmount=Decimal(amount))["monthlyAmount"] == wire
+
+
+def test_an_amount_is_exact_whatever_the_callers_context() -> None:
+    with localcontext(prec=3):
+        assert _check("BenefitGranted", monthlyAmount=Decimal("12345678.91"))["monthlyAmount"] == b"\x49\x96\x02\xd3"
 
 
 @pytest.mark.parametrize(
@@ -159,6 +171,11 @@ def test_an_amount_is_the_shortest_twos_complement(amount: str, wire: bytes) -> 
         ("HousingSecured", "diagnosis", "x", "not in the contract"),
         ("BenefitGranted", "monthlyAmount", 12.5, "decimal"),
         ("BenefitGranted", "monthlyAmount", Decimal("0.001"), "2 decimals"),
+        ("BenefitGranted", "monthlyAmount", Decimal("12345678.9" + "0" * 30 + "1"), "2 decimals"),
+        ("BenefitGranted", "monthlyAmount", Decimal("1E-999999"), "2 decimals"),
+        ("BenefitGranted", "monthlyAmount", Decimal("1E+999999"), "10 digits"),
+        ("BenefitGranted", "monthlyAmount", Decimal("-1E+8"), "10 digits"),
+        ("BenefitGranted", "monthlyAmount", Decimal("sNaN"), "decimal"),
         ("BenefitGranted", "monthlyAmount", Decimal("100000000"), "10 digits"),
         ("BenefitGranted", "monthlyAmount", Decimal("NaN"), "decimal"),
         ("SentencePlanAgreed", "version", True, "whole number"),
