@@ -3,6 +3,7 @@
 Rules:
 - Text has local civil times and the reader's own language; plain values have codes, ISO times and the contract's
   names, whatever the language.
+- What was stated steers no terminal: text for people has it as `contracts.printable` says, plain values exactly.
 - Only what is there is shown. A closed field and one that was never stated are both simply not there.
 
 From `consumers.store`, to a terminal or another program.
@@ -22,6 +23,7 @@ from contracts.catalogue import catalogue
 from contracts.categories import categories_of
 from contracts.civil_time import day_date, format_local, local_of
 from contracts.event_types import Field, Kind
+from contracts.printable import printable
 
 _DECIMAL_SCALE: Final = -2
 _SHOWN_ELSEWHERE: Final = frozenset({"occurredAt"})
@@ -113,7 +115,7 @@ def column_text(column: Column, value: Any, words: Wording, zone: ZoneInfo) -> s
         case Shape.CODES:
             return ", ".join(words.code(code) for code in value)
         case Shape.TEXT | Shape.NUMBER:
-            return str(value)
+            return printable(str(value))
         case Shape.FIGURES:
             return str(len(value))
 
@@ -153,7 +155,7 @@ def _text(field: Field, value: Any, words: Wording, zone: ZoneInfo) -> str:
         case Kind.ENUM | Kind.CODE:
             return words.code(value)
         case _:
-            return str(_plain_one(field, value, zone))
+            return printable(str(_plain_one(field, value, zone)))
 
 
 def plain_value(field: Field, value: Any, zone: ZoneInfo) -> Any:

@@ -19,6 +19,8 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from contracts.limits import DAY_MAX, DAY_MIN
+
 ZONE_OF_JURISDICTION: Final = {"DK": "Europe/Copenhagen", "SE": "Europe/Stockholm"}
 
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
@@ -118,11 +120,14 @@ def birthday(born: date, years: int, zone: ZoneInfo) -> int:
 def parse_local(text: str, zone: ZoneInfo) -> int:
     """Return the instant of `2025-01-25T09:00[:05]` local; a plain date means 12:00.
 
-    Raises `ValueError` on anything else, a text with an offset included.
+    Raises `ValueError` on anything else: a text with an offset too, and a year outside those of the contracts.
     """
     wall = datetime.fromisoformat(text if "T" in text else f"{text}T12:00")
     if wall.tzinfo is not None:
         raise ValueError(f"time `{text}` has an offset: give local civil time, without one")
+    # Further out, the calendar ends within the reach of an offset or a period.
+    if not DAY_MIN <= day_number(wall.date()) <= DAY_MAX:
+        raise ValueError(f"time `{text}` is of no year from 1900 to 2199: give one of these")
     return resolve(wall, zone)
 
 

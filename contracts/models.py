@@ -47,7 +47,7 @@ UUID_TEXT: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 # Danish (6-4 digits) and Swedish (6- or 8-4 digits) national ids never travel, not even in a pseudonym's place.
 _NO_NATIONAL_ID: Final = r"^(?!(?:\d{2})?\d{6}[-+ ]?\d{4}\Z)"
 _PSEUDONYM: Final = _NO_NATIONAL_ID + r"[A-Za-z0-9._:-]{1,80}\Z"
-_TEXT: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+\z"
+_TEXT: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+\z"
 _UNSCALED_MAX: Final = 10**DECIMAL_PRECISION - 1
 
 _UUID: Final = re.compile(UUID_TEXT.replace(r"\z", r"\Z"))
@@ -270,12 +270,18 @@ def _converted_date(value: object) -> int:
 def _converted_decimal(value: object) -> bytes:
     if not isinstance(value, Decimal) or not value.is_finite():
         raise ValueError("is a decimal amount")
-    scaled = value.scaleb(DECIMAL_SCALE)
-    if scaled != scaled.to_integral_value():
+    if not value:
+        return _decimal_bytes(0)
+    # By its digits: the context of whoever calls may round what is computed, or have no room for it.
+    sign, digits, exponent = value.as_tuple()
+    shift = int(exponent) + DECIMAL_SCALE
+    whole, beyond = (digits, ()) if shift >= 0 else (digits[:shift], digits[shift:])
+    if any(beyond):
         raise ValueError(f"has at most {DECIMAL_SCALE} decimals")
-    if abs(scaled) > _UNSCALED_MAX:
+    if value.adjusted() >= DECIMAL_PRECISION - DECIMAL_SCALE:
         raise ValueError(f"has at most {DECIMAL_PRECISION} digits")
-    return _decimal_bytes(int(scaled))
+    unscaled = int("".join(map(str, whole))) * 10 ** max(shift, 0)
+    return _decimal_bytes(-unscaled if sign else unscaled)
 
 
 def _decimal_bytes(unscaled: int) -> bytes:
@@ -295,7 +301,7 @@ _CONVERT: Final[Mapping[Kind, Callable[[object], object]]] = {
 
 _EXPECTED: Final[Mapping[Kind, str]] = {
     Kind.UUID: "a uuid.UUID, or its lower-case text",
-    Kind.STRING: f"text of 1 to {TEXT_CHARACTERS_MAX} characters without control characters",
+    Kind.STRING: f"text of 1 to {TEXT_CHARACTERS_MAX} characters without control characters but tab and line breaks",
     Kind.INT: f"an int from 0 to {INT_MAX}",
     Kind.BOOL: "True or False",
     Kind.TIMESTAMP: "a datetime with a time zone",

@@ -22,14 +22,15 @@ from typing import Any, Final
 import click
 
 from contracts.catalogue import catalogue
-from contracts.civil_time import ZONE_OF_JURISDICTION, day_date, moment_of, parse_local, zone_of
+from contracts.civil_time import ZONE_OF_JURISDICTION, day_date, moment_of, zone_of
 from contracts.codec import codec
 from contracts.derived_ids import derived_id
 from contracts.event_types import Kind
 from contracts.failures import CallerFailure, NotFound
+from contracts.models import checked
 from contracts.toml_file import read_toml
 from deploy.hub_statements import hub_publisher, state
-from deploy.options import world_option
+from deploy.options import local_instant, world_option
 from deploy.stores import governance_records, opened_stores, policies_of
 from deploy.world import World
 from hub.case_timeline.timeline import CaseTimeline, known_at, timeline_of
@@ -105,8 +106,9 @@ def end(agreement_id: str, jurisdiction: str, directory: Path) -> None:
 def list_agreements(known_at: str | None, as_json: bool, jurisdiction: str, directory: Path) -> None:
     """List every agreement as it was last registered, and whether it is in force."""
     world = World.open(directory)
+    known = local_instant(known_at, zone_of(jurisdiction)) if known_at is not None else None
     with opened_stores(world) as stores:
-        found = agreements_listed(world, stores, jurisdiction, _instant(known_at, jurisdiction))
+        found = agreements_listed(world, stores, jurisdiction, known)
     if as_json:
         click.echo(json.dumps([{"state": one.state, **one.values} for one in found], indent=2, default=str))
         return
@@ -185,7 +187,9 @@ def _state_of(event_type: str, values: Mapping[str, Any], in_force: set[str], to
 
 
 def _check(world: World, values: Mapping[str, Any]) -> None:
-    strangers = [party for party in values.get("parties", ()) if party not in world.registry]
+    # The contract first: only what has its types can be looked up. The time that the fact will get is of no account.
+    checked(catalogue().event_types[REGISTERED], {**values, "occurredAt": moment_of(0)})
+    strangers = [party for party in values["parties"] if party not in world.registry]
     if strangers:
         raise CallerFailure(
             f"field `parties`: `{strangers[0]}` is not in the registry of this world; mend or leave out"
@@ -208,12 +212,3 @@ def _state(world: World, jurisdiction: str, event_type: str, values: Mapping[str
     reference = f"agreement/{values['agreementId']}/{ended}/{hashlib.sha256(content).hexdigest()[:16]}"
     with hub_publisher(world) as publisher:
         state(world, publisher, jurisdiction, event_type, values, reference, range(world.partitions))
-
-
-def _instant(known: str | None, jurisdiction: str) -> int | None:
-    if known is None:
-        return None
-    try:
-        return parse_local(known, zone_of(jurisdiction))
-    except ValueError as wrong:
-        raise CallerFailure(f"time `{known}`: expected local civil time as `2025-01-25T09:00`") from wrong

@@ -16,9 +16,10 @@ import click
 from consumers.rendering import plain_value
 from contracts.catalogue import catalogue
 from contracts.categories import text_of
-from contracts.civil_time import format_local, parse_local, zone_of
-from contracts.failures import CallerFailure, DamagedStore, NotFound
-from deploy.options import world_option
+from contracts.civil_time import format_local, zone_of
+from contracts.failures import DamagedStore, NotFound
+from contracts.printable import printable
+from deploy.options import local_instant, world_option
 from deploy.stores import case_of, known_agreements, opened_stores, policies_of, records_of, store_of
 from deploy.world import World
 from hub.case_timeline.timeline import CONFIRMED, JOINED, JOINING, LEAVING, LEFT, MERGED, REMOVED, REOPENED
@@ -97,7 +98,7 @@ def explanation_of(
         clock = store.head().clock
         policies = policies_of(world)
         replayed, zone = _replayed(records, case_id, policies, known_at, None)
-        at = _local(known_at, zone) if known_at else clock
+        at = local_instant(known_at, zone) if known_at else clock
         agreements = known_agreements(world, stores, _jurisdiction(records), policies, at, stores.index(store))
     return explain_decision(replayed, event, party, at, policies, reader_for(policies), agreements), zone
 
@@ -106,7 +107,7 @@ def _replayed(
     records: list[CaseRecord], case_id: str, policies: Policies, known: str | None, valid: str | None
 ) -> tuple[Replay, ZoneInfo]:
     zone = zone_of(_jurisdiction(records))
-    known_at, valid_at = (_local(text, zone) if text else None for text in (known, valid))
+    known_at, valid_at = (local_instant(text, zone) if text else None for text in (known, valid))
     return replay(records, case_id, reader_for(policies), known_at, valid_at), zone
 
 
@@ -115,13 +116,6 @@ def _jurisdiction(records: list[CaseRecord]) -> str:
     if not isinstance(first, CitizenEnrolled | GovernanceOpened):
         raise DamagedStore("a case does not begin with its enrolment")
     return first.jurisdiction
-
-
-def _local(text: str, zone: ZoneInfo) -> int:
-    try:
-        return parse_local(text, zone)
-    except ValueError as wrong:
-        raise CallerFailure(f"time `{text}`: expected local civil time as `2025-01-25T09:00`") from wrong
 
 
 def shown_text(shown: Shown) -> str:
@@ -165,7 +159,7 @@ def _value_text(value: object) -> str:
         return "; ".join(_value_text(item) for item in value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{name} {_value_text(part)}" for name, part in value.items())
-    return str(value)
+    return printable(str(value))
 
 
 def _telling_text(telling: Telling, zone: ZoneInfo) -> str:

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import click
 
-from contracts.civil_time import parse_local, zone_of
-from contracts.failures import CallerFailure
+from contracts.civil_time import zone_of
 from deploy.known_cases import read_cases
-from deploy.options import world_option
+from deploy.options import local_instant, world_option
 from deploy.stores import opened_stores, policies_of
 from deploy.world import World
 from hub.continuity.consent_health import barriers
@@ -77,19 +76,12 @@ def _read_cases(world: World, known: str | None) -> Iterator[_Read]:
     reader = reader_for(policies)
 
     def cut_off(jurisdiction: str, clock: int) -> int:
-        return clock if known is None else _instant(known, jurisdiction)
+        return clock if known is None else local_instant(known, zone_of(jurisdiction))
 
     with opened_stores(world) as stores:
         for read in read_cases(world, stores, policies, reader, cut_off):
             denied = barriers(read.known, read.timeline.told, reader.catalogue.event_types)
             yield list(releases_of(read.known, read.case_id)), {(str(category), role) for category, role in denied}
-
-
-def _instant(known: str, jurisdiction: str) -> int:
-    try:
-        return parse_local(known, zone_of(jurisdiction))
-    except ValueError as wrong:
-        raise CallerFailure(f"time `{known}`: expected local civil time as `2025-01-25T09:00`") from wrong
 
 
 def _text(line: Line, rulebook: Rulebook) -> Iterator[str]:

@@ -20,9 +20,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-from contracts.civil_time import local_of, zone_of
+from contracts.civil_time import day_number, local_of, zone_of
 from contracts.fact import Fact
 from contracts.failures import CallerFailure
+from contracts.limits import DAY_MAX, DAY_MIN
 from deploy.known_cases import read_cases
 from deploy.stores import governance_records, known_agreements, opened_stores, policies_of
 from deploy.world import World
@@ -77,7 +78,9 @@ def last_month(world: World, jurisdiction: str) -> date:
 
 
 def draw(world: World, jurisdiction: str, first: date) -> Drawing:
-    """Draw the month that begins on `first`; raise `CallerFailure` before it is over."""
+    """Draw the month that begins on `first`; raise `CallerFailure` where it is not over or cannot be."""
+    if not DAY_MIN <= day_number(first) <= DAY_MAX:
+        raise CallerFailure(f"month `{first.isoformat()[:7]}`: expected one of the years 1900 to 2199")
     policies, month = policies_of(world), Month.of(first, zone_of(jurisdiction))
     reader = reader_for(policies)
     with opened_stores(world) as stores:

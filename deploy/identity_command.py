@@ -30,6 +30,7 @@ from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity, SeesSomething
 from hub.identity.national_ids import parse_national_id
 from hub.identity.vault import Citizen, Vault
+from producers.publisher import now_ms
 
 VAULT_FILE: Final = "vault.db"
 _LINE_CHARACTERS_MAX: Final = 1_000
@@ -53,7 +54,7 @@ def opened_identity(world: World) -> Iterator[Identity]:
     vault = Vault.open(vault_path(world), world.master_key)
     channel = operator_channel(world, IDENTITY)
     try:
-        yield Identity(vault, world.hub_secret, channel, world.registry, read_basics_rules())
+        yield Identity(vault, world.hub_secret, channel, world.registry, read_basics_rules(), now_ms)
     finally:
         channel.close()
         vault.close()

@@ -1,12 +1,15 @@
-"""Options that several commands share, said once."""
+"""Options that several commands share, and how a local time given with one is read, said once."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
+from contracts.civil_time import parse_local
+from contracts.failures import CallerFailure
 from deploy.world import World
 
 DEFAULT_WORLD = Path(".state/demo/world")
@@ -26,3 +29,12 @@ world_option = click.option(
 def chosen_world() -> World:
     """The world that `HUB_WORLD_DIRECTORY` names, else the demo's; for commands without the option."""
     return World.open(Path(os.environ.get("HUB_WORLD_DIRECTORY") or DEFAULT_WORLD))
+
+
+def local_instant(text: str, zone: ZoneInfo) -> int:
+    """Return the instant of the local time `text`; raise `CallerFailure` for what is none."""
+    try:
+        return parse_local(text, zone)
+    except ValueError as wrong:
+        expected = "expected local civil time as `2025-01-25T09:00`, of the years 1900 to 2199"
+        raise CallerFailure(f"time `{text}`: {expected}") from wrong

@@ -16,10 +16,10 @@ from pathlib import Path
 import click
 
 from contracts.catalogue import catalogue
-from contracts.civil_time import ZONE_OF_JURISDICTION, parse_local, zone_of
+from contracts.civil_time import ZONE_OF_JURISDICTION, zone_of
 from contracts.codec import codec
-from contracts.failures import BadRuleSet, CallerFailure
-from deploy.options import world_option
+from contracts.failures import BadRuleSet
+from deploy.options import local_instant, world_option
 from deploy.rules.differences import differences
 from deploy.rules.rehearsal import CASES_MIN, Rehearsal, counted
 from deploy.rules.tables import events_csv, events_lines, summary_csv, summary_lines
@@ -78,7 +78,7 @@ def diff(old: str, new: str, as_json: bool) -> None:
 def rehearse(new: str, since: str | None, as_json: bool, directory: Path) -> None:
     """Decide every recorded case under rule set NEW and under the one in force, and sum up what would change."""
     proposed = rule_set_of(new)
-    since_ms = _instant(since, proposed.jurisdiction) if since else None
+    since_ms = local_instant(since, zone_of(proposed.jurisdiction)) if since else None
     rehearsal = _rehearsed(World.open(directory), proposed, since_ms)
     if as_json:
         click.echo(json.dumps(_values(rehearsal), indent=2, ensure_ascii=False))
@@ -104,13 +104,6 @@ def rule_set_of(name: str) -> RuleSet:
         known = ", ".join(sorted(file.stem for file in RULES_FOLDER.glob("*-*.toml")))
         what = f"rule set `{name}` cannot be read ({failure.strerror})"
         raise BadRuleSet(f"{what}: give a jurisdiction, one of {known}, or the path of a file") from failure
-
-
-def _instant(text: str, jurisdiction: str) -> int:
-    try:
-        return parse_local(text, zone_of(jurisdiction))
-    except ValueError as wrong:
-        raise CallerFailure(f"time `{text}`: expected local civil time as `2025-01-25T09:00`") from wrong
 
 
 def _rehearsed(world: World, proposed: RuleSet, since: int | None) -> Rehearsal:

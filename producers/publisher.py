@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypedDict, Unpack
@@ -30,8 +29,8 @@ from contracts.codec import codec
 from contracts.derived_ids import require_secret
 from contracts.event_types import EventType
 from contracts.failures import BadSetting, InvalidFact
-from contracts.limits import VALUE_BYTES_MAX
-from contracts.models import checked
+from contracts.limits import INSTANT_MAX, INSTANT_MIN, VALUE_BYTES_MAX
+from contracts.models import checked, is_uuid
 from contracts.parties import PARTY_ID, Party
 from contracts.schema_ids import schema_ids
 from contracts.signatures import SigningKey, signed_headers
@@ -99,7 +98,13 @@ class Publisher:
         self._signing_key = signing_key
 
     def event_id(self, event_type: str, source_ref: str, revision: int = 0) -> str:
-        """Return the `ce_id` that this publisher gives that revision of that fact, published or not."""
+        """Return the `ce_id` that this publisher gives that revision of that fact, published or not.
+
+        Raises `InvalidFact` for a source reference or revision that is none.
+        """
+        _check_source_ref(source_ref)
+        if not isinstance(revision, int) or isinstance(revision, bool) or revision < 0:
+            raise InvalidFact("revision", "is a whole number from 0", "count from 0, the first statement")
         return event_id(self._secret, self._system, source_ref, event_type, revision)
 
     def publish(
@@ -168,9 +173,9 @@ class Publisher:
         """Give a sign of life: this system works and has stated what there was to state. About no citizen.
 
         Called every so often, also when nothing was stated, more often than the party's `silent_after_seconds`. Raises
-        `TransportFailure`: then give another one.
+        `TransportFailure`: then give another one; `InvalidFact` where the clock is out of the years of a record.
         """
-        now = self._clock()
+        now = _instant("published_at", self._clock())
         event_type = catalogue().event_types[ALIVE]
         payload = checked(event_type, {"occurredAt": moment_of(now)})
         attributes = Attributes(
@@ -195,10 +200,9 @@ class Publisher:
         _check_uuid("key", key, "use your own key of the citizen, as `hub identity key` answers it, no national id")
         for link in ("corrects", "correlation", "causation"):
             if (stated := circumstances.get(link)) is not None:
-                _check_uuid(link, str(stated), "use the `ce_id` of an event, as `Publisher.event_id` gives it")
-        if not source_ref:
-            raise InvalidFact("source_ref", "is empty", "give the place of the fact in your own system")
-        moment = moment_of(occurred_at) if isinstance(occurred_at, int) else occurred_at
+                _check_uuid(link, stated, "use the `ce_id` of an event, as `Publisher.event_id` gives it")
+        _check_source_ref(source_ref)
+        moment = occurred_at if isinstance(occurred_at, datetime) else moment_of(_instant("occurredAt", occurred_at))
         payload = checked(event_type, {**values, "occurredAt": moment})
         value = codec().encode(schema_ids().published(event_type.name), payload)
         if len(value) > VALUE_BYTES_MAX:
@@ -212,7 +216,7 @@ class Publisher:
             id=self.event_id(event_type.name, source_ref, circumstances.get("revision", 0)),
             source=self._source,
             type=event_type.ce_type,
-            time=self._clock() if published_at is None else _instant("published_at", published_at),
+            time=_instant("published_at", self._clock() if published_at is None else published_at),
             corrects=self._corrected(event_type, source_ref, circumstances),
             correlation=circumstances.get("correlation"),
             causation=circumstances.get("causation"),
@@ -246,27 +250,38 @@ class Publisher:
 
     def _corrected(self, event_type: EventType, source_ref: str, circumstances: Circumstances) -> str | None:
         revision = circumstances.get("revision", 0)
-        if revision < 0:
-            raise InvalidFact("revision", f"is `{revision}`", "count from 0, the first statement")
         stated = circumstances.get("corrects")
         if stated is not None or revision == 0:
             return stated
         return self.event_id(event_type.name, source_ref, revision - 1)
 
 
-def _instant(field: str, moment: datetime | int) -> int:
-    if isinstance(moment, int):
-        return moment
-    if moment.tzinfo is None:
-        raise InvalidFact(field, "has no time zone", "give a datetime with one, such as `datetime.now(UTC)`")
-    return instant_of(moment)
+def _instant(field: str, moment: object) -> int:
+    """The instant that a caller gave as a datetime or as milliseconds, within the years that a record can carry."""
+    if isinstance(moment, datetime):
+        if moment.utcoffset() is None:
+            raise InvalidFact(field, "has no time zone", "give a datetime with one, such as `datetime.now(UTC)`")
+        instant = instant_of(moment)
+    elif isinstance(moment, int) and not isinstance(moment, bool):
+        instant = moment
+    else:
+        raise InvalidFact(field, "is an instant", "give a datetime with a time zone, or milliseconds since 1970")
+    if not INSTANT_MIN <= instant <= INSTANT_MAX:
+        raise InvalidFact(field, "is of no year from 1900 to 2199", "give milliseconds since 1970, or correct the date")
+    return instant
 
 
-def _check_uuid(field: str, text: str, fix: str) -> None:
-    # The value is never shown: whoever gets this wrong may have put a national id here.
+def _check_source_ref(source_ref: object) -> None:
+    # Not shown either: it may have a name or a number of the citizen in it.
+    if not isinstance(source_ref, str) or not source_ref:
+        raise InvalidFact("source_ref", "is empty or no text", "give the place of the fact in your own system")
     try:
-        proper = str(uuid.UUID(text)) == text
-    except (ValueError, AttributeError, TypeError):
-        proper = False
-    if not proper:
+        source_ref.encode()
+    except UnicodeEncodeError:
+        raise InvalidFact("source_ref", "has half a surrogate pair", "give text that UTF-8 can write") from None
+
+
+def _check_uuid(field: str, text: object, fix: str) -> None:
+    # The value is never shown: whoever gets this wrong may have put a national id here.
+    if not isinstance(text, str) or not is_uuid(text):
         raise InvalidFact(field, "is not a lower-case uuid", fix)

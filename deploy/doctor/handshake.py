@@ -50,6 +50,7 @@ _ALERTS: Final = {
     "PROTOCOL_VERSION": "client and broker have no version of TLS in common",
 }
 """By the alert that the broker sent."""
+_PORT_DIGITS_MAX: Final = 5
 _STEPS: Final = ("name", "connection", "encryption", "first answer")
 
 
@@ -85,7 +86,7 @@ def look_at_own_certificate(connection: KafkaConnection, now: datetime) -> Findi
 
 
 def _steps(connection: KafkaConnection, host: str, port: str) -> Iterator[Finding]:
-    if not (host and port.isdecimal() and int(port) < 65536):
+    if not (host and port.isdecimal() and len(port) <= _PORT_DIGITS_MAX and int(port) < 65536):
         yield refused("name", HERE, f"`{host}:{port}` is no address", "write `host:port`")
         return
     try:
@@ -93,6 +94,11 @@ def _steps(connection: KafkaConnection, host: str, port: str) -> Iterator[Findin
     except OSError as error:
         yield refused(
             "name", HERE, f"`{host}` has no address ({error.strerror})", "check the name and this machine's DNS"
+        )
+        return
+    except ValueError:  # a UnicodeError too: a name is put in the form of the DNS before anybody is asked for it
+        yield refused(
+            "name", HERE, f"`{host}` cannot be a name", "write labels of 1 to 63 letters, digits and `-` between dots"
         )
         return
     yield ok("name", f"`{host}` is {', '.join(sorted({str(entry[4][0]) for entry in found}))}")
@@ -136,6 +142,13 @@ def _talk(connection: KafkaConnection, host: str, stream: socket.socket) -> Iter
             yield _first_answer(connection, encrypted)
     except OSError as error:
         yield _failed_handshake(error)
+    except ValueError:
+        yield refused(
+            "encryption",
+            HERE,
+            f"`{host}` can be the name of no certificate",
+            "call the broker by a name that its certificate has",
+        )
 
 
 def _context(connection: KafkaConnection) -> ssl.SSLContext:

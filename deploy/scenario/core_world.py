@@ -170,7 +170,8 @@ class CoreWorld:
 
     @cached_property
     def _identity(self) -> Identity:
-        return Identity(self._vault, self._secret, self._control, self._registry, read_basics_rules())
+        rules = read_basics_rules()
+        return Identity(self._vault, self._secret, self._control, self._registry, rules, lambda: self._broker.clock)
 
 
 def _memory() -> Path | None:

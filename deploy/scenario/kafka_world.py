@@ -101,7 +101,12 @@ class KafkaWorld:
         vault = Vault.open(vault_path(self._world), self._world.master_key)
         self._closing.callback(vault.close)
         self._identity = Identity(
-            vault, self._world.hub_secret, self._control, self._world.registry, read_basics_rules()
+            vault,
+            self._world.hub_secret,
+            self._control,
+            self._world.registry,
+            read_basics_rules(),
+            lambda: self._clock,
         )
 
     def _subscribe(self, party: str) -> None:

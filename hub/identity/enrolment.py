@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from contracts.civil_time import day_number
+from contracts.civil_time import day_date, day_number, day_of, zone_of
 from contracts.derived_ids import require_secret
 from contracts.failures import NotFound
 from contracts.parties import Party, PartyRegistry
@@ -34,10 +34,20 @@ SeesSomething = Callable[[str, str], bool]
 
 
 class Identity:
-    """Identity of one hub. `secret` is the hub's own, the same one from which every shard derives pseudonyms."""
+    """Identity of one hub.
+
+    `secret` is the hub's own, the same one from which every shard derives pseudonyms; `clock` says what time it is, in
+    milliseconds.
+    """
 
     def __init__(
-        self, vault: Vault, secret: bytes, channel: ControlChannel, registry: PartyRegistry, rules: BasicsRules
+        self,
+        vault: Vault,
+        secret: bytes,
+        channel: ControlChannel,
+        registry: PartyRegistry,
+        rules: BasicsRules,
+        clock: Callable[[], int],
     ) -> None:
         require_secret(secret, "the hub's secret")
         self._vault = vault
@@ -45,11 +55,13 @@ class Identity:
         self._channel = channel
         self._registry = registry
         self._rules = rules
+        self._clock = clock
 
     def enrol(self, national_id: str, birth_date: date | None = None, name: str | None = None) -> str:
         """Enrol a citizen, or note the name of a known one; return the case id, which is the hub's own.
 
-        Raises `BadNationalId` where the id has no known form, or tells no birth date and none is given.
+        Raises `BadNationalId` where the id has no known form, or tells no birth date and none is given, or one that
+        cannot be.
         """
         return self._announced(national_id, birth_date, name).case_id
 
@@ -107,7 +119,9 @@ class Identity:
         return self._registry[party]
 
     def _announced(self, national_id: str, birth_date: date | None, name: str | None) -> Citizen:
-        citizen = self._vault.enrol(parse_national_id(national_id), birth_date, name)
+        parsed = parse_national_id(national_id)
+        today = day_date(day_of(self._clock(), zone_of(parsed.jurisdiction)))
+        citizen = self._vault.enrol(parsed, today, birth_date, name)
         self._announce(citizen)
         return citizen
 

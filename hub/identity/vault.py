@@ -2,9 +2,11 @@
 
 Rules:
 - A citizen has one case, a random UUIDv4, and one shard, drawn uniformly; neither ever changes.
-- Enrolling a citizen again changes nothing but the name, where one is given.
-- The birth date is what the national id tells. Where it tells none it must be given, and a given one that differs
-  from what the id tells is refused, both before the vault is asked: the answer does not depend on what it knows.
+- Enrolling a citizen again changes nothing but the name, where one is given: under whichever of linked national ids, it
+  is the citizen's from then on. When the link is taken back, each id has the name again that was noted under it.
+- The birth date is what the national id tells. Where it tells none it must be given. A given one that differs from what
+  the id tells is refused, and so is one that no record can carry or that is still to come, all before the vault is
+  asked: the answer does not depend on what it knows, and nobody is enrolled of whom the shard cannot be told.
 - Links are changed one after the other: while the shards are at one, neither of its citizens has part in another.
 - Where two national ids turned out to be one citizen, the one that was given up leads to the case of the other, and so
   do the keys that were issued for it, until the link is taken back.
@@ -18,12 +20,15 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
 
+from contracts.civil_time import day_number
 from contracts.failures import BadNationalId, CallerFailure, NotFound
+from contracts.limits import DAY_MIN
 from hub.identity.national_ids import NationalId
 from hub.store.vault_file import VaultFile, VaultRow, create_vault_file, open_vault_file
 
@@ -36,7 +41,8 @@ class Citizen:
 
     `merged_into` is the case of the same citizen that goes on instead of this one, `linked_with` the last that did;
     `changes` counts how often the one was linked and unlinked. `under_way` names the losing case of a change of which
-    the shards have not said that it is done.
+    the shards have not said that it is done. `named_under` is the given-up case under whose national id the name was
+    last noted; it counts while that case leads here.
     """
 
     case_id: str
@@ -49,6 +55,7 @@ class Citizen:
     linked_with: str | None = None
     changes: int = 0
     under_way: str | None = None
+    named_under: str | None = None
 
 
 class Vault:
@@ -68,23 +75,35 @@ class Vault:
         """Open a vault; raise `ForeignStore` for none, `BadSetting` for the wrong key."""
         return cls(open_vault_file(path, vault_key))
 
-    def enrol(self, national_id: NationalId, birth_date: date | None = None, name: str | None = None) -> Citizen:
-        """Return the citizen with `national_id`, enrolled now if not before; durable on return."""
+    def enrol(
+        self, national_id: NationalId, today: date, birth_date: date | None = None, name: str | None = None
+    ) -> Citizen:
+        """Return the citizen with `national_id`, enrolled now if not before; durable on return.
+
+        Raises `BadNationalId` for a birth date that cannot be, `CallerFailure` for a name that is none.
+        """
         proposed = Citizen(
             str(uuid.uuid4()),
             secrets.randbelow(self.partitions),
             national_id.jurisdiction,
-            _birth_date(national_id, birth_date),
+            _birth_date(national_id, birth_date, today),
             national_id.digits,
             None if name is None else _checked_name(name),
         )
 
         def merge(known: bytes) -> bytes:
             citizen = _citizen(VaultRow("", 0, known))
-            return _content(replace(citizen, name=citizen.name if proposed.name is None else proposed.name))
+            return _content(
+                citizen if proposed.name is None else replace(citizen, name=proposed.name, named_under=None)
+            )
 
         row = VaultRow(proposed.case_id, proposed.shard, _content(proposed))
-        return self._who_goes_on(_citizen(self._file.enrol(_index(national_id), row, merge)))
+        with self._file.changing():
+            own = _citizen(self._file.enrol(_index(national_id), row, merge))
+            if proposed.name is not None:
+                for citizen in self._leads_to(own):
+                    self._rewrite(replace(citizen, named_under=own.case_id))
+            return self._named(self._who_goes_on(own))
 
     def link(self, given_up: NationalId, kept: NationalId) -> tuple[Citizen, Citizen]:
         """From now on `given_up` leads to the case of `kept`; durable on return, and may be said again.
@@ -155,9 +174,19 @@ class Vault:
         return _citizen(row)
 
     def _who_goes_on(self, citizen: Citizen) -> Citizen:
+        return [citizen, *self._leads_to(citizen)][-1]
+
+    def _leads_to(self, citizen: Citizen) -> Iterator[Citizen]:
         while citizen.merged_into is not None:
             citizen = _citizen(self._file.of_case(citizen.merged_into))
-        return citizen
+            yield citizen
+
+    def _named(self, citizen: Citizen) -> Citizen:
+        """`citizen`, who goes on, under the name that was noted last. Never stored: it is another id's own."""
+        if citizen.named_under is None:
+            return citizen
+        other = _citizen(self._file.of_case(citizen.named_under))
+        return replace(citizen, name=other.name) if self._who_goes_on(other).case_id == citizen.case_id else citizen
 
     def record_issued(self, party: str, key: str, citizen: Citizen) -> None:
         """Remember that `party` was given `key` for `citizen`."""
@@ -166,7 +195,7 @@ class Vault:
     def behind(self, party: str, key: str) -> Citizen | None:
         """Return the citizen for whom `party` was given `key`, or `None`."""
         row = self._file.behind(party, key)
-        return None if row is None else self._who_goes_on(_citizen(row))
+        return None if row is None else self._named(self._who_goes_on(_citizen(row)))
 
     def close(self) -> None:
         """Release the file."""
@@ -182,15 +211,18 @@ def _index(national_id: NationalId) -> str:
     return f"{national_id.jurisdiction}:{national_id.digits}"
 
 
-def _birth_date(national_id: NationalId, given: date | None) -> date:
+def _birth_date(national_id: NationalId, given: date | None, today: date) -> date:
     told = national_id.told_birth_date
-    if told is None:
-        if given is None:
-            raise BadNationalId("national id tells no birth date: give the birth date with it")
-        return given
-    if given is not None and given != told:
+    if told is not None and given is not None and given != told:
         raise BadNationalId("birth date differs from the one that the national id tells: leave it out or mend one")
-    return told
+    birth_date = given if told is None else told
+    if birth_date is None:
+        raise BadNationalId("national id tells no birth date: give the birth date with it")
+    if birth_date > today or day_number(birth_date) < DAY_MIN:
+        raise BadNationalId(
+            "birth date is before 1900 or still to come: check the national id, and the birth date given with it"
+        )
+    return birth_date
 
 
 def _checked_name(name: str) -> str:
@@ -212,6 +244,7 @@ def _content(citizen: Citizen) -> bytes:
         "linkedWith": citizen.linked_with,
         "changes": citizen.changes,
         "underWay": citizen.under_way,
+        "namedUnder": citizen.named_under,
     }
     return json.dumps(person).encode()
 
@@ -230,4 +263,5 @@ def _citizen(row: VaultRow) -> Citizen:
         person.get("linkedWith"),
         person.get("changes", 0),
         person.get("underWay"),
+        person.get("namedUnder"),
     )

@@ -3,7 +3,7 @@
 Rules:
 - Nothing in the file tells who somebody is: citizens and keys are looked up by HMAC under the vault key, and what
   is known of a citizen is sealed with AES-GCM, bound to its row.
-- Each `enrol` is one durable write transaction, whether or not the citizen was known: its time tells nothing.
+- Each `enrol` writes as much, whether or not the citizen was known: its time tells nothing.
 - A vault is made by command, never by opening, and keeps the number of partitions that it was made for: a case's
   shard never changes.
 
@@ -61,24 +61,22 @@ class VaultFile:
         return int(partitions)
 
     def enrol(self, national_id: str, proposed: VaultRow, merge: Callable[[bytes], bytes]) -> VaultRow:
-        """Store `proposed`, or, where the citizen is known, what `merge` makes of the content known so far.
+        """Store `proposed`, or, where the citizen is known, what `merge` makes of the content known; within `changing`.
 
         Returns the row as it now stands, in the case and shard that were drawn first.
         """
-        id_hash = self._hash("citizen", national_id)
-        with self._transaction():
-            found = self._connection.execute(
-                "SELECT case_id, shard, sealed FROM citizens WHERE id_hash = ?", (id_hash,)
-            ).fetchone()
-            row = proposed
-            if found is not None:
-                known = self._opened(*found)
-                row = VaultRow(known.case_id, known.shard, merge(known.content))
-            self._connection.execute(
-                "INSERT INTO citizens VALUES (?, ?, ?, ?) ON CONFLICT (id_hash) DO UPDATE SET sealed = excluded.sealed",
-                (id_hash, row.case_id, row.shard, seal(self._cipher, row.content, _bound(row.case_id, row.shard))),
-            )
-            self._connection.execute("UPDATE vault SET look_ups = look_ups + 1")
+        known = self.known(national_id)
+        row = proposed if known is None else VaultRow(known.case_id, known.shard, merge(known.content))
+        self._connection.execute(
+            "INSERT INTO citizens VALUES (?, ?, ?, ?) ON CONFLICT (id_hash) DO UPDATE SET sealed = excluded.sealed",
+            (
+                self._hash("citizen", national_id),
+                row.case_id,
+                row.shard,
+                seal(self._cipher, row.content, _bound(row.case_id, row.shard)),
+            ),
+        )
+        self._connection.execute("UPDATE vault SET look_ups = look_ups + 1")
         return row
 
     def known(self, national_id: str) -> VaultRow | None:

@@ -140,6 +140,27 @@ def test_plain_values_are_codes_and_iso_times(filled: PartyStore) -> None:
     assert json.loads(json.dumps([line, events])) == [line, events]
 
 
+def test_what_was_stated_steers_no_terminal_and_is_exact_for_programs(store: PartyStore, topic: SimulatedTopic) -> None:
+    hostile = "x\x1b[2J\x9b31m\u202e\n2025-01-06 09:00  Released"
+    custody = {"occurredAt": START, "institution": hostile, "legalStatus": "CONVICTED", "planDuty": True}
+    topic.disclose(KEYS[0], name("e1"), "ImprisonmentStarted", custody)
+    item: dict[str, object] = {"itemId": name("i"), "domain": "HOUSING", "goal": hostile, "activityType": "x"}
+    item |= {"responsible": "A.SOC", "status": "PLANNED", "activityId": None, "plannedStart": None, "plannedEnd": None}
+    plan = {"occurredAt": START, "planId": name("p"), "version": 1, "items": [item]}
+    topic.disclose(KEYS[0], name("e2"), "SentencePlanAgreed", plan)
+    drain(Subscription("PRI", topic, store))
+    events, lines = store.visible(KEYS[0]), store.view_lines()
+    shown = [
+        events_text("PRI", KEYS[0], events, wording("da"), ZONE),
+        view_text(store.view, "PRI", lines, wording("da"), ZONE),
+    ]
+    escaped = r"x\x1b[2J\x9b31m\u202e\n2025-01-06 09:00  Released"
+    assert [text.count(escaped) for text in shown] == [2, 1]
+    assert "".join(shown).replace("\n", "").isprintable()
+    assert [event["fields"].get("institution") for event in events_values(events, ZONE)] == [hostile, None]
+    assert view_values(store.view, lines, ZONE)[0]["institution"] == hostile
+
+
 def test_all_languages_have_the_same_keys() -> None:
     keys = {
         language: {section: set(words) for section, words in wording(language).sections.items()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 from uuid import UUID
 
@@ -131,10 +132,22 @@ def test_python_values_become_wire_values() -> None:
         ("-1.28", b"\x80"),
         ("-1.29", b"\xff\x7f"),
         ("99999999.99", b"\x02\x54\x0b\xe3\xff"),
+        ("-99999999.99", b"\xfd\xab\xf4\x1c\x01"),
+        ("-0", b"\x00"),
+        ("0E+999999999999", b"\x00"),
+        ("0E-999999999999", b"\x00"),
+        ("1E+1", b"\x03\xe8"),
+        ("0.01000000000000000000000000000000000000", b"\x01"),
+        ("12345678.9" + "0" * 60, b"\x49\x96\x02\xd2"),
     ],
 )
 def test_an_amount_is_the_shortest_twos_complement(amount: str, wire: bytes) -> None:
     assert _check("BenefitGranted", monthlyAmount=Decimal(amount))["monthlyAmount"] == wire
+
+
+def test_an_amount_is_exact_whatever_the_callers_context() -> None:
+    with localcontext(prec=3):
+        assert _check("BenefitGranted", monthlyAmount=Decimal("12345678.91"))["monthlyAmount"] == b"\x49\x96\x02\xd3"
 
 
 @pytest.mark.parametrize(
@@ -158,6 +171,11 @@ def test_an_amount_is_the_shortest_twos_complement(amount: str, wire: bytes) -> 
         ("HousingSecured", "diagnosis", "x", "not in the contract"),
         ("BenefitGranted", "monthlyAmount", 12.5, "decimal"),
         ("BenefitGranted", "monthlyAmount", Decimal("0.001"), "2 decimals"),
+        ("BenefitGranted", "monthlyAmount", Decimal("12345678.9" + "0" * 30 + "1"), "2 decimals"),
+        ("BenefitGranted", "monthlyAmount", Decimal("1E-999999"), "2 decimals"),
+        ("BenefitGranted", "monthlyAmount", Decimal("1E+999999"), "10 digits"),
+        ("BenefitGranted", "monthlyAmount", Decimal("-1E+8"), "10 digits"),
+        ("BenefitGranted", "monthlyAmount", Decimal("sNaN"), "decimal"),
         ("BenefitGranted", "monthlyAmount", Decimal("100000000"), "10 digits"),
         ("BenefitGranted", "monthlyAmount", Decimal("NaN"), "decimal"),
         ("SentencePlanAgreed", "version", True, "whole number"),
@@ -207,6 +225,7 @@ def test_an_items_fault_names_its_place(item: dict[str, Any], place: str) -> Non
         ("HousingSecured", {"housingId": UUID(ID)}, "housingId"),
         ("HousingSecured", {"kind": "CASTLE"}, "kind"),
         ("HousingSecured", {"address": "x\x1b[2J"}, "address"),
+        ("HousingSecured", {"address": "x\x9b31m"}, "address"),
         ("HousingSecured", {"reason": "x" * 65}, "reason"),
         ("BenefitGranted", {"monthlyAmount": b""}, "monthlyAmount"),
         ("BenefitGranted", {"monthlyAmount": b"\x00\x01"}, "monthlyAmount"),
@@ -229,6 +248,12 @@ def test_a_hostile_wire_value_is_found(event: str, changes: dict[str, Any], fiel
     fault = _fault(event, **changes)
     assert fault is not None
     assert fault[0] == field
+
+
+def test_text_has_no_control_character_but_tab_and_line_breaks() -> None:
+    for each in map(chr, range(0x2100)):
+        is_refused = _fault("HousingSecured", address=f"a{each}b") is not None
+        assert is_refused == (unicodedata.category(each) == "Cc" and each not in "\t\n\r"), hex(ord(each))
 
 
 def test_no_error_repeats_a_value_or_a_strangers_field_name() -> None:

@@ -19,6 +19,7 @@ from deploy import command_line
 from deploy.command_line import hub, main
 from deploy.scenario import command as scenario_command
 from tests.deployment.stored_world import UNKNOWN_CASE, StoredWorld, stored_world
+from tests.evidence.story import HOSTILE_TEXT
 from tests.shard.harness import CASE
 
 
@@ -63,6 +64,14 @@ def test_a_timeline_shows_every_fact_with_its_fields_and_who_was_told(world: Sto
     assert text.count("(recorded late, ") == 1
     assert "told A.SOC: CU=S1" in text
     assert "taken back from B.SOC (number " in text
+
+
+def test_what_was_stated_steers_no_terminal_and_is_exact_for_programs(world: StoredWorld) -> None:
+    text = output(world, "case", "timeline", CASE)
+    assert r"    caseNo: 1\u202e2\n    event forged" in text.splitlines()
+    assert text.replace("\n", "").isprintable()
+    facts = json.loads(output(world, "case", "timeline", CASE, "--json"))
+    assert [fact["fields"]["caseNo"] for fact in facts if "caseNo" in fact["fields"]] == [HOSTILE_TEXT]
 
 
 def test_a_timeline_as_known_and_as_valid_at_a_local_time_holds_back_the_rest(world: StoredWorld) -> None:

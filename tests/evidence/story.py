@@ -13,6 +13,7 @@ from tests.shard.harness import CASE, DAY_MS, PARTIES, START, ShardUnderTest, co
 
 CONSENTED, CORRECTED_AT, WITHDRAWN_AT = START + DAY_MS, START + 2 * DAY_MS, START + 3 * DAY_MS
 LATE_OCCURRED = START - 5 * DAY_MS
+HOSTILE_TEXT = "1\u202e2\n    event forged"
 
 
 @dataclass
@@ -62,7 +63,7 @@ def told_story(directory: Path) -> Story:
     story.events["new date"] = hub.state(
         "PRI", "ReleaseDateSet", {**dated, "releaseDate": day_date(20_400)}, "date", revision=1
     )
-    opened = {"caseNo": "1", "at": LATE_OCCURRED}
+    opened = {"caseNo": HOSTILE_TEXT, "at": LATE_OCCURRED}
     story.events["late"] = hub.state("A.JOB", "CaseOpened", opened, "late", occurred_at=LATE_OCCURRED)
     hub.settle()
     hub.tick(DAY_MS)

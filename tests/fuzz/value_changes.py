@@ -28,9 +28,9 @@ _ODD_BYTES: Final = (b"\x00", b"\x01", b"\x02", b"\x03", b"\x7f", b"\x80", b"\xf
 _SIZES: Final = (VALUE_BYTES_MAX - 1, VALUE_BYTES_MAX, VALUE_BYTES_MAX + 1, INPUT_BYTES_MAX - 200, INPUT_BYTES_MAX)
 _ODD_TEXTS: Final = (
     "", "x" * TEXT_CHARACTERS_MAX, "x" * (TEXT_CHARACTERS_MAX + 1), "\N{PILE OF POO}" * TEXT_CHARACTERS_MAX, "\x00",
-    "\x1b[2J", "line\nline\r\t", "\x7f", "\x85", "\u2028", "\u202e0101900005", "\ufeff", "0101900005", "010190-0005",
-    "19900101+0005", "٠١٠١٩٠٠٠٠٥", "a.soc", "A.SOC\n", "A.SOC ", "ß", "%00", "../../etc/passwd",
-    "' OR 1=1 --", "${jndi:x}",
+    "\x1b[2J", "line\nline\r\t", "\x7f", "\x80", "\x85", "a\x9b31m", "\xa0", "\u2028", "\u202e0101900005", "\ufeff",
+    "0101900005", "010190-0005", "19900101+0005", "٠١٠١٩٠٠٠٠٥", "a.soc", "A.SOC\n", "A.SOC ", "ß", "%00",
+    "../../etc/passwd", "' OR 1=1 --", "${jndi:x}",
 )  # fmt: skip
 _ODD_NUMBERS: Final = (
     -1, 0, 1, INT_MAX, INT_MAX + 1, -(2**31), 2**63 - 1, -(2**63), INSTANT_MIN, INSTANT_MIN - 1, INSTANT_MAX,

@@ -71,8 +71,8 @@ def _is_made_of(text: str, more: str, characters_max: int) -> bool:
 
 
 def _is_control(character: str) -> bool:
-    """A control character of ASCII but tab and line breaks."""
-    return character.isascii() and unicodedata.category(character) == "Cc" and character not in "\t\r\n"
+    """A control character but tab and line breaks."""
+    return unicodedata.category(character) == "Cc" and character not in "\t\r\n"
 
 
 def _is_uuid(text: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts.civil_time import instant_of
 from contracts.failures import TransportFailure
 from contracts.parties import Party, PartyRegistry
 from hub.identity.basics import read_basics_rules
@@ -17,6 +19,8 @@ from hub.identity.vault import Vault
 VAULT_KEY = bytes(range(32))
 HUB_SECRET = bytes(range(32, 64))
 PARTITIONS = 8
+TODAY = date(2025, 6, 1)
+NOW = instant_of(datetime(2025, 6, 1, 12, tzinfo=UTC))
 
 
 class RecordingChannel:
@@ -53,4 +57,4 @@ def channel() -> RecordingChannel:
 def identity(vault: Vault, channel: RecordingChannel) -> Identity:
     parties = ("PRI", "A.SOC", "B.SOC", "A.MNT", "A.VOL", "A.FAC")
     registry = PartyRegistry.of(Party(party_id) for party_id in parties)
-    return Identity(vault, HUB_SECRET, channel, registry, read_basics_rules())
+    return Identity(vault, HUB_SECRET, channel, registry, read_basics_rules(), lambda: NOW)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import traceback
 from collections.abc import Callable
-from datetime import date
+from contextlib import closing
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
-from contracts.civil_time import day_number
+from contracts.civil_time import day_number, instant_of
 from contracts.failures import BadNationalId, BadSetting, CallerFailure, Failure, NotFound, TransportFailure
-from contracts.parties import PartyRegistry
+from contracts.parties import Party, PartyRegistry
 from contracts.partitioning import partition_of
+from hub.broker.control_records import control_record
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity
 from hub.identity.pseudonyms import pseudonym
 from hub.identity.vault import Citizen, Vault
-from tests.identity.conftest import HUB_SECRET, PARTITIONS, RecordingChannel
+from tests.identity.conftest import HUB_SECRET, NOW, PARTITIONS, RecordingChannel
 
 CPR = "010190-0001"
 OTHER_CPR = "0202910002"
@@ -158,6 +162,50 @@ def test_a_bad_id_is_refused_alike_whether_or_not_the_hub_knows_the_citizen(iden
     assert messages[0] == messages[1]
 
 
+@pytest.mark.parametrize(
+    ("national_id", "given"),
+    [
+        ("0101585000", None),
+        ("3112995000", None),
+        ("189912310001", None),
+        ("000101011234", None),
+        ("0000000000", date(1, 1, 1)),
+        ("0000000000", date(1899, 12, 31)),
+        ("0101575000", None),
+        ("202506020001", None),
+        ("0000000000", date(2025, 6, 2)),
+    ],
+)
+def test_a_birth_date_that_no_record_carries_or_still_to_come_enrols_nobody(
+    identity: Identity, channel: RecordingChannel, vault_path: Path, national_id: str, given: date | None
+) -> None:
+    with pytest.raises(BadNationalId, match="before 1900 or still to come") as caught:
+        identity.key_for(national_id, "PRI", given)
+    assert national_id[:6] not in str(caught.value)
+    assert channel.told == []
+    with closing(sqlite3.connect(vault_path)) as connection:
+        assert connection.execute("SELECT count(*) FROM citizens").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("national_id", ["190001010001", "202506010001"])
+def test_whoever_was_born_on_the_first_day_of_1900_or_today_is_enrolled(
+    identity: Identity, channel: RecordingChannel, national_id: str
+) -> None:
+    assert identity.key_for(national_id, "PRI")
+    _, event_type, payload = channel.told[0]
+    assert control_record("identity", event_type, payload, NOW)
+
+
+def test_today_is_the_day_of_the_citizens_own_country(vault: Vault, channel: RecordingChannel) -> None:
+    def identity_at(clock: datetime) -> Identity:
+        registry = PartyRegistry.of([Party("PRI")])
+        return Identity(vault, HUB_SECRET, channel, registry, read_basics_rules(), lambda: instant_of(clock))
+
+    with pytest.raises(BadNationalId, match="still to come"):
+        identity_at(datetime(2025, 6, 1, 21, 59, tzinfo=UTC)).key_for("202506020001", "PRI")
+    assert identity_at(datetime(2025, 6, 1, 22, 0, tzinfo=UTC)).key_for("202506020001", "PRI")
+
+
 def test_no_failure_traceback_or_log_shows_who_was_asked_for(
     identity: Identity, channel: RecordingChannel, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -183,7 +231,7 @@ def test_no_failure_traceback_or_log_shows_who_was_asked_for(
 
 def test_a_short_hub_secret_is_refused(vault: Vault, channel: RecordingChannel) -> None:
     with pytest.raises(BadSetting, match="the hub's secret"):
-        Identity(vault, b"short", channel, PartyRegistry.of([]), read_basics_rules())
+        Identity(vault, b"short", channel, PartyRegistry.of([]), read_basics_rules(), lambda: NOW)
 
 
 def test_linked_ids_and_every_key_of_either_lead_to_the_case_that_goes_on(

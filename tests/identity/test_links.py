@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from contracts.failures import CallerFailure
 from hub.identity.enrolment import Identity
+from hub.identity.national_ids import parse_national_id
+from hub.identity.vault import Vault
+from tests.identity.conftest import TODAY, VAULT_KEY
 
 FIRST, SECOND, THIRD = "0101900001", "0202910002", "0303920009"
 
@@ -49,3 +54,46 @@ def test_a_command_that_was_not_finished_is_given_again_and_says_the_same(three:
     assert three.link(FIRST, SECOND) == three.link(FIRST, SECOND)
     three.done(*three.link(FIRST, SECOND))
     assert three.unlink(FIRST)[0].changes == three.unlink(FIRST)[0].changes == 2
+
+
+def _name(identity: Identity, key: str) -> str | None:
+    return identity.basics_of(key, "PRI", lambda *_: True).name
+
+
+def test_a_name_noted_under_any_of_linked_ids_is_the_citizens_after_reopening_too(
+    three: Identity, vault: Vault, vault_path: Path
+) -> None:
+    keys = [three.key_for(each, "PRI") for each in (FIRST, SECOND, THIRD)]
+    three.done(*three.link(FIRST, SECOND))
+    three.done(*three.link(SECOND, THIRD))
+    for each, name in ((THIRD, "Name A"), (FIRST, "Name B"), (SECOND, "Name C"), (FIRST, "Name D"), (THIRD, "Name E")):
+        three.enrol(each, name=name)
+        assert vault.enrol(parse_national_id(each), TODAY).name == name
+        assert {_name(three, key) for key in keys} == {name}
+    three.enrol(FIRST, name="Last Name")
+    vault.close()
+    reopened = Vault.open(vault_path, VAULT_KEY)
+    assert {getattr(reopened.behind("PRI", key), "name", None) for key in keys} == {"Last Name"}
+    reopened.close()
+
+
+def test_a_name_noted_under_a_given_up_id_stays_with_it_when_the_link_is_taken_back(three: Identity) -> None:
+    keys = [three.key_for(each, "PRI") for each in (FIRST, SECOND, THIRD)]
+    three.enrol(THIRD, name="Third Own")
+    three.done(*three.link(FIRST, SECOND))
+    three.done(*three.link(SECOND, THIRD))
+    three.enrol(FIRST, name="Name Noted")
+    three.done(*three.unlink(SECOND))
+    assert [_name(three, key) for key in keys] == ["Name Noted", "Name Noted", "Third Own"]
+    three.done(*three.unlink(FIRST))
+    assert [_name(three, key) for key in keys] == ["Name Noted", None, "Third Own"]
+
+
+def test_a_name_read_through_a_link_is_not_written_down_by_the_next_change(three: Identity) -> None:
+    keys = [three.key_for(each, "PRI") for each in (FIRST, SECOND, THIRD)]
+    three.enrol(SECOND, name="Second Own")
+    three.done(*three.link(FIRST, SECOND))
+    three.enrol(FIRST, name="Name Noted")
+    three.done(*three.link(THIRD, SECOND))
+    three.done(*three.unlink(FIRST))
+    assert [_name(three, key) for key in keys] == ["Name Noted", "Second Own", "Second Own"]

@@ -12,7 +12,7 @@ import pytest
 from contracts.failures import BadNationalId, BadSetting, CallerFailure, DamagedStore, ForeignStore
 from hub.identity.national_ids import parse_national_id
 from hub.identity.vault import Vault
-from tests.identity.conftest import PARTITIONS, VAULT_KEY
+from tests.identity.conftest import PARTITIONS, TODAY, VAULT_KEY
 
 CPR = parse_national_id("0101900001")
 OTHER_CPR = parse_national_id("0202910002")
@@ -20,29 +20,29 @@ KEY = "6f1d7b1e-2d5c-8a3b-9c4d-0123456789ab"
 
 
 def test_enrolling_again_gives_the_same_case_and_shard_after_reopening_too(vault: Vault, vault_path: Path) -> None:
-    first = vault.enrol(CPR)
-    assert vault.enrol(CPR) == first
-    assert vault.enrol(OTHER_CPR).case_id != first.case_id
+    first = vault.enrol(CPR, TODAY)
+    assert vault.enrol(CPR, TODAY) == first
+    assert vault.enrol(OTHER_CPR, TODAY).case_id != first.case_id
     vault.close()
     reopened = Vault.open(vault_path, VAULT_KEY)
-    assert reopened.enrol(CPR) == first
+    assert reopened.enrol(CPR, TODAY) == first
     assert reopened.partitions == PARTITIONS
     reopened.close()
 
 
 def test_a_written_separator_makes_no_second_citizen(vault: Vault) -> None:
-    assert vault.enrol(parse_national_id("010190-0001")) == vault.enrol(CPR)
+    assert vault.enrol(parse_national_id("010190-0001"), TODAY) == vault.enrol(CPR, TODAY)
 
 
 def test_name_is_noted_changed_and_never_taken_away(vault: Vault) -> None:
-    assert vault.enrol(CPR).name is None
-    assert vault.enrol(CPR, name="  Åse Hansen ").name == "Åse Hansen"
-    assert vault.enrol(CPR).name == "Åse Hansen"
-    assert vault.enrol(CPR, name="Åse Holm").name == "Åse Holm"
+    assert vault.enrol(CPR, TODAY).name is None
+    assert vault.enrol(CPR, TODAY, name="  Åse Hansen ").name == "Åse Hansen"
+    assert vault.enrol(CPR, TODAY).name == "Åse Hansen"
+    assert vault.enrol(CPR, TODAY, name="Åse Holm").name == "Åse Holm"
 
 
 def test_cases_spread_over_all_shards(vault: Vault) -> None:
-    shards = Counter(vault.enrol(parse_national_id(f"010190{number:04}")).shard for number in range(160))
+    shards = Counter(vault.enrol(parse_national_id(f"010190{number:04}"), TODAY).shard for number in range(160))
     # 20 expected on each of 8; fewer than 3 on one has a probability below one in a million
     assert set(shards) == set(range(PARTITIONS))
     assert min(shards.values()) >= 3
@@ -50,14 +50,14 @@ def test_cases_spread_over_all_shards(vault: Vault) -> None:
 
 def test_birth_date_is_told_by_the_id_or_must_be_given(vault: Vault) -> None:
     silent = parse_national_id("0000000000")
-    assert vault.enrol(CPR).birth_date == date(1990, 1, 1)
+    assert vault.enrol(CPR, TODAY).birth_date == date(1990, 1, 1)
     with pytest.raises(BadNationalId, match="give the birth date"):
-        vault.enrol(silent)
-    assert vault.enrol(silent, date(1980, 5, 6)).birth_date == date(1980, 5, 6)
+        vault.enrol(silent, TODAY)
+    assert vault.enrol(silent, TODAY, date(1980, 5, 6)).birth_date == date(1980, 5, 6)
     with pytest.raises(BadNationalId, match="give the birth date"):
-        vault.enrol(silent)
+        vault.enrol(silent, TODAY)
     with pytest.raises(BadNationalId, match="differs") as caught:
-        vault.enrol(CPR, date(1977, 3, 4))
+        vault.enrol(CPR, TODAY, date(1977, 3, 4))
     assert "1977" not in str(caught.value)
     assert "1990" not in str(caught.value)
 
@@ -65,12 +65,12 @@ def test_birth_date_is_told_by_the_id_or_must_be_given(vault: Vault) -> None:
 @pytest.mark.parametrize("name", ["", "   ", "x" * 201, "a\x00b", "a\nb"])
 def test_a_name_that_is_none_is_refused_without_showing_it(vault: Vault, name: str) -> None:
     with pytest.raises(CallerFailure) as caught:
-        vault.enrol(CPR, name=name)
+        vault.enrol(CPR, TODAY, name=name)
     assert not name.strip() or name not in str(caught.value)
 
 
 def test_a_key_leads_to_its_citizen_for_its_own_party_only(vault: Vault) -> None:
-    citizen = vault.enrol(CPR, name="Åse Hansen")
+    citizen = vault.enrol(CPR, TODAY, name="Åse Hansen")
     vault.record_issued("PRI", KEY, citizen)
     vault.record_issued("PRI", KEY, citizen)
     assert vault.behind("PRI", KEY) == citizen
@@ -79,7 +79,7 @@ def test_a_key_leads_to_its_citizen_for_its_own_party_only(vault: Vault) -> None
 
 
 def test_no_byte_of_the_file_tells_who_anybody_is(vault: Vault, vault_path: Path) -> None:
-    citizen = vault.enrol(CPR, name="Marguerite Unusualname")
+    citizen = vault.enrol(CPR, TODAY, name="Marguerite Unusualname")
     vault.record_issued("A.SOC", KEY, citizen)
     secrets = [b"0101900001", b"010190-0001", b"Unusualname", b"1990-01-01", KEY.encode(), VAULT_KEY, b"A.SOC"]
     written = b"".join(path.read_bytes() for path in vault_path.parent.iterdir())
@@ -93,8 +93,8 @@ def test_no_byte_of_the_file_tells_who_anybody_is(vault: Vault, vault_path: Path
 def test_one_citizen_has_no_equal_bytes_in_two_vaults(vault: Vault, vault_path: Path, tmp_path: Path) -> None:
     other_path = tmp_path / "other.db"
     other = Vault.create(other_path, bytes(32), PARTITIONS)
-    vault.enrol(CPR)
-    other.enrol(CPR)
+    vault.enrol(CPR, TODAY)
+    other.enrol(CPR, TODAY)
     other.close()
 
     def id_hash(path: Path) -> bytes:
@@ -107,22 +107,22 @@ def test_one_citizen_has_no_equal_bytes_in_two_vaults(vault: Vault, vault_path: 
 
 
 def test_text_form_of_a_citizen_shows_nobody(vault: Vault) -> None:
-    shown = repr(vault.enrol(CPR, name="Åse Hansen"))
+    shown = repr(vault.enrol(CPR, TODAY, name="Åse Hansen"))
     assert "Hansen" not in shown
     assert "0101900001" not in shown
     assert "1990" not in shown
 
 
 def test_rows_moved_to_another_case_do_not_open(vault: Vault, vault_path: Path) -> None:
-    vault.enrol(CPR)
-    vault.enrol(OTHER_CPR)
+    vault.enrol(CPR, TODAY)
+    vault.enrol(OTHER_CPR, TODAY)
     with sqlite3.connect(vault_path) as connection:
         (sealed,) = connection.execute("SELECT sealed FROM citizens LIMIT 1").fetchone()
         connection.execute("UPDATE citizens SET sealed = ?", (sealed,))
     connection.close()
     with pytest.raises(DamagedStore, match="restore the vault"):
         for national_id in (CPR, OTHER_CPR):
-            vault.enrol(national_id)
+            vault.enrol(national_id, TODAY)
 
 
 def test_a_vault_is_never_made_by_opening_nor_made_twice(vault: Vault, vault_path: Path, tmp_path: Path) -> None:

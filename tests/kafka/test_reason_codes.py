@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -279,7 +279,7 @@ def _key_before_enrolment(live: LiveWorld) -> str:
     """The key that A.SOC will have of a citizen whom the vault knows and the shard has not been told of yet."""
     vault = Vault.open(vault_path(live.world), live.world.master_key)
     try:
-        citizen = vault.enrol(parse_national_id(STRANGER_ID))
+        citizen = vault.enrol(parse_national_id(STRANGER_ID), datetime.now(UTC).date())
     finally:
         vault.close()
     return pseudonym(live.world.hub_secret, citizen.case_id, "A.SOC", citizen.shard, PARTITIONS)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from contracts.civil_time import moment_of
 from contracts.cloudevents import parse_attributes
 from contracts.codec import codec
 from contracts.failures import BadSetting, InvalidFact, TransportFailure
@@ -174,8 +176,26 @@ VALID: dict[str, Any] = {"caseNo": "17", "at": NOON}
         ("CaseOpened", VALID, {"key": NATIONAL_ID}, "key", "lower-case uuid"),
         ("CaseOpened", VALID, {"key": KEY.upper()}, "key", "lower-case uuid"),
         ("CaseOpened", VALID, {"key": ""}, "key", "lower-case uuid"),
+        ("CaseOpened", VALID, {"occurred_at": 10**17}, "occurredAt", "1900 to 2199"),
+        ("CaseOpened", VALID, {"occurred_at": -(10**17)}, "occurredAt", "1900 to 2199"),
+        ("CaseOpened", VALID, {"occurred_at": True}, "occurredAt", "instant"),
+        ("CaseOpened", VALID, {"occurred_at": "2025-01-01"}, "occurredAt", "instant"),
+        ("CaseOpened", VALID, {"occurred_at": datetime(2300, 1, 1, tzinfo=UTC)}, "occurredAt", "less than"),
+        ("CaseOpened", VALID, {"published_at": datetime(2200, 1, 1, tzinfo=UTC)}, "published_at", "1900 to 2199"),
+        ("CaseOpened", VALID, {"published_at": datetime(1899, 12, 31, tzinfo=UTC)}, "published_at", "1900 to 2199"),
+        ("CaseOpened", VALID, {"published_at": 10**15}, "published_at", "1900 to 2199"),
+        ("CaseOpened", VALID, {"published_at": 10**17}, "published_at", "1900 to 2199"),
+        ("CaseOpened", VALID, {"published_at": False}, "published_at", "instant"),
+        ("CaseOpened", VALID, {"published_at": 1.5}, "published_at", "instant"),
+        ("CaseOpened", VALID | {"caseNo": "\ud800"}, {}, "caseNo", "valid string"),
         ("CaseOpened", VALID, {"source_ref": ""}, "source_ref", "is empty"),
-        ("CaseOpened", VALID, {"revision": -1}, "revision", "`-1`"),
+        ("CaseOpened", VALID, {"source_ref": 17}, "source_ref", "no text"),
+        ("CaseOpened", VALID, {"source_ref": "\ud800"}, "source_ref", "surrogate"),
+        ("CaseOpened", VALID, {"revision": -1}, "revision", "whole number"),
+        ("CaseOpened", VALID, {"revision": True}, "revision", "whole number"),
+        ("CaseOpened", VALID, {"revision": 1.0}, "revision", "whole number"),
+        ("CaseOpened", VALID, {"revision": "1"}, "revision", "whole number"),
+        ("CaseOpened", VALID, {"corrects": uuid.UUID(KEY)}, "corrects", "lower-case uuid"),
         ("CaseOpened", VALID, {"corrects": "the first one"}, "corrects", "lower-case uuid"),
         ("CaseOpened", VALID, {"causation": "x\r\nce_id: y"}, "causation", "lower-case uuid"),
         ("CaseDevoured", VALID, {}, "event_type", "in no contract"),
@@ -200,6 +220,36 @@ def test_nothing_is_sent_and_the_failure_names_field_rule_and_fix(
     assert caught.value.fix
     assert NATIONAL_ID not in str(caught.value)
     assert not transport.records
+
+
+@pytest.mark.parametrize("moment", [datetime(1900, 1, 1, tzinfo=UTC), datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)])
+def test_what_is_published_at_either_end_of_the_years_can_be_read(
+    publisher: Publisher, transport: RecordingTransport, moment: datetime
+) -> None:
+    publisher.publish(opened(), key=KEY, source_ref="case/17", published_at=moment)
+    assert moment_of(parse_attributes(transport.records[0].headers).time) == moment
+
+
+@pytest.mark.parametrize("time", [10**15, 10**17, -(10**15)])
+def test_a_clock_that_cannot_be_right_sends_nothing(transport: RecordingTransport, time: int) -> None:
+    publisher = Publisher("A.SOC", transport, SECRET, clock=lambda: time)
+    attempts: list[Callable[[], object]] = [
+        publisher.alive,
+        lambda: publisher.publish(opened(), key=KEY, source_ref="case/17"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(InvalidFact) as caught:
+            attempt()
+        assert caught.value.field == "published_at"
+    assert not transport.records
+
+
+@pytest.mark.parametrize(("source_ref", "revision"), [("\ud800", 0), ("", 0), ("case/17", -1), ("case/17", True)])
+def test_no_id_is_given_for_what_is_not_stated(publisher: Publisher, source_ref: str, revision: int) -> None:
+    with pytest.raises(InvalidFact):
+        publisher.event_id("CaseOpened", source_ref, revision)
+    with pytest.raises(InvalidFact):
+        publisher.retract("CaseOpened", source_ref, key=KEY, reason="NOT_OCCURRED", at=NOON, revision=revision)
 
 
 def test_a_fact_larger_than_the_hub_takes_is_refused_before_sending(transport: RecordingTransport) -> None:
