@@ -22,12 +22,13 @@ import click
 
 from consumers.store import store_path
 from contracts.failures import BadSetting
+from contracts.private_files import write_private
 from contracts.registry_file import read_registry
 from deploy.cluster import deployer_connection
 from deploy.hub_places import hub_directory
 from deploy.hub_process import create_hub, environment_of, worker_settings
 from deploy.identity_command import create_vault
-from deploy.kafka.node_state import private_directory, write_private
+from deploy.kafka.node_state import private_directory
 from deploy.key_registration import register_all
 from deploy.options import world_option
 from deploy.quotas import quotas_of, set_quotas
