@@ -23,7 +23,7 @@ from contracts.civil_time import instant_of, moment_of
 from contracts.failures import CallerFailure, NotFound
 from contracts.private_files import made_once
 from contracts.signatures import KEY_BYTES, SigningKey, key_id_of, public_key_of, rotation_message
-from deploy.key_registration import change_keys
+from deploy.key_registration import change_keys, keyring_of
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
@@ -159,7 +159,7 @@ def list_keys(party: str | None, as_json: bool, directory: Path) -> None:
 def known_keys(world: World) -> dict[str, dict[str, KnownKey]]:
     """Every party's keys as the first shard has them: every shard was told the same."""
     with opened_stores(world) as stores:
-        keyring = reduce(Keyring.after, stores[0].signing_keys(), Keyring())
+        keyring = keyring_of(stores[0])
     return {party: dict(of_party) for party, of_party in keyring.keys.items()}
 
 
