@@ -50,9 +50,14 @@ def require_plain(name: str, value: str) -> None:
         )
 
 
+def worker_file(world: World) -> Path:
+    """Where the settings of the world's workers lie: what `hub world make` writes last of all."""
+    return hub_directory(world) / "worker.env"
+
+
 def write_worker_file(world: World) -> Path:
     """Write the settings of the world's workers; raise `BadSetting` where one cannot stand in such a file."""
-    file = hub_directory(world) / "worker.env"
+    file = worker_file(world)
     write_private(file, _lines(environment_of(worker_settings(world, tick_seconds=TICK_SECONDS))))
     return file
 

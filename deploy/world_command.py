@@ -2,7 +2,8 @@
 
 Rules:
 - It works on the cluster that `HUB_KAFKA` names, as the deployer.
-- The directory must be new: nothing is ever made over a hub that is there.
+- The directory must be new: nothing is ever made over a hub that is there. A `make` that stopped is given again in the
+  same words: it goes on with the world that it has begun. The settings of workers come last, so without them it has.
 - The key with which a party signs is made for it and registered, as its password is: a try on one machine. An agency in
   production makes its own (`hub keys make`) and has the public half registered.
 - Wherever `join` stopped, it is given again: it goes on with every party of which a shard knows no key yet. A party's
@@ -23,7 +24,7 @@ from contracts.connection import KafkaConnection
 from contracts.failures import BadSetting
 from contracts.registry_file import read_registry
 from deploy.cluster import deployer_connection
-from deploy.env_files import require_plain, require_plain_path, write_consumer_file, write_worker_file
+from deploy.env_files import require_plain, require_plain_path, worker_file, write_consumer_file, write_worker_file
 from deploy.hub_process import create_hub
 from deploy.identity_command import create_vault
 from deploy.key_registration import parties_without_a_key, register_all
@@ -69,22 +70,30 @@ def make(
     admin = deployer_connection()
     _require_plain(world_directory, admin, store_url, keys_url)
     owner = _owner(world_directory, store_url, keys_url, store_owner_url, keys_owner_url)
-    world = create_world(
-        world_directory,
-        admin,
-        parties,
-        partitions=partitions,
-        played=False,
-        world_name=name,
-        store_url=store_url,
-        keys_url=keys_url,
-    )
+    world = _begun(world_directory)
+    if world is None:
+        world = create_world(
+            world_directory,
+            admin,
+            parties,
+            partitions=partitions,
+            played=False,
+            world_name=name,
+            store_url=store_url,
+            keys_url=keys_url,
+        )
+    else:
+        begun = (world.registry, world.partitions, world.name, world.bootstrap, world.store_url, world.keys_url)
+        if begun != (parties, partitions, name, admin.bootstrap, store_url, keys_url):
+            raise BadSetting(
+                f"the world in `{directory}` was begun otherwise: ask in the same words, or for a new directory"
+            )
     _limit(world)
     create_hub(world, owner)
     create_vault(world)
     register_all(world, parties.parties)
-    click.echo(f"settings of the hub: {write_worker_file(world)}")
     _write_consumer_files(world, parties.parties)
+    click.echo(f"settings of the hub: {write_worker_file(world)}")
 
 
 @world_group.command("join")
@@ -109,6 +118,16 @@ def join(registry: Path, directory: Path) -> None:
     click.echo(f"{len(joined)} parties joined; a hub at work takes them up by itself, and settles every case for them")
     if begun:
         click.echo(f"registered again, since a shard knows no key of theirs yet: {', '.join(begun)}")
+
+
+def _begun(directory: Path) -> World | None:
+    """The world that a `make` which stopped has begun in `directory`; raise `BadSetting` where one is complete."""
+    if not (directory / "world.json").exists():
+        return None
+    world = World.open(directory)
+    if world.played or worker_file(world).exists():
+        raise BadSetting(f"directory `{directory}` holds a world already: expected a new directory")
+    return world
 
 
 def _limit(world: World) -> None:

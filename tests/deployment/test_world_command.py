@@ -1,4 +1,4 @@
-"""`hub world join` can be given again wherever it stopped: in the end who joins has files, and a key on every shard.
+"""`hub world make` and `join` can be given again wherever they stopped: in the end all have files and a key each.
 
 The cluster is played here; `test_topics.py` asks a real one whether topics may be there already.
 """
@@ -17,17 +17,21 @@ from click.testing import CliRunner, Result
 
 import deploy.world
 from contracts.connection import KafkaConnection
-from contracts.failures import Failure, TransportFailure
+from contracts.failures import Failure, ForeignStore, TransportFailure
 from contracts.parties import Party, PartyRegistry
 from contracts.registry_file import write_registry
 from contracts.topics import Names
 from deploy import world_command, world_making
 from deploy.hub_places import world_stores
+from deploy.identity_command import vault_path
 from deploy.key_registration import parties_without_a_key
 from deploy.rights import users_of
 from deploy.world import HUB_KEY, OPERATOR_KEY, World
 from deploy.world_command import world_group
 from hub.arrival.keyring import REGISTERED
+from hub.identity.vault import Vault
+from hub.store import sqlite
+from hub.store.keys import KeyStore
 from hub.store.ports import BatchWrites, StoreIdentity
 from hub.store.records import BATCHES, BatchCommitted, SigningKeyChanged, keys_stream
 
@@ -67,14 +71,17 @@ class PlayedCluster:
             dict(self.passwords), b"s" * 32, b"m" * 32, signing_keys=keys,
         )  # fmt: skip
         world.write()
-        identities = [StoreIdentity("cluster", "", shard, SHARDS, {}) for shard in range(SHARDS)]
-        world_stores(world).create(world.master_key, identities, None)
+        self.create_hub(world)
         self.register(world, ["PRI"])
+
+    def create_hub(self, world: World, _: object = None, *, cluster_id: str = "cluster") -> None:
+        identities = [StoreIdentity(cluster_id, "", shard, SHARDS, {}) for shard in range(SHARDS)]
+        world_stores(world).create(world.master_key, identities, None)
 
     def create_users(self, _: object, passwords: Mapping[str, str]) -> None:
         self.passwords.update(passwords)
 
-    def create_topics(self, _: object, settings: Mapping[str, object], *, partitions: int, again: bool) -> None:
+    def create_topics(self, _: object, settings: Mapping[str, object], *, partitions: int, again: bool = False) -> None:
         assert partitions == SHARDS
         assert again or not self.topics & settings.keys()
         self.topics |= settings.keys()
@@ -86,19 +93,33 @@ class PlayedCluster:
             for shard in shards:
                 with closing(place.open_store(StoreIdentity("cluster", "", shard, SHARDS, {}), keys)) as store:
                     for party in parties:
+                        if store.signing_keys(party):
+                            continue
                         key, version = world.signing_key(party), store.head().batch + 1
                         change = SigningKeyChanged(keys_stream(party), 1, 0, REGISTERED, key.id, key.public)
                         store.commit(BatchWrites(BatchCommitted(BATCHES, version, "owner", 0, {}), [change]))
 
     def join(self) -> Result:
-        arguments = ["join", "--registry", str(self.directory / "new.toml"), "--world", str(self.directory / "world")]
-        return CliRunner().invoke(world_group, arguments)
+        return self.ask("join")
+
+    def ask(self, command: str, *options: str) -> Result:
+        arguments = [command, "--registry", str(self.directory / "new.toml"), "--world", str(self.directory / "world")]
+        if command == "make":
+            arguments += ["--partitions", str(SHARDS)]
+        return CliRunner().invoke(world_group, [*arguments, *options])
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedCluster:
+def cluster(unmade: PlayedCluster) -> PlayedCluster:
+    """With a hub of one party."""
+    unmade.make()
+    return unmade
+
+
+@pytest.fixture
+def unmade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedCluster:
+    """With no hub yet."""
     cluster = PlayedCluster(tmp_path)
-    cluster.make()
     write_registry(tmp_path / "new.toml", AFTER)
 
     @contextmanager
@@ -113,8 +134,21 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedCluster:
     monkeypatch.setattr(world_making, "grant", lambda *_: None)
     monkeypatch.setattr(world_making, "create_topics", cluster.create_topics)
     monkeypatch.setattr(world_command, "set_quotas", lambda *_: None)
+    monkeypatch.setattr(world_command, "create_hub", cluster.create_hub)
     monkeypatch.setattr(world_command, "register_all", cluster.register)
     return cluster
+
+
+def stop_at(patch: pytest.MonkeyPatch, owner: Any, name: str, *, is_done: bool) -> None:
+    """Let a step of a command fail before it is done, or right after."""
+    done: Callable[..., Any] = getattr(owner, name)
+
+    def stopped(*arguments: Any, **named: Any) -> None:
+        if is_done:
+            done(*arguments, **named)
+        raise TransportFailure("the broker is gone: ask again")
+
+    patch.setattr(owner, name, stopped)
 
 
 def require_all_joined(cluster: PlayedCluster) -> None:
@@ -139,21 +173,53 @@ def test_parties_join_at_once_and_nobody_joins_twice(cluster: PlayedCluster, mon
     assert (again.exit_code, "0 parties joined" in again.output, told) == (0, True, [[]])
 
 
+MAKING: Mapping[str, tuple[Any, str]] = {
+    "quotas": (world_command, "set_quotas"),
+    "keys of the hub": (KeyStore, "create"),
+    "store": (sqlite, "create_store"),
+    "vault": (world_command, "create_vault"),
+    "keys": (world_command, "register_all"),
+    "files": (world_command, "write_consumer_file"),
+    "settings of workers": (world_command, "write_worker_file"),
+}
+"""What `make` does once its world is written."""
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("step", MAKING)
+def test_make_is_given_again_in_the_same_words_until_it_is_complete(
+    unmade: PlayedCluster, monkeypatch: pytest.MonkeyPatch, step: str, is_done: bool
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, *MAKING[step], is_done=is_done)
+        assert isinstance(unmade.ask("make").exception, TransportFailure)
+    is_complete = is_done and step == "settings of workers"
+    if not is_complete:
+        otherwise = unmade.ask("make", "--partitions", "3")
+        assert "begun otherwise" in str(otherwise.exception)
+        again = unmade.ask("make")
+        assert again.exit_code == 0, again.exception
+    require_all_joined(unmade)
+    assert (unmade.world.directory / "hub" / "worker.env").is_file()
+    Vault.open(vault_path(unmade.world), unmade.world.master_key).close()
+    assert "holds a world already" in str(unmade.ask("make").exception)
+
+
+def test_make_goes_on_with_no_store_of_another_hub(unmade: PlayedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, world_command, "create_vault", is_done=False)
+        unmade.ask("make")
+    monkeypatch.setattr(world_command, "create_hub", lambda world, _: unmade.create_hub(world, cluster_id="another"))
+    assert isinstance(unmade.ask("make").exception, ForeignStore)
+
+
 @pytest.mark.parametrize("is_done", [False, True], ids=["before it", "after it"])
 @pytest.mark.parametrize("step", STEPS)
 def test_it_is_given_again_after_a_stop_at_any_step(
     cluster: PlayedCluster, monkeypatch: pytest.MonkeyPatch, step: str, is_done: bool
 ) -> None:
-    owner, name = STEPS[step]
-    done: Callable[..., Any] = getattr(owner, name)
-
-    def stopped(*arguments: Any, **named: Any) -> None:
-        if is_done:
-            done(*arguments, **named)
-        raise TransportFailure("the broker is gone: ask again")
-
     with monkeypatch.context() as patch:
-        patch.setattr(owner, name, stopped)
+        stop_at(patch, *STEPS[step], is_done=is_done)
         assert isinstance(cluster.join().exception, TransportFailure)
     again = cluster.join()
     assert again.exit_code == 0, again.exception
