@@ -43,11 +43,8 @@ def vault_path(world: World) -> Path:
 
 
 def create_vault(world: World) -> None:
-    """Make the vault of a new world. One that is there already is opened: raises what `Vault.open` does."""
-    if vault_path(world).exists():
-        Vault.open(vault_path(world), world.master_key).close()
-    else:
-        Vault.create(vault_path(world), world.master_key, world.partitions).close()
+    """Make the vault of a new world; raise `ForeignStore` where it has one."""
+    Vault.create(vault_path(world), world.master_key, world.partitions).close()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from contracts.registry_file import read_registry
 from deploy.cluster import deployer_connection
 from deploy.env_files import require_plain, require_plain_path, worker_file, write_consumer_file, write_worker_file
 from deploy.hub_process import create_hub
-from deploy.identity_command import create_vault
+from deploy.identity_command import create_vault, vault_path
 from deploy.key_registration import parties_without_a_key, register_all
 from deploy.options import world_option
 from deploy.quotas import quotas_of, set_quotas
@@ -90,7 +90,8 @@ def make(
             )
     _limit(world)
     create_hub(world, owner)
-    create_vault(world)
+    if not vault_path(world).exists():
+        create_vault(world)
     register_all(world, parties.parties)
     _write_consumer_files(world, parties.parties)
     click.echo(f"settings of the hub: {write_worker_file(world)}")
