@@ -19,11 +19,10 @@ From `consumers.subscription`, to `consumers.views` and to people.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -36,6 +35,7 @@ from consumers.visible import VisibleEvent
 from contracts.codec import FRAME_BYTES, codec
 from contracts.failures import CallerFailure, DamagedStore, FencedOff, ForeignStore, NotFound
 from contracts.parties import Party
+from contracts.private_files import made_once
 from contracts.schema_ids import schema_ids
 
 _FOLDED_AT_ONCE: Final = 200
@@ -77,20 +77,11 @@ class PartyStore:
     def create(cls, path: Path, party_id: str) -> Self:
         """Make the store of `party_id` and open it; raise `CallerFailure` where the file is there already."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
-        unfinished.unlink(missing_ok=True)
-        unfinished.touch(mode=0o600)
         try:
-            connection = connect(unfinished)
-            try:
+            with made_once(path) as unfinished, closing(connect(unfinished)) as connection:
                 lay_out(connection, party_id)
-            finally:
-                connection.close()
-            os.link(unfinished, path)  # refuses an existing file, unlike a rename
         except FileExistsError as error:
             raise CallerFailure(f"store `{path}` is there already; open it, or remove it by hand") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
         return cls.open(path, party_id)
 
     @classmethod

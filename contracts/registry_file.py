@@ -17,6 +17,7 @@ from typing import Final
 from contracts.catalogue import catalogue
 from contracts.failures import BadRegistry
 from contracts.parties import Party, PartyRegistry
+from contracts.private_files import write_private
 from contracts.toml_file import read_toml
 
 _KEYS: Final = frozenset({"id", "healthcare_provider", "reads", "silent_after_seconds"})
@@ -36,7 +37,7 @@ def read_registry(path: Path) -> PartyRegistry:
 
 
 def write_registry(path: Path, registry: PartyRegistry) -> None:
-    """Write `registry` to `path`, replacing the file as a whole."""
+    """Write `registry` to `path`, replacing the file as a whole; durable on return, and its owner's alone."""
     lines = ["# The parties of this hub: who takes part, in which role. Read at start, and when it changes."]
     for party in registry:
         lines += ["", "[[party]]", f'id = "{party.id}"']
@@ -46,9 +47,7 @@ def write_registry(path: Path, registry: PartyRegistry) -> None:
             lines.append(f"reads = {{ {', '.join(f'{name} = {version}' for name, version in party.reads)} }}")
         if party.silent_after_seconds is not None:
             lines.append(f"silent_after_seconds = {party.silent_after_seconds}")
-    beside = path.with_name(path.name + ".new")
-    beside.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    beside.replace(path)
+    write_private(path, "\n".join([*lines, ""]))
 
 
 def _party(path: Path, number: int, row: object) -> Party:

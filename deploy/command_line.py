@@ -71,7 +71,10 @@ COMMANDS: Final = {
 so that `hub --help` need not import every command for it."""
 FAILED: Final = 1
 CHARACTERS_MAX: Final = 4_000
-NATIONAL_ID: Final = re.compile(r"(?<![0-9A-Za-z])(?<![0-9a-f]{4}-)(?:\d{2})?\d{6}[-+ ]?\d{4}(?![\w-])")
+_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_NATIONAL_ID: Final = rf"(?<!\d)(?:\d{{2}})?\d{{6}}[-+ ]?(?!{_UUID})\d{{4}}(?!\d)"
+_UUID_OR_NATIONAL_ID: Final = re.compile(f"(?P<uuid>{_UUID})|{_NATIONAL_ID}", re.IGNORECASE)
+"""A UUID is known by the digit that tells its version: amid what is no digit, no national id can be a part of one."""
 
 
 class Commands(click.Group):
@@ -140,5 +143,11 @@ def run() -> int:
 
 def complain(text: str) -> None:
     """Say what went wrong on standard error: nothing in it steers a terminal, or is a national id."""
-    plain = "".join(each if each.isprintable() or each == "\n" else "?" for each in text[:CHARACTERS_MAX])
-    click.echo(NATIONAL_ID.sub("(number hidden)", plain), err=True)
+    plain = "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
+    # Only then is it cut: half of a national id would not be known for one.
+    click.echo(without_national_ids(plain)[:CHARACTERS_MAX], err=True)
+
+
+def without_national_ids(text: str) -> str:
+    """Return `text` with every number that may be a national id hidden, whatever stands beside it; UUIDs stay."""
+    return _UUID_OR_NATIONAL_ID.sub(lambda found: found["uuid"] or "(number hidden)", text)

@@ -17,10 +17,11 @@ import click
 
 from contracts.connection import KafkaConnection
 from contracts.failures import BadSetting, NotFound
+from contracts.private_files import write_private
 from deploy.kafka.certificate_files import certificate_files
 from deploy.kafka.certificates import Authority
 from deploy.kafka.configuration import TunedFor
-from deploy.kafka.node_state import private_directory, write_private
+from deploy.kafka.node_state import private_directory
 from deploy.local_kafka import LocalKafka
 
 CLIENT_FILE: Final = "client.json"

@@ -19,8 +19,8 @@ from typing import IO, Any, Final
 
 from contracts.failures import SetupFailure
 from contracts.principals_file import principals_text
+from contracts.private_files import write_private
 from deploy.hub_places import hub_directory
-from deploy.kafka.node_state import write_private
 from deploy.operator_channel import PRINCIPALS
 from deploy.world import HUB_KEY, OPERATOR_KEY, World
 from hub.settings import WorkerSettings

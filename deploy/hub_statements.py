@@ -28,9 +28,10 @@ from contracts.civil_time import moment_of
 from contracts.derived_ids import derived_id
 from contracts.fact import event_id_of
 from contracts.failures import CallerFailure, TransportFailure
+from contracts.private_files import write_private
 from contracts.topics import HUB_PARTY
 from deploy.figures import Drawing
-from deploy.kafka.node_state import private_directory, write_private
+from deploy.kafka.node_state import private_directory
 from deploy.operator_channel import OPERATOR
 from deploy.stores import governance_records, opened_stores
 from deploy.world import OPERATOR_KEY, World

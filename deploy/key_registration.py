@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any, Final
 
 from contracts.codec import codec
@@ -20,6 +21,7 @@ from contracts.topics import HUB_PARTY
 from deploy.operator_channel import operator_channel, tell_every_shard
 from deploy.stores import opened_stores
 from deploy.world import World
+from hub.arrival.keyring import Keyring
 from hub.broker.ports import ControlChannel
 from hub.shard.signing_keys import REGISTRATION
 from hub.store.reader import ShardReader
@@ -48,6 +50,18 @@ def register_all(world: World, parties: Iterable[str], clock: Callable[[], int] 
         register_parties(world, parties, channel)
     finally:
         channel.close()
+
+
+def parties_without_a_key(world: World) -> list[str]:
+    """The parties of which some shard knows no key: never registered, only on some shards, or not stored yet."""
+    with opened_stores(world) as stores:
+        known = [keyring_of(store).keys for store in stores]
+    return [party for party in world.registry.parties if not all(party in keys for keys in known)]
+
+
+def keyring_of(store: ShardReader) -> Keyring:
+    """Every party's keys as one shard has them."""
+    return reduce(Keyring.after, store.signing_keys(), Keyring())
 
 
 def change_keys(

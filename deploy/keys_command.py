@@ -10,7 +10,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,8 +21,9 @@ import click
 
 from contracts.civil_time import instant_of, moment_of
 from contracts.failures import CallerFailure, NotFound
+from contracts.private_files import made_once
 from contracts.signatures import KEY_BYTES, SigningKey, key_id_of, public_key_of, rotation_message
-from deploy.key_registration import change_keys
+from deploy.key_registration import change_keys, keyring_of
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
@@ -57,8 +57,8 @@ def make(file: Path) -> None:
     """Make a private key in FILE, for its owner alone; print the public key, to be handed to the operator."""
     key = SigningKey(secrets.token_bytes(KEY_BYTES))
     try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream:
-            stream.write(key.private.hex())
+        with made_once(file) as unfinished:
+            unfinished.write_text(key.private.hex(), encoding="ascii")
     except OSError as error:
         kind = type(error).__name__
         raise CallerFailure(f"file `{file}`: cannot be made ({kind}); give the path of a new one") from error
@@ -159,7 +159,7 @@ def list_keys(party: str | None, as_json: bool, directory: Path) -> None:
 def known_keys(world: World) -> dict[str, dict[str, KnownKey]]:
     """Every party's keys as the first shard has them: every shard was told the same."""
     with opened_stores(world) as stores:
-        keyring = reduce(Keyring.after, stores[0].signing_keys(), Keyring())
+        keyring = keyring_of(stores[0])
     return {party: dict(of_party) for party, of_party in keyring.keys.items()}
 
 

@@ -28,6 +28,7 @@ from kafka.errors import KafkaError
 
 from contracts.connection import KafkaConnection, SecurityProtocol
 from contracts.failures import SetupFailure
+from contracts.private_files import write_private
 from contracts.topics import Names
 from deploy.kafka.certificate_files import certificate_files
 from deploy.kafka.certificates import Authority
@@ -42,7 +43,7 @@ from deploy.kafka.configuration import (
 )
 from deploy.kafka.jars import fetch_jars
 from deploy.kafka.jre import find_java
-from deploy.kafka.node_state import NodeState, is_free, private_directory, write_private
+from deploy.kafka.node_state import NodeState, is_free, private_directory
 from deploy.leash import Leash
 from deploy.rights import grant_deployer
 

@@ -28,7 +28,8 @@ import psycopg
 from psycopg import sql
 
 from contracts.failures import SetupFailure
-from deploy.kafka.node_state import free_port, write_private
+from contracts.private_files import write_private
+from deploy.kafka.node_state import free_port
 from deploy.leash import Leash
 
 OWNER: Final = "owner"

@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from kafka.admin import KafkaAdminClient
+from kafka.errors import NoError, TopicAlreadyExistsError, for_code
 
+from contracts.failures import BadSetting
 from contracts.parties import PartyRegistry
 from contracts.topics import Names
 
@@ -42,13 +44,29 @@ def topic_settings(names: Names, registry: PartyRegistry, *, played: bool) -> di
     return dict.fromkeys(inputs, common | _INPUT) | dict.fromkeys(outputs, common | _OUTPUT)
 
 
-def create_topics(client: KafkaAdminClient, settings: dict[str, dict[str, str]], *, partitions: int) -> None:
-    """Create the topics in one call and wait until each partition has its leader."""
+def create_topics(
+    client: KafkaAdminClient, settings: dict[str, dict[str, str]], *, partitions: int, again: bool = False
+) -> None:
+    """Create the topics in one call and wait until each partition has its leader.
+
+    `again`: who did so before may have stopped meanwhile, so those that are there stay as they are. Raises `BadSetting`
+    where one of them has another number of partitions.
+    """
     wanted: dict[str, dict[str, Any]] = {
         topic: {"num_partitions": partitions, "configs": configs} for topic, configs in settings.items()
     }
-    client.create_topics(wanted, timeout_ms=WAIT_MS)
+    answer = client.create_topics(wanted, timeout_ms=WAIT_MS, raise_errors=False)
+    for topic in answer["topics"]:
+        error = for_code(topic["error_code"])
+        if error is not NoError and not (again and error is TopicAlreadyExistsError):
+            raise error(f"topic `{topic['name']}`")
     client.wait_for_topics(list(wanted), timeout_ms=WAIT_MS)
+    for topic in client.describe_topics(list(wanted)):
+        if len(topic["partitions"]) != partitions:
+            raise BadSetting(
+                f"topic `{topic['name']}` is there already with `{len(topic['partitions'])}` partitions, expected "
+                f"`{partitions}`: is it another's? If nobody needs it, delete it and try again"
+            )
 
 
 def delete_topics(client: KafkaAdminClient, topics: Iterable[str]) -> None:

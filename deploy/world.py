@@ -27,11 +27,12 @@ from typing import Final, Self
 from contracts.connection import KafkaConnection
 from contracts.failures import BadSetting, NotFound
 from contracts.parties import PartyRegistry
+from contracts.private_files import write_private
 from contracts.registry_file import read_registry, write_registry
 from contracts.signatures import SigningKey
 from contracts.topics import HUB_PARTY, Names
 from deploy.kafka.certificate_files import CertificateFiles, certificate_files
-from deploy.kafka.node_state import private_directory, write_private
+from deploy.kafka.node_state import private_directory
 
 PARTITIONS_MAX: Final = 1024
 HUB_KEY: Final = HUB_PARTY

@@ -2,6 +2,7 @@
 
 Rules:
 - Making a world where one is, is refused.
+- Of a world nothing is known before its topics are made; one that is extended may have been so half way already.
 - Users come before rights and rights before topics: a topic that can be seen is already guarded.
 """
 
@@ -84,7 +85,8 @@ def create_world(
 def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) -> World:
     """Take the parties of `registry` that are new into `world`: users, rights, topics. A hub at work takes them up.
 
-    Raises `BadRegistry` before anything is made: nobody leaves a registry, and of a party only `reads` may change.
+    Wherever it stopped, it may be given again: what was made before stays. Raises `BadRegistry` before anything is
+    made: nobody leaves a registry, and of a party only `reads` may change.
     """
     check_names(registry)
     for party in world.registry:
@@ -107,7 +109,7 @@ def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) 
             create_users(client, passwords)
         grant(client, rights_of(names, registry))
         if new := {topic: settings for topic, settings in wanted.items() if topic not in known}:
-            create_topics(client, new, partitions=world.partitions)
+            create_topics(client, new, partitions=world.partitions, again=True)
     extended.write()
     return extended
 

@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from contracts.private_files import write_private
 from deploy.kafka.certificate_files import CertificateFiles
-from deploy.kafka.node_state import write_private
 
 AUTHORITY_DAYS: Final = 3650
 CERTIFICATE_DAYS: Final = 365

@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets
 import socket
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.failures import SetupFailure
+from contracts.private_files import write_private
 
 LOWEST_PORT: Final = 15_000
 HIGHEST_PORT: Final = 30_000
@@ -64,15 +64,6 @@ class NodeState:
     def write(self, file: Path) -> None:
         """Write the state, readable by its owner alone."""
         write_private(file, json.dumps(asdict(self), indent=1))
-
-
-def write_private(file: Path, text: str) -> None:
-    """Write `text` to `file`, which only its owner may read, from the first byte on; never half of it."""
-    fresh = file.with_name(f"{file.name}.new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(text)
-    fresh.replace(file)
 
 
 def private_directory(directory: Path) -> Path:

@@ -4,6 +4,8 @@ Rules:
 - They come as control records to every shard, count from their recorded time on, and are stored as events, so that any
   past admission can be judged again.
 - A change is taken while the batch is read, before what comes after it is judged.
+- A first key may be registered before its party is taken up: who joins is in the registry before a hub at work has seen
+  it, and must not be believed without a signature from then on.
 - Saying the same again changes nothing. A key that ended never comes back, and no two parties have the same one.
 - A rotation needs the signature of the old key: the operator alone cannot put another key in its place unseen.
 
@@ -18,6 +20,7 @@ from contracts.failures import BadSetting, Refused
 from contracts.parties import PartyRegistry
 from contracts.reasons import Reason
 from contracts.signatures import SIGNATURE_BYTES, holds, key_id_of, public_key_of, rotation_message
+from contracts.topics import HUB_PARTY
 from hub.arrival.gate import Statement
 from hub.arrival.keyring import REGISTERED, REVOKED, ROTATED, Keyring
 from hub.shard.batch import Batch
@@ -33,7 +36,8 @@ def take_change(statement: Statement, recorded_at: int, registry: PartyRegistry,
     """Take one change into `batch`; raise `Refused` for one that cannot be."""
     keyring, payload = batch.after.keyring, statement.payload
     party = payload["party"]
-    if party not in registry:
+    is_joining = statement.event_type.name == REGISTRATION and party != HUB_PARTY
+    if party not in registry and not is_joining:
         raise _refused("party", "name a party of the registry")
     match statement.event_type.name:
         case "SigningKeyRegistered":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from contracts.failures import BadSetting
+from contracts.failures import BadSetting, ForeignStore
 from hub.store import postgres, postgres_keys
 from hub.store.keys import KeyStore
 from hub.store.places import DatabaseOwner
@@ -35,9 +36,17 @@ class DatabasePlace:
         """See `StorePlace.create`; the databases' owner makes them for the roles of the URLs."""
         if owner is None:
             raise BadSetting("stores in databases are made by their owner: give the owner's URLs")
-        postgres_keys.create_keys(owner.keys_url, role_of(self.keys_url), master_key)
+        # The hub's own role is asked where something is there already, and only there: it need not reach us else.
+        try:
+            postgres_keys.create_keys(owner.keys_url, role_of(self.keys_url), master_key)
+        except ForeignStore:
+            self.open_keys(master_key).close()
         for identity in identities:
-            postgres.create_store(owner.url, role_of(self.url), identity)
+            try:
+                postgres.create_store(owner.url, role_of(self.url), identity)
+            except ForeignStore:
+                with closing(self.open_keys(master_key)) as keys:
+                    self.open_store(identity, keys).close()
 
     def open_keys(self, master_key: bytes, *, read_only: bool = False) -> KeyStore:
         """See `StorePlace.open_keys`."""

@@ -40,7 +40,11 @@ class StorePlace(Protocol):
     """The place of one hub's stores."""
 
     def create(self, master_key: bytes, identities: Sequence[StoreIdentity], owner: DatabaseOwner | None) -> None:
-        """Make the key store, and one store per identity; raises `BadSetting` where that takes an `owner`."""
+        """Make the key store, and one store per identity; raises `BadSetting` where that takes an `owner`.
+
+        What is there already, since whoever did so before was stopped, is opened and checked instead: it raises what
+        `open_keys` and `open_store` do where it is another's.
+        """
 
     def open_keys(self, master_key: bytes, *, read_only: bool = False) -> KeyStore:
         """Open the key store."""
@@ -66,9 +70,12 @@ class FilePlace:
         del owner
         keys_file = keys_path(self.directory)
         keys_file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        with closing(KeyStore.create(keys_file, master_key)) as keys:
+        keys_are_there = keys_file.exists()
+        with closing(self.open_keys(master_key) if keys_are_there else KeyStore.create(keys_file, master_key)) as keys:
             for identity in identities:
-                sqlite.create_store(store_path(self.directory, identity.shard), identity, keys).close()
+                path = store_path(self.directory, identity.shard)
+                make = sqlite.open_store if path.exists() else sqlite.create_store
+                make(path, identity, keys).close()
 
     def open_keys(self, master_key: bytes, *, read_only: bool = False) -> KeyStore:
         """See `StorePlace.open_keys`."""

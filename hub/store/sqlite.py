@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from eventsourcing.persistence import PersistenceError
 
-from contracts.failures import ForeignStore
+from contracts.failures import ForeignStore, StoreUnavailable
+from contracts.private_files import made_once
 from hub.store.identity import read_identity, require_identity, write_identity
 from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
@@ -27,16 +29,24 @@ from hub.store.unsafe_settings import refuse_unsafe_settings
 
 
 def create_store(path: Path, identity: StoreIdentity, keys: KeyStore) -> DatabaseShardStore:
-    """Make the store of a shard at `path`; raise `ForeignStore` where something is there already."""
+    """Make the store of a shard at `path`, whole or not at all.
+
+    Raises `ForeignStore` where something is there already, `StoreUnavailable` where it cannot be written.
+    """
     refuse_unsafe_settings(os.environ)
-    if path.exists():
-        raise ForeignStore(f"`{path}` exists: a store is made once; open it, or give another path")
-    path.touch(mode=0o600)
-    with storage_errors_named():
-        recorder = SQLiteRecorder(ShardDatastore(path, "rw"))
-        recorder.create()
-        write_identity(recorder, identity)
-    return DatabaseShardStore(recorder, RecordMapper(keys, identity.shard), keys)
+    try:
+        with (
+            storage_errors_named(),
+            made_once(path) as unfinished,
+            closing(SQLiteRecorder(ShardDatastore(unfinished, "rw"))) as recorder,
+        ):
+            recorder.create()
+            write_identity(recorder, identity)
+    except FileExistsError:
+        raise ForeignStore(f"`{path}` exists: a store is made once; open it, or give another path") from None
+    except OSError as error:
+        raise StoreUnavailable(f"no store could be made at `{path}`: {error}; free the disk") from error
+    return DatabaseShardStore(SQLiteRecorder(ShardDatastore(path, "rw")), RecordMapper(keys, identity.shard), keys)
 
 
 def open_store(path: Path, identity: StoreIdentity, keys: KeyStore) -> DatabaseShardStore:

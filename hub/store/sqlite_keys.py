@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from contracts.failures import ForeignStore, StoreUnavailable
+from contracts.private_files import made_once
 from hub.store.key_tables import KEY_TABLE_FORMAT
 
 _LOCK_TIMEOUT_SECONDS: Final = 10
@@ -46,18 +47,23 @@ class SQLiteKeyTable:
 
     @classmethod
     def create(cls, path: Path, first: tuple[str, bytes]) -> None:
-        """Make a table with one row at `path`; raise `ForeignStore` where something is there already."""
-        if path.exists():
-            raise ForeignStore(f"`{path}` exists: a key store is made once; give another path")
-        path.touch(mode=0o600)
-        connection = _connect(path, "rw")
+        """Make a table with one row at `path`, whole or not at all.
+
+        Raises `ForeignStore` where something is there already, `StoreUnavailable` where it cannot be written.
+        """
         try:
-            with _transaction(connection):
+            with (
+                made_once(path) as unfinished,
+                closing(_connect(unfinished, "rw")) as connection,
+                _transaction(connection),
+            ):
                 connection.execute("CREATE TABLE data_keys (name TEXT PRIMARY KEY, wrapped BLOB) WITHOUT ROWID")
                 connection.execute("INSERT INTO data_keys VALUES (?, ?)", first)
                 connection.execute(f"PRAGMA user_version={KEY_TABLE_FORMAT}")
-        finally:
-            connection.close()
+        except FileExistsError:
+            raise ForeignStore(f"`{path}` exists: a key store is made once; give another path") from None
+        except OSError as error:
+            raise StoreUnavailable(f"no key store could be made at `{path}`: {error}; free the disk") from error
 
     def rows(self, names: Sequence[str]) -> Mapping[str, bytes | None]:
         """See `KeyTable.rows`."""

@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.derived_ids import require_secret
 from contracts.failures import BadSetting, DamagedStore, ForeignStore, StoreUnavailable
+from contracts.private_files import made_once
 from hub.store.keys import seal, unseal
 
 _FORMAT: Final = 1
@@ -153,53 +154,73 @@ class VaultFile:
 
 
 def create_vault_file(path: Path, vault_key: bytes, partitions: int) -> VaultFile:
-    """Make an empty vault at `path`; raise `ForeignStore` where something is there already."""
+    """Make an empty vault at `path`, whole or not at all.
+
+    Raises `ForeignStore` where something is there already, `StoreUnavailable` where it cannot be written.
+    """
     require_secret(vault_key, "the vault key")
     if partitions < 1:
         raise BadSetting(f"a vault for `{partitions}` partitions: expected 1 or more")
-    if path.exists():
-        raise ForeignStore(f"`{path}` exists: a vault is made once; give another path")
-    path.touch(mode=0o600)
-    connection = _connect(path)
-    connection.executescript(_TABLES)
-    connection.execute("INSERT INTO vault VALUES (1, ?, ?, 0)", (partitions, _part_of(vault_key, "check")))
-    connection.execute(f"PRAGMA user_version={_FORMAT}")
-    return VaultFile(connection, vault_key)
+    try:
+        with made_once(path) as unfinished, closing(_connect(unfinished)) as connection:
+            connection.executescript(_TABLES)
+            connection.execute("INSERT INTO vault VALUES (1, ?, ?, 0)", (partitions, _part_of(vault_key, "check")))
+            connection.execute(f"PRAGMA user_version={_FORMAT}")
+    except FileExistsError:
+        raise ForeignStore(f"`{path}` exists: a vault is made once; give another path") from None
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnavailable(f"no vault could be made at `{path}`: {error}; free the disk, then try again") from None
+    return open_vault_file(path, vault_key)
 
 
 def open_vault_file(path: Path, vault_key: bytes) -> VaultFile:
-    """Open the vault at `path`; raise `ForeignStore` for none or another format, `BadSetting` for a wrong key."""
+    """Open the vault at `path`; raise `BadSetting` for a wrong key.
+
+    Raises `ForeignStore` for none, another format or another kind of file, `StoreUnavailable` where it cannot be read.
+    """
     require_secret(vault_key, "the vault key")
     if not path.is_file():
         raise ForeignStore(f"no vault at `{path}`: create it by command, or give the right path")
-    connection = _connect(path)
     try:
-        (stored_format,) = connection.execute("PRAGMA user_version").fetchone()
-        if stored_format != _FORMAT:
-            raise ForeignStore(
-                f"`{path}` has vault format `{stored_format}`, expected `{_FORMAT}`: give the right path"
-            )
-        (key_check,) = connection.execute("SELECT key_check FROM vault").fetchone()
-        if not hmac.compare_digest(key_check, _part_of(vault_key, "check")):
-            raise BadSetting(f"the vault key does not open `{path}`: give the right one")
-    except BaseException:
-        connection.close()
-        raise
+        with ExitStack() as opened:
+            connection = opened.enter_context(closing(_connect(path)))
+            _require_ours(connection, path, vault_key)
+            opened.pop_all()
+    except sqlite3.Error as error:
+        raise _not_opened(path, error) from None
     return VaultFile(connection, vault_key)
 
 
+def _require_ours(connection: sqlite3.Connection, path: Path, vault_key: bytes) -> None:
+    (stored_format,) = connection.execute("PRAGMA user_version").fetchone()
+    if stored_format != _FORMAT:
+        raise ForeignStore(f"`{path}` has vault format `{stored_format}`, expected `{_FORMAT}`: give the right path")
+    (key_check,) = connection.execute("SELECT key_check FROM vault").fetchone()
+    if not hmac.compare_digest(key_check, _part_of(vault_key, "check")):
+        raise BadSetting(f"the vault key does not open `{path}`: give the right one")
+
+
 def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=_LOCK_TIMEOUT_SECONDS
+    )
     try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=_LOCK_TIMEOUT_SECONDS
-        )
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
         connection.execute("PRAGMA foreign_keys=ON")
-    except sqlite3.Error:
-        raise ForeignStore(f"`{path}` cannot be opened as a vault: give the path of one") from None
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _not_opened(path: Path, error: sqlite3.Error) -> ForeignStore | StoreUnavailable:
+    """What is said of a file that SQLite does not read as a vault: it is none, or cannot be had now."""
+    # The tables of another kind of store are an error of the statement; a file of another kind is "not a database".
+    if error.sqlite_errorcode in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB):
+        return ForeignStore(f"`{path}` cannot be opened as a vault, it is something else: give the path of one")
+    return StoreUnavailable(f"the vault `{path}` could not be opened: {error}; free the disk or the lock")
 
 
 def _part_of(vault_key: bytes, purpose: str) -> bytes:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from consumers.store import PartyStore, store_path
-from deploy.kafka.node_state import write_private
+from contracts.private_files import write_private
 from deploy.world import HUB_KEY, World
 
 STOP_SECONDS_MAX = 10.0

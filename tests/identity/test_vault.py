@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from datetime import date
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from contracts.failures import BadNationalId, BadSetting, CallerFailure, DamagedStore, ForeignStore
+from contracts.failures import BadNationalId, BadSetting, CallerFailure, DamagedStore, ForeignStore, StoreUnavailable
 from hub.identity.national_ids import parse_national_id
 from hub.identity.vault import Vault
+from hub.store import vault_file
+from hub.store.keys import KeyStore
 from tests.identity.conftest import PARTITIONS, TODAY, VAULT_KEY
 
 CPR = parse_national_id("0101900001")
@@ -150,3 +154,42 @@ def test_wrong_key_short_key_and_foreign_file_are_refused(vault: Vault, vault_pa
 
 def test_only_the_owner_may_read_the_file(vault: Vault, vault_path: Path) -> None:
     assert vault_path.stat().st_mode & 0o077 == 0
+
+
+def test_a_key_store_is_no_vault(tmp_path: Path) -> None:
+    KeyStore.create(tmp_path / "keys.db", VAULT_KEY).close()
+    with pytest.raises(ForeignStore, match="give the path of one"):
+        Vault.open(tmp_path / "keys.db", VAULT_KEY)
+
+
+def test_a_vault_that_is_locked_is_not_called_a_file_of_another_kind(
+    vault: Vault, vault_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.close()
+    monkeypatch.setattr(vault_file, "_LOCK_TIMEOUT_SECONDS", 0.01)
+    with closing(sqlite3.connect(vault_path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable, match="could not be opened: database is locked"):
+            Vault.open(vault_path, VAULT_KEY)
+    Vault.open(vault_path, VAULT_KEY).close()
+
+
+def test_a_stop_while_a_vault_is_made_leaves_none_and_it_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "vault.db"
+
+    def stopped(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for step in ("_connect", "_part_of"):
+        with monkeypatch.context() as patch:
+            patch.setattr(vault_file, step, stopped)
+            with pytest.raises(KeyboardInterrupt):
+                Vault.create(path, VAULT_KEY, PARTITIONS)
+        assert list(tmp_path.iterdir()) == []
+    Vault.create(path, VAULT_KEY, PARTITIONS).close()
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(StoreUnavailable, match="no vault could be made"):
+        Vault.create(tmp_path / "no such directory" / "vault.db", VAULT_KEY, PARTITIONS)

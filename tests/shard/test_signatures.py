@@ -174,10 +174,25 @@ def test_a_weak_key_and_a_key_of_another_are_not_registered(hub: ShardUnderTest)
     hub.control.publish(0, REGISTRATION, {"party": "A.SOC", "publicKey": "00" * 32})
     register(hub, FIRST)
     register(hub, FIRST, "PRI")
-    hub.control.publish(0, REGISTRATION, {"party": "X.SOC", "publicKey": SECOND.public.hex()})
+    hub.control.publish(0, REGISTRATION, {"party": "HUB", "publicKey": SECOND.public.hex()})
+    hub.control.publish(0, REVOCATION, {"party": "X.SOC", "keyId": SECOND.id})
     hub.settle()
-    assert reasons(hub) == [Reason.VALUE_OUTSIDE_MODEL] * 3
+    assert reasons(hub) == [Reason.VALUE_OUTSIDE_MODEL] * 4
     assert [change.originator_id for change in hub.store.signing_keys()] == ["keys:A.SOC"]
+
+
+def test_who_joins_must_sign_from_its_first_record_on_though_its_key_came_before_it_was_taken_up(
+    hub: ShardUnderTest,
+) -> None:
+    register(hub, SECOND, "C.SOC")
+    hub.settle()
+    assert [change.originator_id for change in hub.store.signing_keys()] == ["keys:C.SOC"]
+    hub.join("C.SOC")
+    hub.restart()
+    hub.tick(1)
+    hub.state("C.SOC", "CaseOpened", {"caseNo": "1", "at": START}, "unsigned", occurred_at=START)
+    hub.settle()
+    assert [record.reason for record, _ in hub.store.parked("C.SOC")] == [Reason.UNSIGNED]
 
 
 def test_a_verdict_that_was_worked_out_ahead_is_taken_as_it_is(hub: ShardUnderTest) -> None:

@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import pytest
 
 from contracts.failures import BadSetting, DamagedStore, ForeignStore, NotFound, StoreUnavailable
 from deploy.local_postgres import LocalPostgres
+from hub.store import sqlite_keys
 from hub.store.keys import KeyStore
 from hub.store.postgres_keys import create_keys, open_keys
 from tests.store.builders import MASTER_KEY
@@ -126,6 +128,23 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def keys(path: Path) -> KeyStore:
     return KeyStore.create(path, MASTER_KEY)
+
+
+def test_a_stop_while_a_key_store_is_made_leaves_none_and_it_is_made_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for step in ("_connect", "_transaction"):
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite_keys, step, stopped)
+            with pytest.raises(KeyboardInterrupt):
+                KeyStore.create(path, MASTER_KEY)
+        assert list(path.parent.iterdir()) == []
+    KeyStore.create(path, MASTER_KEY).close()
+    assert list(path.parent.iterdir()) == [path]
+    assert path.stat().st_mode & 0o077 == 0
 
 
 def test_no_file_holds_the_wrapped_key_after_its_destruction(keys: KeyStore, path: Path) -> None:

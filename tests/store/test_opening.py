@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from contracts.failures import BadSetting, ForeignStore
+from contracts.failures import BadSetting, ForeignStore, StoreUnavailable
+from hub.store import sqlite
+from hub.store.keys import KeyStore
 from hub.store.shard_store import DatabaseShardStore
 from hub.store.sqlite_datastore import ShardDatastore
 from hub.store.unsafe_settings import refuse_unsafe_settings
+from tests.store.builders import MASTER_KEY
 from tests.store.stores import SQLiteStores
 
 
@@ -47,6 +52,35 @@ def test_a_file_that_is_no_store_is_refused_and_left_as_it_was(stores: SQLiteSto
         with pytest.raises(ForeignStore):
             opening()
     assert stores.path.read_bytes()[:16] == content[:16]
+
+
+def test_a_stop_while_a_store_is_made_leaves_none_and_it_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = SQLiteStores(tmp_path)
+    before = set(tmp_path.iterdir())
+
+    def stopped(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for step in ("ShardDatastore", "write_identity"):
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite, step, stopped)
+            with pytest.raises(KeyboardInterrupt):
+                stores.create()
+        assert set(tmp_path.iterdir()) == before
+    stores.create().close()
+    assert set(tmp_path.iterdir()) == before | {stores.path}
+    stores.open().close()
+
+
+def test_a_store_that_cannot_be_written_is_told_apart_from_a_foreign_one(tmp_path: Path) -> None:
+    stores = SQLiteStores(tmp_path)
+    stores.path = tmp_path / "no such directory" / "shard-3.db"
+    with pytest.raises(StoreUnavailable, match="no store could be made"):
+        stores.create()
+    with pytest.raises(StoreUnavailable, match="no key store could be made"):
+        KeyStore.create(stores.path, MASTER_KEY)
 
 
 def test_a_store_of_another_format_is_refused(stores: SQLiteStores) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -12,11 +13,11 @@ import pytest
 from contracts.failures import BadSetting, FencedOff, ForeignStore, StoreUnavailable
 from deploy.local_postgres import LocalPostgres
 from hub.store.database_place import DatabasePlace
-from hub.store.places import place_of
+from hub.store.places import DatabaseOwner, place_of
 from hub.store.postgres import create_store, open_store, schema_of
 from hub.store.postgres_datastore import connect
 from hub.store.shard_store import DatabaseShardStore
-from tests.store.builders import IDENTITY, batch, enrolled, fact, full_batch, parked, resolved
+from tests.store.builders import IDENTITY, MASTER_KEY, batch, enrolled, fact, full_batch, parked, resolved
 from tests.store.cutting_proxy import CuttingProxy
 from tests.store.postgres_stores import KEYS, ROLE, SHARDS, PostgresStores
 
@@ -329,3 +330,16 @@ def test_a_server_that_is_away_is_told_from_a_store_that_is_not_there(stores: Po
     stores.port = 1
     with pytest.raises(StoreUnavailable, match="does not answer"):
         stores.open()
+
+
+def test_making_goes_on_where_it_stopped_and_with_nothing_of_another_hub(stores: PostgresStores) -> None:
+    owner = DatabaseOwner(stores.server.url(SHARDS), stores.server.url(KEYS))
+    first, second = (replace(IDENTITY, shard=shard) for shard in (0, 1))
+    stores.place.create(MASTER_KEY, [first], owner)
+    stores.place.create(MASTER_KEY, [first, second], owner)
+    for identity in (first, second):
+        stores.open(identity).close()
+    with pytest.raises(BadSetting, match="master key"):
+        stores.place.create(bytes(32), [first], owner)
+    with pytest.raises(ForeignStore, match="cluster_id"):
+        stores.place.create(MASTER_KEY, [replace(first, cluster_id="another")], owner)
