@@ -68,13 +68,16 @@ class Promises:
         kept = list(self._kept(confirmed))
         try:
             for name, event_type, payload in kept:
-                self.channel.publish(self.shard, event_type, payload)
+                self._publish(event_type, payload)
                 self._said.add(name)
                 self.pause.succeeded()
         except TransportFailure as failure:
             log.warning("an acknowledgement waits for the hub's own input: %s", failure)
             self.pause.failed()
         return bool(kept)
+
+    def _publish(self, event_type: str, payload: Mapping[str, Any]) -> None:
+        self.channel.publish(self.shard, event_type, payload)
 
     def _kept(self, confirmed: Mapping[str, int]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """Of every promise that is kept and was not said to be: its name, and the record that says so."""
