@@ -1,8 +1,8 @@
 """The store of a shard in a schema of a PostgreSQL database: made, opened by its worker, opened for reading.
 
 Rules:
-- Shard k is schema `shard_k`. `create_store` makes, as the database's owner; the others never do. A store that is
-  not there, or is another's, raises `ForeignStore`.
+- Shard k is schema `shard_k`. `create_store` makes it, as the database's owner, whole or not at all: under another name
+  until it is complete. The others never make one. A store that is not there, or is another's, raises `ForeignStore`.
 - Who opens a shard ends the session of an owner that stopped while it sent rows: it would hold the lock for ever.
 - The hub's own role owns nothing. It may add events and never change or remove one; a worker that connects with more
   rights than that is refused (`postgres_safety`), and so is an unsafe server.
@@ -45,14 +45,20 @@ def create_store(owner_url: str, role: str, identity: StoreIdentity) -> None:
     refuse_unsafe_settings(os.environ)
     conninfo = checked_url(owner_url, STORE_URL_SETTING)
     schema = schema_of(identity.shard)
+    unfinished = f"{schema}_unfinished"
     try:
         with connect(conninfo, schema) as connection:
-            connection.execute(in_schema("CREATE SCHEMA {schema}", schema))
-    except psycopg.errors.DuplicateSchema:
-        raise ForeignStore(f"schema `{schema}` exists: a store is made once; open it, or give another URL") from None
+            if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone() is not None:
+                raise ForeignStore(f"schema `{schema}` exists: a store is made once; open it, or give another URL")
+            connection.execute(in_schema("DROP SCHEMA IF EXISTS {schema} CASCADE", unfinished))
+            connection.execute(in_schema("CREATE SCHEMA {schema}", unfinished))
+            _fill(PostgresRecorder(ShardDatastore(conninfo, unfinished)), role, identity)
+            connection.execute(in_schema("ALTER SCHEMA {schema} RENAME TO {complete}", unfinished, complete=schema))
     except psycopg.Error as error:
         raise StoreUnavailable(f"schema `{schema}` could not be made: {error}") from error
-    recorder = PostgresRecorder(ShardDatastore(conninfo, schema))
+
+
+def _fill(recorder: PostgresRecorder, role: str, identity: StoreIdentity) -> None:
     try:
         with storage_errors_named():
             recorder.create()

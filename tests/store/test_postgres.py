@@ -343,3 +343,21 @@ def test_making_goes_on_where_it_stopped_and_with_nothing_of_another_hub(stores:
         stores.place.create(bytes(32), [first], owner)
     with pytest.raises(ForeignStore, match="cluster_id"):
         stores.place.create(MASTER_KEY, [replace(first, cluster_id="another")], owner)
+
+
+def test_a_store_that_was_left_half_made_is_made_anew(stores: PostgresStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    url = stores.server.url(SHARDS)
+    with monkeypatch.context() as patch:
+        patch.setattr("hub.store.postgres.write_identity", stop)
+        with pytest.raises(KeyboardInterrupt):
+            create_store(url, ROLE, IDENTITY)
+    with pytest.raises(ForeignStore):
+        open_store(stores.url, IDENTITY, stores.keys)
+    create_store(url, ROLE, IDENTITY)
+    with psycopg.connect(url) as connection:
+        schemas = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'shard%'").fetchall()
+    assert schemas == [("shard_3",)]
+    assert open_store(stores.url, IDENTITY, stores.keys).head().batch == 0
