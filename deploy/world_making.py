@@ -1,7 +1,7 @@
 """Making a world on a cluster, taking new parties into it, taking it off again.
 
 Rules:
-- Making a world where one is, is refused.
+- Making a world where one is, is refused, in a directory and on a cluster: before its users get new passwords.
 - Of a world nothing is known before its topics are made; one that is extended may have been so half way already.
 - Users come before rights and rights before topics: a topic that can be seen is already guarded.
 """
@@ -74,10 +74,12 @@ def create_world(
         keys_url,
         _drawn_keys([HUB_KEY, OPERATOR_KEY, *registry.parties]),
     )
+    topics = topic_settings(names, registry, played=played)
     with administering(admin) as client:
+        _require_none(client, topics)
         create_users(client, world.passwords)
         grant(client, rights_of(names, registry))
-        create_topics(client, topic_settings(names, registry, played=played), partitions=partitions)
+        create_topics(client, topics, partitions=partitions)
     world.write()
     return world
 
@@ -133,6 +135,15 @@ def _check(directory: Path, registry: PartyRegistry, partitions: int, world_name
         raise BadSetting(
             f"world name `{world_name}`: expected lower-case letters, digits and `-`, "
             "and neither a party's name nor one of the hub's own words"
+        )
+
+
+def _require_none(client: KafkaAdminClient, topics: Iterable[str]) -> None:
+    there = sorted(set(client.list_topics()).intersection(topics))
+    if there:
+        raise BadSetting(
+            f"topic `{there[0]}` and {len(there) - 1} more are on the cluster already: a hub of this name has them; "
+            "give another name, or delete them if its making stopped and nobody needs them"
         )
 
 

@@ -114,6 +114,13 @@ def test_a_world_is_read_back_as_it_was_made(local_kafka: LocalKafka, make_world
         assert secret not in repr(world)
     with pytest.raises(BadSetting, match="holds a world already"):
         create_world(world.directory, local_kafka.admin, REGISTRY, partitions=2, played=True, world_name="other")
+    with pytest.raises(BadSetting, match="on the cluster already"):
+        create_world(
+            world.directory / "x", local_kafka.admin, REGISTRY, partitions=2, played=True, world_name=world.name
+        )
+    reader = KafkaConsumer(**world.connection(world.names.service("reader")).consumer_options())
+    assert world.names.hub_input in reader.topics(), "its password does not hold any more"
+    reader.close()
     with pytest.raises(BadSetting, match="partitions `0`"):
         create_world(world.directory / "x", local_kafka.admin, REGISTRY, partitions=0, played=True, world_name="other")
     for name in ("in", "psy", "a-soc", "Upper", "dot.ted"):
