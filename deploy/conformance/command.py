@@ -34,8 +34,8 @@ from deploy.conformance.resyncing import ResyncSequence
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
-from hub.broker.header_names import repair_header_names
 from hub.broker.ports import InputRecord
+from hub.broker.record_mending import mend_records
 
 FAILED = 1
 WAIT_SECONDS_MAX = 30.0
@@ -186,7 +186,7 @@ def _now_ms() -> int:
 
 def _whole_topic(connection: KafkaConnection, topic: str) -> Iterator[InputRecord]:
     """Every record that a topic holds now, partition by partition."""
-    repair_header_names()
+    mend_records()
     try:
         consumer = KafkaConsumer(**connection.consumer_options())
         try:

@@ -6,8 +6,10 @@ all that the hub does for an event. Fetching, positions and what belongs to a ba
 Rules:
 - A batch is checked as kafka-python does: its checksum, transactions that were given up, control batches.
 - Where the compiled parser cannot read a record, and where a batch is compressed (the inputs are stored uncompressed),
-  kafka-python's own parser goes on from there, with `header_names` to mend what it can. So what is a damaged batch is
-  for one parser to say.
+  kafka-python's own parser goes on from there, with `record_mending` to mend what it can. So what is a damaged batch
+  is for one parser to say.
+- A record's offset is its place in its batch: what it says of that itself no broker checks. The inputs are never
+  compacted, so no place is empty.
 - The compiled parser reads a length before it looks whether the batch goes on. Behind the last byte of a `bytearray`
   stands a zero, which ends any length: it never reads further than that.
 
@@ -26,8 +28,8 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 from kafka.protocol.consumer import IsolationLevel
 
-from hub.broker.header_names import repair_header_names
 from hub.broker.ports import InputRecord
+from hub.broker.record_mending import mend_records
 
 RECORD_FORMAT: Final = 2
 """The only one that a broker of version 4 holds."""
@@ -36,7 +38,7 @@ NO_TIMESTAMP: Final = -1
 
 def read_compiled(consumer: KafkaConsumer) -> None:
     """Have `consumer` give out an `InputRecord` for each record."""
-    repair_header_names()
+    mend_records()
     consumer._fetcher.PartitionRecords = _PartitionRecords
 
 
@@ -73,17 +75,17 @@ def _records_of(batch: Any, place: TopicPartition) -> Iterator[InputRecord]:
     if batch.compression_type == batch.CODEC_NONE:
         try:
             for record in CompiledBatch(batch._buffer):
-                yield _input_record(record, place)
+                yield _input_record(record, place, batch.base_offset + read)
                 read += 1
         except Exception:
             pass
         else:
             return
-    for record in islice(batch, read, None):
-        yield _input_record(record, place)
+    for index, record in enumerate(islice(batch, read, None), read):
+        yield _input_record(record, place, batch.base_offset + index)
 
 
-def _input_record(record: Any, place: TopicPartition) -> InputRecord:
+def _input_record(record: Any, place: TopicPartition, offset: int) -> InputRecord:
     headers, timestamp, size = record.headers, record.timestamp, 0
     for name, value in headers:
         if value is None:
@@ -94,7 +96,7 @@ def _input_record(record: Any, place: TopicPartition) -> InputRecord:
     return InputRecord(
         place.topic,
         place.partition,
-        record.offset,
+        offset,
         NO_TIMESTAMP if timestamp is None else timestamp,
         record.key,
         record.value,

@@ -316,30 +316,6 @@ def test_the_ends_are_looked_at_while_much_is_still_to_be_given_out(
     assert inputs.seconds_since_look() < 0.3
 
 
-def test_a_header_name_that_is_not_utf8_stops_nobody(world: World, inputs: KafkaInputs) -> None:
-    """A hostile client writes the bytes `ff fe` as a header's name; the record comes through, and so does the next."""
-
-    class Hostile(str):
-        __slots__ = ()
-
-        def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-            return b"ce_\xff\xfe"
-
-    producer = KafkaProducer(**world.connection(world.names.user("PSY")).producer_options())
-    topic = world.names.input("PSY")
-    bad = producer.send(
-        topic, key=b"k", value=b"bad", headers=[(Hostile("name"), b"1"), ("ce_id", b"2")], partition=1, timestamp_ms=1
-    )
-    bad.get(timeout=10)
-    producer.send(topic, key=b"k", value=b"good", partition=1, timestamp_ms=2).get(timeout=10)
-    producer.close()
-    inputs.start({})
-    taken = take_all(inputs, 2)
-    assert [r.value for r in taken] == [b"bad", b"good"]
-    assert list(taken[0].headers) == [("ce_??", b"1"), ("ce_id", b"2")]
-    assert [r.header_bytes for r in taken] == [12, 0]
-
-
 def test_a_store_can_be_bound_to_the_cluster(world: World) -> None:
     reader = world.connection(world.names.service("reader"))
     topics = input_topics(world.names, REGISTRY)
