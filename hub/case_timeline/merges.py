@@ -95,7 +95,7 @@ def messages(records: Iterable[CaseRecord], other: str) -> Iterator[Message]:
             elif step in (JOINED, LEFT):
                 gone = [facts.pop(event_id) for event_id in record.event_ids if event_id in facts]
                 if step == LEFT and concerns:
-                    yield from (Message(version, FACT_COMES, fact) for fact in gone)
+                    yield from (Message(version, FACT_COMES, fact) for fact in gone if _goes_along(fact))
                     yield Message(version, GIVEN_BACK, change=change)
                 if is_passing_on and joining == {record.other}:
                     yield Message(version, ALL_HAVE_COME, change=change)
@@ -108,34 +108,50 @@ def messages(records: Iterable[CaseRecord], other: str) -> Iterator[Message]:
 class _Removals:
     """Follows whether what a case took back for `other` is confirmed on every topic.
 
-    Of a closed case: also what it waits for itself, for the withdrawals are the other's now.
+    Whoever hears it waits for nothing else of what came from here. So a closed case waits for all that it waits for
+    itself; one that gives a case back, for those that it had left itself by then: what it got back from them may have
+    been told there. Each waits for what came before, so none waits for another in a circle.
     """
 
     other: str
-    _is_closed_into_it: bool = False
+    _is_owed: bool = False
     _is_own_removed: bool = False
+    _is_closed_into_it: bool = False
     _unremoved: set[str] = field(default_factory=set)
+    _left: set[str] = field(default_factory=set)
+    """Of them, those that this case left."""
+    _left_before: set[str] = field(default_factory=set)
+    """Of these, those that it had left when it gave `other` back."""
 
     def are_complete_after(self, record: MergeStepped) -> bool:
         """Take in one step; return whether `other` is to hear now that all is removed."""
         concerns = record.other == self.other
         match record.step:
-            case "merged":
-                self._is_closed_into_it, self._is_own_removed = concerns, False
+            case "merged" if concerns:
+                self._is_owed, self._is_own_removed, self._is_closed_into_it = True, False, True
             case "joining":
                 self._unremoved.add(record.other)
+                self._is_owed |= self._is_closed_into_it
             case "leaving":
-                self._is_closed_into_it = False
+                if concerns:
+                    self._is_owed = self._is_closed_into_it = False
                 self._unremoved.add(record.other)
+                self._left.add(record.other)
             case "left":
                 self._unremoved.discard(record.other)
+                if concerns:
+                    self._is_owed, self._is_own_removed = True, False
+                    self._left_before = self._left - {record.other}
             case "removed" if concerns:
                 self._is_own_removed = True
-                return not (self._is_closed_into_it and self._unremoved)
             case "confirmed":
-                self._unremoved.discard(record.other)
-                return self._is_closed_into_it and self._is_own_removed and not self._unremoved
-        return False
+                for waited_for in (self._unremoved, self._left, self._left_before):
+                    waited_for.discard(record.other)
+        waits = self._unremoved if self._is_closed_into_it else self._left_before
+        if not (self._is_owed and self._is_own_removed) or waits:
+            return False
+        self._is_owed = False
+        return True
 
 
 def _goes_along(fact: FactRecorded) -> bool:

@@ -131,6 +131,8 @@ class CaseTimeline:
     """Every case that was ever merged with this one, either way."""
     removing: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Other case -> its shard and the change: what this one takes back for it is not confirmed on every topic yet."""
+    departed: dict[str, int] = field(default_factory=dict)
+    """Other case -> its shard: it was merged into this one, and left again."""
     unremoved: dict[str, int] = field(default_factory=dict)
     """Other case -> the change: what that one takes back is not confirmed yet; no withdrawal is acknowledged before."""
 
@@ -224,6 +226,7 @@ class CaseTimeline:
                 self.joining.discard(record.other)
             case "left":
                 self.joining.discard(record.other)
+                self.departed[record.other] = record.other_shard
                 self.unremoved.pop(record.other, None)
                 self.removing[record.other] = (record.other_shard, record.change)
                 for event_id in record.event_ids:

@@ -51,7 +51,7 @@ from hub.shard.reminders import ends_another
 from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
 from hub.shard.signing_keys import KEY_CHANGES, take_change
-from hub.shard.withdrawals import acknowledgement, answered, owed_again
+from hub.shard.withdrawals import acknowledgement, answered, held_up, owed_again
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
@@ -261,12 +261,17 @@ class Admission:
         """State that a withdrawal is done, if it stands; the promise is kept either way.
 
         Where it was said before, or the case was merged since and has promised nothing any more, it is passed over.
+        Where another case has come since, the promise waits for what that one has to remove.
         """
         event_id, case_id = event_id_of(payload["party"], payload["targetEventId"]), payload["caseId"]
-        if event_id not in self.merging.promises.of_case(case_id, batch):
+        promised = self.merging.promises.of_case(case_id, batch).get(event_id)
+        if promised is None:
             batch.duplicates += 1
             return
         held = self.cases.get(case_id)
+        if held.timeline.joining or held.timeline.unremoved:
+            batch.writes.promises[event_id] = held_up(promised, by_a_merge=True)
+            return
         self.cases.hold_history(held)
         stated = acknowledgement(held.timeline, event_id, recorded_at, self.cases.reader, self.cases.secret)
         if stated is None:

@@ -163,6 +163,9 @@ class Merging:
         batch.touch(held)
         if step in (LEFT, LEAVING, REMOVED):
             self._has_to_tell(held, other, shard, batch)
+        if step == CONFIRMED:
+            for departed, its_shard in case.departed.items():
+                self._has_to_tell(held, departed, its_shard, batch)
         if step in (MERGED, LEFT):
             for event_id in self.promises.of_case(case.case_id, batch):
                 if step == MERGED or event_id in event_ids:

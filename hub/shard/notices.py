@@ -59,12 +59,28 @@ def notices_of_endings(
     """
     for (consent_id, party), losses in endings(case, decider, changes).items():
         known = _last_record_told(case, consent_id, party)
-        if known is None or party not in decider.policy.registry:
+        if known is None or party not in decider.policy.registry or _is_to_be_told(case, known, party, reader):
             continue
         at = ended_at(case, party, losses, clock, policy_at)
         notice_id = hub_event_id(secret, case, "consent ended", consent_id, party, str(at))
         if notice_id not in case.facts:
             yield _stated(case, notice_id, known, party, CONSENT_ENDED, at, clock, reader)
+
+
+def _is_to_be_told(case: CaseTimeline, known: str, party: str, reader: Reader) -> bool:
+    """Whether the party has such a notice and was not told of it: the settlement that found the loss came to nothing.
+
+    The next one may date the loss otherwise, and would state it again, each time.
+    """
+    return any(
+        entry.outline.event_type == NOTICE
+        and entry.outline.references.get("recipient") == party
+        and entry.outline.references.get("targetEventId") == ce_id_of(known)
+        and party not in case.told.get(event_id, ())
+        and event_id not in case.dead
+        and reader.codec.decode_body(entry.record.schema_id, entry.record.value)["kind"] == CONSENT_ENDED
+        for event_id, entry in case.facts.items()
+    )
 
 
 def _last_record_told(case: CaseTimeline, consent_id: str, party: str) -> str | None:

@@ -56,10 +56,10 @@ class Promises:
         _take_in(self.waiting, writes.promises)
         _take_in(self.removing, writes.removals)
 
-    def of_case(self, case_id: str, batch: Batch) -> set[str]:
-        """The withdrawals that a case has promised, as `batch` leaves them, by event id."""
+    def of_case(self, case_id: str, batch: Batch) -> Mapping[str, tuple[Promise, ...]]:
+        """What a case has promised about withdrawals, as `batch` leaves it, by event id."""
         current = self.waiting | batch.writes.promises
-        return {event_id for event_id, promised in current.items() if promised and promised[0].case_id == case_id}
+        return {event_id: rows for event_id, rows in current.items() if rows and rows[0].case_id == case_id}
 
     def say_kept(self, confirmed: Mapping[str, int]) -> bool:
         """Publish which promises are kept by now; return whether any was."""

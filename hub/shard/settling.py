@@ -37,7 +37,7 @@ from hub.shard.stating import put_on_timeline
 from hub.shard.withdrawals import (
     WITHDRAWAL,
     earlier_fences,
-    no_longer_held_up,
+    held_up,
     obligation,
     promises,
     removals,
@@ -234,13 +234,16 @@ class Settling:
                 batch.writes.removals[step] = removals(case, other, self.store.case_records(case.case_id), now)
         if case.merged_into is not None or case.joining:
             return
-        for event_id in unacknowledged(case, self.cases.secret):
+        standing = set(unacknowledged(case, self.cases.secret))
+        for taken_back in self.promises.of_case(case.case_id, batch).keys() - standing:
+            batch.writes.promises[taken_back] = ()
+        for event_id in sorted(standing):
             promised = self.promises.waiting.get(event_id)
             if promised is None:
                 before = earlier_fences(case.gate_facts[event_id], self.store.case_records(case.case_id))
                 batch.writes.promises[event_id] = promises(case, event_id, now, before)
-            elif not case.unremoved and (free := no_longer_held_up(promised)) != promised:
-                batch.writes.promises[event_id] = free
+            elif (still := held_up(promised, by_a_merge=bool(case.unremoved))) != promised:
+                batch.writes.promises[event_id] = still
 
     def _reminded(
         self, held: HeldCase, rights: Rights, changed: bool, changes: list[Change], batch: Batch

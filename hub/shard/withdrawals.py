@@ -16,7 +16,7 @@ Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from contracts.fact import Fact, ce_id_of, event_id_of
@@ -59,14 +59,14 @@ def promises(
             losing.add(change.party)
     withdrawing = case.facts[event_id].outline.party
     kept = {withdrawing: 0, **before, **{party: fences[party] for party in losing}}
-    if case.unremoved:
-        kept[HUB_PARTY] = 1
-    return tuple(Promise(event_id, party, case.case_id, number) for party, number in sorted(kept.items()))
+    promised = tuple(Promise(event_id, party, case.case_id, number) for party, number in sorted(kept.items()))
+    return held_up(promised, by_a_merge=bool(case.unremoved))
 
 
-def no_longer_held_up(promised: Iterable[Promise]) -> tuple[Promise, ...]:
-    """The same promise, for the time when no other case of the citizen has anything left to remove."""
-    return tuple(promise for promise in promised if promise.party != HUB_PARTY)
+def held_up(promised: Sequence[Promise], *, by_a_merge: bool) -> tuple[Promise, ...]:
+    """The same promise, for as long as another case of the citizen has something left to remove, or not any more."""
+    own = tuple(promise for promise in promised if promise.party != HUB_PARTY)
+    return (*own, own[0]._replace(party=HUB_PARTY, number=1)) if by_a_merge else own
 
 
 def removals(

@@ -41,7 +41,7 @@ from hub.store.records import (
 from hub.store.tables import MOVE_SENT, Beside
 
 DESTROY_AGAIN_SECONDS: Final = 30.0
-_MOVE_FORWARDED = "UPDATE forwarding SET sent = ?, done = ? WHERE case_id = ? AND other = ?"
+_MOVE_FORWARDED = "UPDATE forwarding SET sent = ?, done = ? WHERE case_id = ? AND other = ? AND sent <= ?"
 
 
 log = logging.getLogger(__name__)
@@ -102,9 +102,12 @@ class DatabaseShardStore(ShardReader):
             self._recorder.write(MOVE_SENT, sorted(positions.items()))
 
     def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
-        """Note that `sent` messages of `case_id` to `other` are confirmed, all of them up to version `done`."""
+        """Note that `sent` messages of `case_id` to `other` are confirmed, all of them up to version `done`.
+
+        It never goes back: an owner that was replaced and does not know it yet may still be at it.
+        """
         with storage_errors_named():
-            self._recorder.change(_MOVE_FORWARDED, (sent, done, case_id, other))
+            self._recorder.change(_MOVE_FORWARDED, (sent, done, case_id, other, sent))
 
     def destroy_keys_of_resolved(self) -> None:
         """Destroy what a stop between a commit and its end left: keys of parked records that are resolved."""

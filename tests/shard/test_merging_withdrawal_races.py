@@ -55,8 +55,8 @@ class Watched(MergingShards):
 class History:
     """Draws what happens next to the cases, as the vault would allow it: no circle, chains undone from the end."""
 
-    def __init__(self, hub: Watched, chance: Random) -> None:
-        self.hub, self.chance = hub, chance
+    def __init__(self, hub: Watched, chance: Random, home: str) -> None:
+        self.hub, self.chance, self.home = hub, chance, home
         self.into: dict[str, str] = {}
         self.is_withdrawn = False
 
@@ -99,10 +99,11 @@ class History:
     def _withdraw(self) -> None:
         if not self.is_withdrawn:
             self.is_withdrawn = True
-            withdrawn(self.hub, self.under(LOSER))
+            withdrawn(self.hub, self.under())
 
-    def under(self, case_id: str) -> str:
-        """A key under which a citizen is stated things about: the own one, or that of the case that goes on."""
+    def under(self) -> str:
+        """A key under which the consent may be withdrawn: of the case that has it, or of one that goes on for it."""
+        case_id = self.home
         while case_id in self.into and self.chance.random() < 0.5:
             case_id = self.into[case_id]
         return case_id
@@ -125,15 +126,18 @@ def test_a_withdrawal_is_acknowledged_when_all_is_gone_and_not_before(tmp_path: 
     hub = Watched(tmp_path, PLACES[place])
     for case_id in (LOSER, THIRD):
         imprisoned(hub, case_id)
-    dated(hub, LOSER)
-    consented(hub, LOSER)
+    home = chance.choice((LOSER, THIRD))
+    dated(hub, home)
+    consented(hub, home)
     opened(hub, WINNER)
     hub.settle()
-    history = History(hub, chance)
+    for shard in hub.shards:
+        shard.idle_write_ms = chance.choice((0, 60_000))
+    history = History(hub, chance, home)
     for _ in range(ACTIONS):
         history.go_on()
     if not history.is_withdrawn:
-        withdrawn(hub, history.under(LOSER))
+        withdrawn(hub, history.under())
     hub.settle()
     hour(hub)
     hub.settle()

@@ -198,6 +198,82 @@ def test_a_late_word_about_the_closed_case_does_not_undo_what_the_other_one_prom
     assert_waits_for(hub, WINNER, date)
 
 
+@pytest.mark.parametrize("places", [APART, {THIRD: 0, LOSER: 0, WINNER: 1}, {THIRD: 0, LOSER: 1, WINNER: 0}])
+def test_a_chain_undone_from_its_end_is_waited_for_to_its_end(tmp_path: Path, places: dict[str, int]) -> None:
+    hub = MergingShards(tmp_path, places)
+    date = told_by(hub, THIRD)
+    hub.merge(THIRD, LOSER)
+    hub.settle()
+    hub.merge(LOSER, WINNER)
+    hub.settle()
+    hub.unreachable("A.JOB", hub.shards_of[WINNER])
+    hub.unlink(LOSER)
+    hub.go_on()
+    hub.unlink(THIRD)
+    hub.go_on()
+    assert hub.moves(THIRD)[-1] == "reopened"
+    hour(hub)
+    withdrawn(hub, THIRD)
+    assert_waits_for(hub, WINNER, date)
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_withdrawal_under_the_new_key_while_the_merge_begins(hub: MergingShards, steps: int) -> None:
+    told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    hub.merge()
+    for _ in range(steps):
+        hub.step()
+    withdrawn(hub, WINNER)
+    hub.go_on()
+    if hub.acknowledged():
+        assert hub.still_held(CONSENT_ID) == []
+    hub.settle()
+    assert len(hub.acknowledged()) == 1
+    assert hub.still_held(CONSENT_ID) == []
+
+
+def test_a_withdrawal_that_is_taken_back_while_a_merge_holds_it_up_is_promised_no_more(hub: MergingShards) -> None:
+    told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    hub.merge()
+    hub.go_on()
+    withdrawal = withdrawn(hub, WINNER)
+    hub.go_on()
+    hour(hub)
+    values = {"targetEventId": withdrawal.partition("/")[2], "at": hub.now, "reason": "DUPLICATE"}
+    hub.state("PRI", "EventRetracted", values, "taken back", WINNER)
+    hub.settle()
+    assert hub.acknowledged() == []
+    assert [shard.promises.waiting for shard in hub.shards] == [{}, {}]
+
+
+def test_that_a_removal_is_confirmed_is_stored_though_nothing_else_is(tmp_path: Path) -> None:
+    hub = MergingShards(tmp_path, ACROSS)
+    told_by(hub, LOSER)
+    for shard in hub.shards:
+        shard.idle_write_ms = 3_600_000
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    hub.merge()
+    hub.go_on()
+    hub.unlink()
+    hub.settle()
+    assert [(shard.promises.removing, shard.store.removals()) for shard in hub.shards] == [({}, {}), ({}, {})]
+
+
+def test_what_the_hub_said_of_a_withdrawal_is_said_once_by_whoever_has_it_in_the_end(hub: MergingShards) -> None:
+    told_by(hub, LOSER)
+    hub.merge()
+    hub.settle()
+    withdrawn(hub, WINNER)
+    hub.settle()
+    hub.unlink()
+    hub.settle()
+    held = {case: hub.held("PRI", case, of_the_hub=True).values() for case in (LOSER, WINNER)}
+    kinds = {case: [set(payload) for payload in payloads] for case, payloads in held.items()}
+    assert [len(kinds[case]) for case in (LOSER, WINNER)] == [1, 0]
+
+
 def test_merged_unlinked_and_merged_again_while_a_receiver_is_away(hub: MergingShards) -> None:
     date = told_by(hub, LOSER)
     for case_id in (LOSER, WINNER):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+import re
+import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from contracts.civil_time import day_date
 from contracts.codec import Codec
 from hub.consent.decision import Decider
+from hub.consent.rule_reader import RULES_FOLDER
+from hub.disclosure.envelope import Envelopes
 from hub.shard.settling import UNDECIDED_RETRY_MS
-from tests.shard.harness import HOUR_MS, OTHER_CASE, ShardUnderTest, imprisonment
+from tests.shard.harness import DAY_MS, HOUR_MS, OTHER_CASE, ShardUnderTest, consent, imprisonment
 from tests.shard.test_disclosing import release_date
 from tests.shard.test_restarting import cut_off, reachable_again
 
@@ -103,3 +109,42 @@ def test_a_fact_that_cannot_be_encoded_stops_its_case_alone(tmp_path: Path, monk
     hub.tick(UNDECIDED_RETRY_MS)
     hub.settle()
     assert set(hub.view("A.SOC")) == {start, elsewhere}
+
+
+def test_a_settlement_that_comes_to_nothing_again_and_again_states_an_ending_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "rules"
+    shutil.copytree(RULES_FOLDER, folder)
+    hub = ShardUnderTest(tmp_path, rules_folder=folder)
+    hub.enrol()
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    opened = consent(hub.now, ["CU", "RE"], ["A.JOB"]) | {"purposes": ["EMPLOYMENT", "SOCIAL_SUPPORT"]}
+    hub.state("PRI", "ConsentGiven", opened, "consent")
+    custody = imprisonment(0)["custodyId"]
+    release = {"custodyId": custody, "releaseDate": day_date(20_300), "kind": "PAROLE"}
+    date_set = hub.state("PRI", "ReleaseDateSet", release, "date")
+    hub.settle()
+    assert date_set in hub.view("A.JOB")
+    for _ in range(3):
+        hub.tick(DAY_MS)
+        hub.settle()
+    hub.state("PRI", "ReleaseDateSet", release | {"releaseDate": day_date(20_310)}, "another date")
+    hub.settle()
+    hub.tick(60_000)
+    hub.settle()
+    rules = folder / "DK-1.toml"
+    shorter = re.sub(r'(max_age\s*=\s*)"[^"]+"', r'\1"P1D"', rules.read_text(encoding="utf-8"))
+    rules.write_text(shorter, encoding="utf-8")
+    hub.restart()
+    with monkeypatch.context() as patch:
+        patch.setattr(Envelopes, "form", Mock(side_effect=ZeroDivisionError))
+        for _ in range(4):
+            hub.settle()
+            hub.tick(2 * UNDECIDED_RETRY_MS)
+    for _ in range(2):
+        hub.tick(2 * UNDECIDED_RETRY_MS)
+        hub.settle()
+    assert date_set not in hub.view("A.JOB")
+    assert len(hub.notices("A.JOB")) == 1
+    assert len(hub.store.obligations()) == 1

@@ -263,7 +263,7 @@ class MemoryShardStore(MemoryShardReader):
     def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
         """See the port."""
         known = self._content.forwarding
-        if (case_id, other) in known:
+        if (case_id, other) in known and known[case_id, other].sent <= sent:
             known[case_id, other] = known[case_id, other]._replace(sent=sent, done=done)
 
 
