@@ -131,6 +131,8 @@ class CaseTimeline:
     """Every case that was ever merged with this one, either way."""
     removing: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Other case -> its shard and the change: what this one takes back for it is not confirmed on every topic yet."""
+    heard_change: dict[str, int] = field(default_factory=dict)
+    """Other case -> the last change of its own by which it came or left, as it counts them."""
     departed: dict[str, int] = field(default_factory=dict)
     """Other case -> its shard: it was merged into this one, and left again."""
     unremoved: dict[str, int] = field(default_factory=dict)
@@ -221,12 +223,13 @@ class CaseTimeline:
                 self.waiting.clear()
             case "joining":
                 self.joining.add(record.other)
-                self.unremoved[record.other] = record.change
+                self.heard_change[record.other] = self.unremoved[record.other] = record.change
             case "joined":
                 self.joining.discard(record.other)
             case "left":
                 self.joining.discard(record.other)
                 self.departed[record.other] = record.other_shard
+                self.heard_change[record.other] = record.change
                 self.unremoved.pop(record.other, None)
                 self.removing[record.other] = (record.other_shard, record.change)
                 for event_id in record.event_ids:

@@ -1,7 +1,8 @@
 """Merges of cases, as one shard takes part in them: what control records and forwarded facts do to its cases.
 
 Rules:
-- Whatever is said twice has no further effect: the hub's own input is at-least-once.
+- Whatever is said twice has no further effect: the hub's own input is at-least-once. What is said of an earlier merge,
+  when the other case has left or come again since, has none either.
 - A step is put on the timeline, and what it obliges the case to tell the other one is stored in the same transaction;
   `hub.shard.forwarding` sends it.
 - A forwarded fact was judged where it was first stated, but for what it refers to: where it came after the merge, that
@@ -87,18 +88,19 @@ class Merging:
         if event_type in (MERGE, UNLINK) and change <= case.changes:
             batch.duplicates += 1
             return
+        heard = case.heard_change.get(other, 0)
         match event_type:
             case "CaseMerged":
                 self._merge(held, other, shard, recorded_at, batch, change)
             case "CaseUnlinked":
                 if case.merged_into is not None and not case.is_leaving:
                     self._step(held, LEAVING, *case.merged_into, recorded_at, batch, change=change)
-            case "MergeOpened":
+            case "MergeOpened" if change >= heard:
                 self._step(held, JOINING, other, shard, recorded_at, batch, change=change)
             case "MergeCompleted":
                 if other in case.joining:
                     self._step(held, JOINED, other, shard, recorded_at, batch, change=change)
-            case "MergeUndone":
+            case "MergeUndone" if change > heard:
                 self.cases.hold_history(held)
                 leaving = leaving_with(case, other)
                 self._step(held, LEFT, other, shard, recorded_at, batch, leaving, change)
