@@ -38,7 +38,7 @@ from hub.shard.sending import IN_FLIGHT_MAX, Sending
 from hub.shard.settling import Settling
 from hub.store.ports import Obligation, ShardStore
 
-BATCH_RECORDS_MAX: Final = 4_000
+BATCH_RECORDS_MAX: Final = 2_000
 AHEAD_OF_TICK_MS_MAX: Final = 60_000
 BEHIND_TICK_MS_MAX: Final = 60_000
 HELD_BACK_MAX: Final = 20_000
