@@ -32,6 +32,7 @@ from contracts.private_files import write_private
 from contracts.topics import HUB_PARTY
 from deploy.figures import Drawing
 from deploy.kafka.node_state import private_directory
+from deploy.key_registration import last_parked
 from deploy.operator_channel import OPERATOR
 from deploy.stores import governance_records, opened_stores
 from deploy.world import OPERATOR_KEY, World
@@ -86,7 +87,7 @@ def state(
         stored = {shard: _stored(world, stores, jurisdiction, event_id, shard) for shard in range(world.partitions)}
         known = next((fact.occurred_at for fact in stored.values() if fact is not None), None)
         at = _first_stated(world, ce_id, clock) if known is None else known
-        parked_before = {shard: _parked_numbers(stores[shard]) for shard in shards}
+        parked_before = {shard: last_parked(stores[shard]) for shard in shards}
         for shard in shards:
             if stored[shard] is None:
                 publisher.publish_values(
@@ -146,7 +147,7 @@ def _wait_until_stored(
     stores: list[ShardReader],
     jurisdiction: str,
     event_id: str,
-    parked_before: Mapping[int, set[int]],
+    parked_before: Mapping[int, int],
     wait: Callable[[float], None],
 ) -> None:
     deadline = time.monotonic() + STORED_SECONDS_MAX
@@ -171,14 +172,10 @@ def _stored(
     return None
 
 
-def _parked_numbers(store: ShardReader) -> set[int]:
-    return {record.originator_version for record, _ in store.parked(HUB_PARTY)}
-
-
-def _raise_if_parked(store: ShardReader, event_id: str, before: set[int]) -> None:
-    """Raise `CallerFailure` where the statement was parked just now; what was `before` says nothing of this one."""
+def _raise_if_parked(store: ShardReader, event_id: str, before: int) -> None:
+    """Raise `CallerFailure` where the statement was parked after number `before`: what was there says nothing of it."""
     ce_id = event_id.rpartition("/")[2].encode()
     for record, resolved in store.parked(HUB_PARTY):
-        is_new = record.originator_version not in before
+        is_new = record.originator_version > before
         if is_new and resolved is None and ("ce_id", ce_id) in record.headers:
             raise CallerFailure(f"the hub refused it: {record.reason}, field `{record.field}`: {record.fix}")

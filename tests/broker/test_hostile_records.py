@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 import pytest
 from kafka import KafkaProducer
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
-from contracts.parties import Party, PartyRegistry
 from deploy.world import World
 from hub.broker.kafka_inputs import KafkaInputs
 from tests.broker.test_kafka_adapters import take_all
 from tests.broker.test_record_reading import checked, number
-from tests.conftest import MakeWorld
 
 pytestmark = pytest.mark.kafka
-REGISTRY = PartyRegistry.of([Party("PSY")])
-
-
-@pytest.fixture
-def world(make_world: MakeWorld) -> World:
-    return make_world(REGISTRY, partitions=2)
-
-
-@pytest.fixture
-def inputs(world: World) -> Iterator[KafkaInputs]:
-    opened = KafkaInputs(world.connection(world.names.service("reader")), world.names, REGISTRY, 1)
-    yield opened
-    opened.close()
 
 
 def test_a_header_name_that_is_not_utf8_stops_nobody(world: World, inputs: KafkaInputs) -> None:

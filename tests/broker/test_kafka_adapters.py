@@ -20,23 +20,11 @@ from hub.broker.kafka_cluster import identify_cluster
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
 from hub.broker.kafka_outputs import KafkaOutputs
 from hub.broker.ports import InputRecord, OutputRecord
+from tests.broker.conftest import REGISTRY
 from tests.broker.freezing import frozen
 from tests.conftest import MakeWorld
 
 pytestmark = pytest.mark.kafka
-REGISTRY = PartyRegistry.of([Party("A.SOC"), Party("PRI"), Party("PSY")])
-
-
-@pytest.fixture
-def world(make_world: MakeWorld) -> World:
-    return make_world(REGISTRY, partitions=2)
-
-
-@pytest.fixture
-def inputs(world: World) -> Iterator[KafkaInputs]:
-    opened = KafkaInputs(world.connection(world.names.service("reader")), world.names, REGISTRY, 1)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -48,6 +48,15 @@ def told_by(hub: MergingShards, case_id: str) -> str:
     return date
 
 
+def merged_out_of_reach(hub: MergingShards) -> str:
+    """Merge a case of which the job centre holds a date, and cannot be told that it is gone; the date's event id."""
+    date = told_by(hub, LOSER)
+    hub.unreachable("A.JOB", hub.shards_of[LOSER])
+    hub.merge()
+    hub.go_on()
+    return date
+
+
 def assert_waits_for(hub: MergingShards, case_id: str, date: str) -> None:
     """Nothing is acknowledged while the job centre holds the date under the key of a case; then it is."""
     hub.go_on()
@@ -172,10 +181,7 @@ def test_a_case_that_has_left_says_nothing_of_the_merge_any_more(hub: MergingSha
 
 
 def test_nothing_else_that_happens_to_a_case_releases_it(hub: MergingShards) -> None:
-    date = told_by(hub, LOSER)
-    hub.unreachable("A.JOB", hub.shards_of[LOSER])
-    hub.merge()
-    hub.go_on()
+    date = merged_out_of_reach(hub)
     withdrawn(hub, WINNER)
     hub.go_on()
     imprisoned(hub, WINNER)
@@ -234,10 +240,7 @@ def test_a_withdrawal_under_the_new_key_while_the_merge_begins(hub: MergingShard
 
 
 def test_a_withdrawal_that_is_taken_back_while_a_merge_holds_it_up_is_promised_no_more(hub: MergingShards) -> None:
-    told_by(hub, LOSER)
-    hub.unreachable("A.JOB", hub.shards_of[LOSER])
-    hub.merge()
-    hub.go_on()
+    merged_out_of_reach(hub)
     withdrawal = withdrawn(hub, WINNER)
     hub.go_on()
     hour(hub)
@@ -290,10 +293,7 @@ def test_merged_unlinked_and_merged_again_while_a_receiver_is_away(hub: MergingS
 
 
 def test_what_a_merge_waits_for_survives_a_restart(hub: MergingShards) -> None:
-    date = told_by(hub, LOSER)
-    hub.unreachable("A.JOB", hub.shards_of[LOSER])
-    hub.merge()
-    hub.go_on()
+    date = merged_out_of_reach(hub)
     withdrawn(hub, WINNER)
     hub.go_on()
     for number in (0, 1):
@@ -303,10 +303,7 @@ def test_what_a_merge_waits_for_survives_a_restart(hub: MergingShards) -> None:
 
 def test_an_operator_is_told_what_holds_a_withdrawal_up(tmp_path: Path) -> None:
     hub = MergingShards(tmp_path, ACROSS)
-    told_by(hub, LOSER)
-    hub.unreachable("A.JOB", hub.shards_of[LOSER])
-    hub.merge()
-    hub.go_on()
+    merged_out_of_reach(hub)
     withdrawal = withdrawn(hub, WINNER)
     hub.go_on()
     found = [each for shard, store in enumerate(hub.stores) for each in open_in(shard, store)]
@@ -318,10 +315,7 @@ def test_an_operator_is_told_what_holds_a_withdrawal_up(tmp_path: Path) -> None:
 
 def test_what_is_new_is_told_while_a_receiver_of_the_closed_case_is_away(hub: MergingShards) -> None:
     """Only the acknowledgement waits: everybody else hears of the citizen as soon as all facts have come."""
-    told_by(hub, LOSER)
-    hub.unreachable("A.JOB", hub.shards_of[LOSER])
-    hub.merge()
-    hub.go_on()
+    merged_out_of_reach(hub)
     later = dated(hub, WINNER, 20_400, reference="later")
     hub.go_on()
     assert later in hub.held("PRI", WINNER)
@@ -329,10 +323,7 @@ def test_what_is_new_is_told_while_a_receiver_of_the_closed_case_is_away(hub: Me
 
 def test_a_word_about_an_earlier_merge_releases_nothing(tmp_path: Path) -> None:
     hub = MergingShards(tmp_path, ACROSS)
-    date = told_by(hub, LOSER)
-    hub.unreachable("A.JOB", hub.shards_of[LOSER])
-    hub.merge()
-    hub.go_on()
+    date = merged_out_of_reach(hub)
     withdrawn(hub, WINNER)
     hub.go_on()
     for case_id, other in ((LOSER, WINNER), (WINNER, LOSER)):
