@@ -125,6 +125,8 @@ class CaseTimeline:
     """The events that were stated while it is: they are judged when the case opens."""
     changes: int = 0
     """How often the case was merged or left again, as the vault counts it."""
+    merged_here: set[str] = field(default_factory=set)
+    """The cases that are merged into this one now, from the moment in which their facts begin to come."""
     joining: set[str] = field(default_factory=set)
     """The cases whose facts are still coming in: nothing new is told before all of them are here."""
     kin: set[str] = field(default_factory=set)
@@ -133,6 +135,8 @@ class CaseTimeline:
     """Other case -> its shard and the change: what this one takes back for it is not confirmed on every topic yet."""
     heard_change: dict[str, int] = field(default_factory=dict)
     """Other case -> the last change of its own by which it came or left, as it counts them."""
+    heard_version: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(Other case, step) -> the version of its record from which its newest word followed that had this one step so."""
     departed: dict[str, int] = field(default_factory=dict)
     """Other case -> its shard: it was merged into this one, and left again."""
     unremoved: dict[str, int] = field(default_factory=dict)
@@ -210,6 +214,8 @@ class CaseTimeline:
         self.kin.add(record.other)
         if record.step in (MERGED, LEAVING):
             self.changes = record.change
+        if record.told_version:
+            self.heard_version[record.other, record.step] = record.told_version
         match record.step:
             case "merged":
                 self.merged_into, self.is_leaving = (record.other, record.other_shard), False
@@ -223,11 +229,13 @@ class CaseTimeline:
                 self.waiting.clear()
             case "joining":
                 self.joining.add(record.other)
+                self.merged_here.add(record.other)
                 self.heard_change[record.other] = self.unremoved[record.other] = record.change
             case "joined":
                 self.joining.discard(record.other)
             case "left":
                 self.joining.discard(record.other)
+                self.merged_here.discard(record.other)
                 self.departed[record.other] = record.other_shard
                 self.heard_change[record.other] = record.change
                 self.unremoved.pop(record.other, None)
@@ -251,6 +259,11 @@ class CaseTimeline:
         """Whether the fact left with the case from which it came, or does not count yet."""
         death = self.dead.get(event_id)
         return death is not None and death.how in APART
+
+    def awaits_facts_of(self, other: str) -> bool:
+        """Whether facts that `other` forwards are for this case now: it is merged here, or gives this one back."""
+        gives_back = self.is_leaving and self.merged_into is not None and self.merged_into[0] == other
+        return other in self.merged_here or gives_back
 
     @property
     def was_merged(self) -> bool:

@@ -81,5 +81,11 @@ class MergeForwarding:
             value, headers = forwarded_record(fact, other, case_id, self.codec, was_judged=message.was_judged)
             self.channel.publish_record(shard, value, headers)
             return
-        payload = {"caseId": other, "other": case_id, "otherShard": self.shard, "change": message.change}
+        payload = {
+            "caseId": other,
+            "other": case_id,
+            "otherShard": self.shard,
+            "change": message.change,
+            "recordVersion": message.version,
+        }
         self.channel.publish(shard, message.kind, payload)

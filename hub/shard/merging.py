@@ -1,8 +1,9 @@
 """Merges of cases, as one shard takes part in them: what control records and forwarded facts do to its cases.
 
 Rules:
-- Whatever is said twice has no further effect: the hub's own input is at-least-once. What is said of an earlier merge,
-  when the other case has left or come again since, has none either.
+- Whatever is said twice has no further effect: the hub's own input is at-least-once. A word of another case that is not
+  newer than the last of its kind has none either, however late it is stored, and none of an earlier merge has; nor has
+  a fact from a case that is not, or no longer, merged with this one.
 - A step is put on the timeline, and what it obliges the case to tell the other one is stored in the same transaction;
   `hub.shard.forwarding` sends it.
 - A forwarded fact was judged where it was first stated, but for what it refers to: where it came after the merge, that
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from contracts.fact import Fact
 from contracts.failures import Refused
@@ -58,12 +59,32 @@ from hub.store.records import CitizenEnrolled, FactRecorded, MergeStepped, Origi
 
 MERGE: Final = "CaseMerged"
 UNLINK: Final = "CaseUnlinked"
-CONTROLS: Final = frozenset(
-    {MERGE, UNLINK, FACTS_COME, ALL_HAVE_COME, TAKEN_BACK, GIVEN_BACK, REMOVAL_DELIVERED, ALL_REMOVED}
-)
+FOLLOWS: Final[Mapping[str, str]] = {
+    FACTS_COME: JOINING,
+    ALL_HAVE_COME: JOINED,
+    TAKEN_BACK: LEFT,
+    GIVEN_BACK: REOPENED,
+    ALL_REMOVED: CONFIRMED,
+}
+"""The step that follows from each word of another case."""
+CONTROLS: Final = frozenset({MERGE, UNLINK, REMOVAL_DELIVERED, *FOLLOWS})
 
 PlaceFact = Callable[[HeldCase, FactRecorded, Fact, Batch], None]
 """Puts a fact on its timeline, into the batch, and up for settlement."""
+
+
+class _Said(NamedTuple):
+    """What a control record says of a merge with `other`; `change` is that of the case that is or was closed.
+
+    `version` is that of the other case's record from which its word follows; 0 where the hub itself speaks, and where
+    the word is of the first version, which did not say it.
+    """
+
+    other: str
+    shard: int
+    change: int
+    version: int
+    recorded_at: int
 
 
 @dataclass(slots=True)
@@ -82,46 +103,66 @@ class Merging:
         """Do what a control record says; raise `Refused` where this case cannot."""
         held = self._citizens(payload["caseId"])
         case = held.timeline
-        other, shard, change = payload.get("other", ""), payload.get("otherShard", 0), payload["change"]
-        if not 0 <= shard < self.cases.partitions:
+        said = _Said(
+            payload.get("other", ""),
+            payload.get("otherShard", 0),
+            payload["change"],
+            payload.get("recordVersion") or 0,
+            recorded_at,
+        )
+        if not 0 <= said.shard < self.cases.partitions:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "otherShard", "name the shard on which the other case lies")
-        if event_type in (MERGE, UNLINK) and change <= case.changes:
+        if event_type in FOLLOWS:
+            is_old = said.version and said.version <= case.heard_version.get((said.other, FOLLOWS[event_type]), 0)
+        else:
+            is_old = event_type in (MERGE, UNLINK) and said.change <= case.changes
+        if is_old:
             batch.duplicates += 1
-            return
-        heard = case.heard_change.get(other, 0)
+        elif event_type in FOLLOWS:
+            self._hear(held, event_type, said, batch, place_fact)
+        else:
+            self._obey(held, event_type, said, batch)
+
+    def _obey(self, held: HeldCase, event_type: str, said: _Said, batch: Batch) -> None:
+        """Do what the hub says of this case."""
+        case = held.timeline
         match event_type:
             case "CaseMerged":
-                self._merge(held, other, shard, recorded_at, batch, change)
+                self._merge(held, said, batch)
             case "CaseUnlinked":
                 if case.merged_into is not None and not case.is_leaving:
-                    self._step(held, LEAVING, *case.merged_into, recorded_at, batch, change=change)
+                    other, shard = case.merged_into
+                    self._step(held, LEAVING, said._replace(other=other, shard=shard), batch)
+            case "MergeRemovalDelivered":
+                batch.writes.removals[removal_step(case.case_id, said.other, said.change)] = ()
+                if case.removing.get(said.other) == (said.shard, said.change):
+                    self._step(held, REMOVED, said, batch)
+
+    def _hear(self, held: HeldCase, event_type: str, said: _Said, batch: Batch, place_fact: PlaceFact) -> None:
+        """Do what follows from a word of another case."""
+        case, other, change = held.timeline, said.other, said.change
+        heard = case.heard_change.get(other, 0)
+        match event_type:
             case "MergeOpened" if change >= heard:
-                self._step(held, JOINING, other, shard, recorded_at, batch, change=change)
+                self._step(held, JOINING, said, batch)
             case "MergeCompleted":
                 if other in case.joining:
-                    self._step(held, JOINED, other, shard, recorded_at, batch, change=change)
+                    self._step(held, JOINED, said, batch)
             case "MergeUndone" if change > heard:
                 self.cases.hold_history(held)
-                leaving = leaving_with(case, other)
-                self._step(held, LEFT, other, shard, recorded_at, batch, leaving, change)
+                self._step(held, LEFT, said, batch, leaving_with(case, other))
             case "MergeReturned":
-                if case.is_leaving and case.merged_into == (other, shard) and case.changes == change:
-                    self._reopen(held, other, shard, recorded_at, batch, place_fact)
-            case "MergeRemovalDelivered":
-                batch.writes.removals[removal_step(case.case_id, other, change)] = ()
-                if case.removing.get(other) == (shard, change):
-                    self._step(held, REMOVED, other, shard, recorded_at, batch, change=change)
+                if case.is_leaving and case.merged_into == (other, said.shard) and case.changes == change:
+                    self._reopen(held, said, batch, place_fact)
             case "MergeRemoved":
                 if case.unremoved.get(other, change + 1) <= change:
-                    self._step(held, CONFIRMED, other, shard, recorded_at, batch, change=change)
+                    self._step(held, CONFIRMED, said, batch)
 
-    def _reopen(
-        self, held: HeldCase, other: str, shard: int, recorded_at: int, batch: Batch, place_fact: PlaceFact
-    ) -> None:
+    def _reopen(self, held: HeldCase, said: _Said, batch: Batch, place_fact: PlaceFact) -> None:
         """Open a case again, and judge what was stated while it was leaving, before anything is settled."""
-        case = held.timeline
+        case, recorded_at = held.timeline, said.recorded_at
         waiting = [case.facts[event_id].record for event_id in case.waiting]
-        self._step(held, REOPENED, other, shard, recorded_at, batch)
+        self._step(held, REOPENED, said, batch)
         codec = self.cases.reader.codec
         for record in waiting:
             value, headers = forwarded_record(record, case.case_id, case.case_id, codec, was_judged=False)
@@ -134,31 +175,23 @@ class Merging:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "caseId", "name the case of a citizen who is enrolled here")
         return held
 
-    def _merge(self, held: HeldCase, other: str, shard: int, recorded_at: int, batch: Batch, change: int) -> None:
+    def _merge(self, held: HeldCase, said: _Said, batch: Batch) -> None:
         case = held.timeline
-        if other == case.case_id:
+        if said.other == case.case_id:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "other", "name another case")
         if case.merged_into is not None:
             fix = "a case is merged once: wait until it is open again, and ask again"
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "caseId", fix)
-        self._step(held, MERGED, other, shard, recorded_at, batch, change=change)
+        self._step(held, MERGED, said, batch)
 
-    def _step(
-        self,
-        held: HeldCase,
-        step: str,
-        other: str,
-        shard: int,
-        recorded_at: int,
-        batch: Batch,
-        event_ids: tuple[str, ...] = (),
-        change: int = 0,
-    ) -> None:
-        case = held.timeline
+    def _step(self, held: HeldCase, step: str, said: _Said, batch: Batch, event_ids: tuple[str, ...] = ()) -> None:
+        case, other, shard = held.timeline, said.other, said.shard
         # Whoever is decided anew as a whole needs all that was told; and a case in a merge has no cache row.
         self.cases.hold_history(held)
         stream, version = case_stream(case.case_id), case.version + 1
-        record = MergeStepped(stream, version, recorded_at, step, other, shard, event_ids, change)
+        record = MergeStepped(
+            stream, version, said.recorded_at, step, other, shard, event_ids, said.change, said.version
+        )
         case.stepped(record, self.cases.reader)
         batch.writes.records.append(record)
         held.rights = None
@@ -189,7 +222,8 @@ class Merging:
         self.cases.hold_history(held)
         is_judged = forwarded.was_judged
         try:
-            if self._is_here(case, forwarded):
+            is_late = forwarded.from_case != case.case_id and not case.awaits_facts_of(forwarded.from_case)
+            if is_late or self._is_here(case, forwarded):
                 batch.duplicates += 1
                 return
             if not is_judged and case.merged_into is None:

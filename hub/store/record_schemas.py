@@ -186,6 +186,15 @@ def decode_raw(body: bytes) -> tuple[bytes | None, bytes | None, tuple[tuple[str
     return values["key"], values["value"], tuple((item["name"], item["value"]) for item in values["headers"])
 
 
+_MERGE_STEPPED: Final = {
+    "recorded_at": "long",
+    "step": "string",
+    "other": "string",
+    "other_shard": "long",
+    "event_ids": _STRINGS,
+    "change": "long",
+}
+
 _SCHEMAS: Final = (
     _plain(1, CitizenEnrolled, sealed=True, recorded_at="long", birth_date="long", jurisdiction="string"),
     _plain(
@@ -215,17 +224,7 @@ _SCHEMAS: Final = (
     _plain(10, GovernanceOpened, sealed=True, recorded_at="long", jurisdiction="string"),
     StoredSchema(11, DecisionsRecorded, True, _encode_decisions, _decode_decisions),
     StoredSchema(12, FactRecorded, True, encode_fact, decode_older_fact),
-    _plain(
-        13,
-        MergeStepped,
-        sealed=True,
-        recorded_at="long",
-        step="string",
-        other="string",
-        other_shard="long",
-        event_ids=_STRINGS,
-        change="long",
-    ),
+    _plain(13, MergeStepped, sealed=True, **_MERGE_STEPPED),
     StoredSchema(14, FactRecorded, True, encode_fact, decode_fact),
     _plain(
         15,
@@ -250,6 +249,7 @@ _SCHEMAS: Final = (
         reached="string",
         left=_STRINGS,
     ),
+    _plain(17, MergeStepped, sealed=True, **_MERGE_STEPPED, told_version="long"),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}

@@ -114,7 +114,8 @@ class MergeStepped(NamedTuple):
     Of the losing case: `merged` (closed from now on), `leaving` (the merge is taken back), `reopened`. Of the winning
     one: `joining` (facts come), `joined` (all are here), `left` with the `event_ids` that went with it. Of either:
     `removed` (what it took back for `other` is confirmed on every receiver's topic), `confirmed` (`other` said so of
-    itself). `change` counts the merges and leavings of the losing case; each step belongs to one of them.
+    itself). `change` counts the merges and leavings of the losing case; each step belongs to one of them. A step that
+    follows from a word of `other` has the version of its record from which that word follows; others have 0.
     """
 
     originator_id: str
@@ -125,6 +126,7 @@ class MergeStepped(NamedTuple):
     other_shard: int
     event_ids: tuple[str, ...] = ()
     change: int = 0
+    told_version: int = 0
 
 
 class Decision(NamedTuple):

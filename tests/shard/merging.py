@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from random import Random
 from typing import Any
 
+from contracts.avro_schemas import Form
 from contracts.civil_time import day_date, day_number
 from contracts.cloudevents import parse_disclosed
 from contracts.codec import codec
 from contracts.fact import event_id_of
 from contracts.failures import TransportFailure
 from contracts.parties import Party, PartyRegistry
+from contracts.schema_ids import schema_ids
 from contracts.topics import Names
 from deploy.scenario.simulated_broker import (
     SimulatedBroker,
@@ -22,9 +25,12 @@ from deploy.scenario.simulated_broker import (
     SimulatedOutputs,
     SimulatedTransport,
 )
-from hub.broker.ports import Headers
+from hub.arrival.forwarded import is_forwarded
+from hub.broker.control_records import control_record
+from hub.broker.ports import Headers, InputRecord
 from hub.case_timeline.timeline import CONFIRMED, REMOVED
 from hub.identity.pseudonyms import pseudonym
+from hub.shard.merging import CONTROLS, FOLLOWS
 from hub.shard.worker import Shard
 from hub.store.keys import KeyStore
 from hub.store.ports import StoreIdentity
@@ -42,18 +48,36 @@ THIRD = "5f0c7d1e-0000-4000-8000-00000000000c"
 BORN = date(1988, 4, 12)
 
 
+def _event_type(record: InputRecord) -> str:
+    """The name of what a control record says."""
+    return dict(record.headers)["ce_type"].decode().split(".")[-2]
+
+
 @dataclass
 class UnsureChannel(SimulatedControl):
-    """A way into the hub's own input that fails when told to: before or after the broker has stored the record."""
+    """A way into the hub's own input that fails when told to: before or after the broker has stored the record.
+
+    It can speak as hubs did whose words to other cases were of the first version.
+    """
 
     def __init__(self, broker: SimulatedBroker, names: Names) -> None:
         super().__init__(broker, names, "merges")
-        self.fail_before = self.fail_after = False
+        self.fail_before = self.fail_after = self.speaks_first_version = False
 
     def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
         self._fail_where(self.fail_before)
-        super().publish(partition, event_type, payload)
+        if self.speaks_first_version and event_type in FOLLOWS:
+            self._publish_first_version(partition, event_type, payload)
+        else:
+            super().publish(partition, event_type, payload)
         self._fail_where(self.fail_after)
+
+    def _publish_first_version(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
+        _, headers = control_record("merges", event_type, payload, self._broker.clock)
+        said = {name: value for name, value in payload.items() if name != "recordVersion"}
+        first = schema_ids().of_version(event_type, 1, Form.PUBLISHED)
+        value = codec().encode(first, {"occurredAt": self._broker.clock, **said})
+        super().publish_record(partition, value, [(name, value.replace(b".v2", b".v1")) for name, value in headers])
 
     def publish_record(self, partition: int, value: bytes, headers: Headers) -> None:
         self._fail_where(self.fail_before)
@@ -158,6 +182,21 @@ class MergingShards:
         log = self.broker.log(self.names.hub_input, self.shards_of[case_id])
         told = next(each for each in reversed(log) if event_type.encode() in dict(each.headers)["ce_type"])
         self.broker.append(told.topic, told.partition, None, told.value, told.headers, self.now)
+
+    def say_all_again(self) -> None:
+        """Put all that was ever said in merges once more on the hub's own input, in the order in which it came."""
+        for told in self._said_in_merges():
+            self.broker.append(told.topic, told.partition, None, told.value, told.headers, self.now)
+
+    def say_something_again(self, chance: Random) -> None:
+        """Put one thing that was said in merges, at any time, once more on the hub's own input."""
+        if said := self._said_in_merges():
+            told = chance.choice(said)
+            self.broker.append(told.topic, told.partition, None, told.value, told.headers, self.now)
+
+    def _said_in_merges(self) -> list[InputRecord]:
+        logs = (self.broker.log(self.names.hub_input, number) for number in range(PARTITIONS))
+        return [record for log in logs for record in log if is_forwarded(record) or _event_type(record) in CONTROLS]
 
     def key(self, party: str, case_id: str) -> str:
         """The party's own key of a case."""

@@ -112,13 +112,15 @@ def _release(custody: dict[str, Any], revision: int) -> dict[str, Any]:
 def disturb(hub: MergingShards, chance: random.Random) -> None:
     """A few steps; now and then a kill, or a send of which nobody knows whether it was stored."""
     for _ in range(chance.randrange(6)):
-        match chance.randrange(8):
+        match chance.randrange(9):
             case 0:
                 hub.restart(chance.randrange(2))
             case 1:
                 hub.channel.fail_before = True
             case 2:
                 hub.channel.fail_after = True
+            case 3:
+                hub.say_something_again(chance)
         for shard in hub.shards:
             shard.forwarding.pause.until = 0.0
         hub.step()

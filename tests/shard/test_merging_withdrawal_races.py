@@ -62,7 +62,9 @@ class History:
 
     def go_on(self) -> None:
         """Do one thing that is possible now."""
-        action = self.chance.choice((self._merge, self._unlink, self._withdraw, self._away, self._away, self._kill))
+        action = self.chance.choice(
+            (self._merge, self._unlink, self._withdraw, self._away, self._away, self._kill, self._late)
+        )
         action()
         for _ in range(self.chance.randrange(25)):
             for shard in self.hub.shards:
@@ -113,6 +115,9 @@ class History:
             self.hub.reachable()
         else:
             self.hub.unreachable("A.JOB", self.chance.randrange(PARTITIONS))
+
+    def _late(self) -> None:
+        self.hub.say_something_again(self.chance)
 
     def _kill(self) -> None:
         self.hub.restart(self.chance.randrange(PARTITIONS))
