@@ -5,7 +5,9 @@ Rules:
   thread of the worker it would wait for the interpreter after each: nothing but another process takes the work off
   the batch.
 - A few at a time are answered at once, here: handing them over would cost more.
-- A process that ends is replaced, and its question answered here: the answer is the same wherever it is worked out.
+- A process has its next question before it has answered the last one: between two it would wait for the worker's
+  interpreter, which is busy with a batch, for as long as it works on one.
+- A process that ends is replaced, and its questions answered here: the answer is the same wherever it is worked out.
 
 From `verified_inputs` and `signed_outputs`; the processes run `signature_process`.
 """
@@ -17,6 +19,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -26,6 +29,9 @@ from hub.broker.signature_process import Answer, Question, Said, answer_to, read
 
 AT_ONCE_MAX: Final = 8
 CHUNK_RECORDS: Final = 200
+ASKED_AHEAD_MAX: Final = 3
+FRAME_BYTES_USUAL: Final = 256 * 1024
+"""Of streams: a frame below that is written in one go, and read in one or two."""
 CLOSE_SECONDS_MAX: Final = 5.0
 
 log = logging.getLogger(__name__)
@@ -95,43 +101,82 @@ class SignaturePool:
             self._threads.append(thread)
 
     def _serve(self) -> None:
-        process: subprocess.Popen[bytes] | None = None
-        while (asked := self._waiting.get()) is not None:
-            question, part = asked
+        process, is_over = _Process(), False
+        while not (is_over and process.is_idle):
             try:
-                process = process or _started()
-                part.set_result(_answer_of(process, question))
-            except (OSError, EOFError, ValueError) as error:
-                log.warning("a signing process ended (%s): another one is started", type(error).__name__)
-                _end(process)
-                process = None
-                part.set_result(answer_to(question))
-        _end(process)
+                while not is_over and process.has_room:
+                    asked = self._waiting.get(block=process.is_idle)
+                    if asked is None:
+                        is_over = True
+                    else:
+                        process.ask(*asked)
+            except queue.Empty:
+                pass
+            if not process.is_idle:
+                process.answer()
+        process.end()
+
+
+class _Process:
+    """One signing process, and what it has been asked and not answered."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._asked: deque[tuple[Question, Future[list[Answer]]]] = deque()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._asked
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._asked) < ASKED_AHEAD_MAX
+
+    def ask(self, question: Question, part: Future[list[Answer]]) -> None:
+        self._asked.append((question, part))
+        try:
+            write_frame(self._running().stdin, question)  # type: ignore[arg-type]
+        except (OSError, ValueError) as error:
+            self._answer_here(error)
+
+    def answer(self) -> None:
+        """Wait for the answer to the oldest question."""
+        try:
+            answer = cast(list[Answer], read_frame(self._running().stdout))  # type: ignore[arg-type]
+        except (OSError, EOFError, ValueError) as error:
+            self._answer_here(error)
+        else:
+            self._asked.popleft()[1].set_result(answer)
+
+    def _answer_here(self, error: Exception) -> None:
+        log.warning("a signing process ended (%s): another one is started", type(error).__name__)
+        self.end()
+        while self._asked:
+            question, part = self._asked.popleft()
+            part.set_result(answer_to(question))
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = _started()
+        return self._process
+
+    def end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+        process.wait()
+
+
+def _started() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "hub.broker.signature_process"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=FRAME_BYTES_USUAL)
 
 
 def _answered(question: Question) -> Future[list[Answer]]:
     part: Future[list[Answer]] = Future()
     part.set_result(answer_to(question))
     return part
-
-
-def _started() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "hub.broker.signature_process"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-
-def _answer_of(process: subprocess.Popen[bytes], question: Question) -> list[Answer]:
-    if process.stdin is None or process.stdout is None:
-        raise EOFError
-    write_frame(process.stdin, question)  # type: ignore[arg-type]
-    return cast(list[Answer], read_frame(process.stdout))  # type: ignore[arg-type]
-
-
-def _end(process: subprocess.Popen[bytes] | None) -> None:
-    if process is None:
-        return
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with suppress(OSError):
-                stream.close()
-    process.wait()

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import marshal
 import os
+import queue
 import signal
 import struct
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Final
 
@@ -62,8 +64,7 @@ def verdict_on(record: Said, public_keys: Mapping[str, bytes], hub_input: str) -
 def write_frame(stream: BinaryIO, content: object) -> None:
     """Write one question or answer; raises `OSError` where the other side is gone."""
     data = marshal.dumps(content)  # type: ignore[arg-type]
-    stream.write(_LENGTH.pack(len(data)))
-    stream.write(data)
+    stream.write(_LENGTH.pack(len(data)) + data)
     stream.flush()
 
 
@@ -83,12 +84,24 @@ def main() -> None:
     """Answer until the input ends; what ends the worker ends this one by that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(STEPS_BACK)
-    while True:
+    questions: queue.SimpleQueue[object] = queue.SimpleQueue()
+    threading.Thread(target=_read_ahead, args=(questions,), daemon=True).start()
+    while (question := questions.get()) is not None:
         try:
-            question = read_frame(sys.stdin.buffer)
             write_frame(sys.stdout.buffer, answer_to(question))  # type: ignore[arg-type]
-        except (EOFError, BrokenPipeError):
+        except BrokenPipeError:
             return
+
+
+def _read_ahead(questions: queue.SimpleQueue[object]) -> None:
+    """Read questions as they come, whatever is being worked on: a worker that writes never waits for an answer."""
+    try:
+        while True:
+            questions.put(read_frame(sys.stdin.buffer))
+    except EOFError:
+        pass
+    finally:
+        questions.put(None)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from contracts.topics import Names
 from hub.broker import signature_pool
 from hub.broker.hub_messages import hub_message
 from hub.broker.ports import InputRecord, OutputRecord
-from hub.broker.signature_pool import AT_ONCE_MAX, CHUNK_RECORDS, SignaturePool
+from hub.broker.signature_pool import ASKED_AHEAD_MAX, AT_ONCE_MAX, CHUNK_RECORDS, SignaturePool
 from hub.broker.signature_process import Said
 from hub.broker.signed_outputs import PORTION_RECORDS, SignedOutputs
 from hub.broker.verified_inputs import VerifiedInputs
@@ -72,11 +72,14 @@ def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(monkeypatch: p
 
     monkeypatch.setattr(signature_pool, "_started", start)
     pool = SignaturePool(1)
-    records = to_send(CHUNK_RECORDS)
+    records = to_send(CHUNK_RECORDS * (ASKED_AHEAD_MAX + 2))
     expected = [KEY.sign(disclosed_message(*record)) for record in records]
     for _ in range(3):
         assert pool.sign(KEY.private, records).all() == expected
         started[-1].kill()
+        under_way = pool.sign(KEY.private, records)
+        started[-1].kill()
+        assert under_way.all() == expected
     assert pool.sign(KEY.private, records).all() == expected
     pool.close()
     assert len(started) >= 2
