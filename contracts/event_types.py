@@ -29,6 +29,11 @@ CITIZEN: Final = "CITIZEN"
 HUB: Final = "HUB"
 OTHER: Final = "OTHER"
 _DAY_MS: Final = 86_400_000
+REFERENCE_FIELDS: Final = (
+    "to", "parties", "participants", "consentId", "placementId", "collectedBy", "sources", "recipients",
+    "party", "grantedBy", "requestId", "targetEventId", "recipient", "admissionId", "source",
+)  # fmt: skip
+"""The fields that rules read of any fact: who is addressed, named or taking part; which consent or placement."""
 CONSENT_AREA: Final = "consent"
 SCOPE_CODE_LISTS: Final = frozenset({"Category", "Purpose", "ConsentGiver", "ConsentForm"})
 """The code lists that say whom and what a consent covers: no value of theirs is ever filled in or translated."""
@@ -134,6 +139,11 @@ class EventType:
     def field(self) -> Mapping[str, Field]:
         """The fields by name."""
         return {field.name: field for field in self.fields}
+
+    @cached_property
+    def references(self) -> tuple[str, ...]:
+        """The fields that refer to what rules read, in the order of `REFERENCE_FIELDS`."""
+        return tuple(name for name in REFERENCE_FIELDS if name in self.field)
 
     def may_state(self, role: str) -> bool:
         """Whether a party in `role` may state this event."""

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from contracts.event_types import EventType
 
@@ -48,12 +48,6 @@ class Outline(NamedTuple):
     references: Mapping[str, Any]
 
 
-REFERENCE_FIELDS: Final = (
-    "to", "parties", "participants", "consentId", "placementId", "collectedBy", "sources", "recipients",
-    "party", "grantedBy", "requestId", "targetEventId", "recipient", "admissionId", "source",
-)  # fmt: skip
-
-
 def outline_of(fact: Fact, event_type: EventType) -> Outline:
     """Return the outline of `fact`, whose contract is `event_type`."""
     payload = fact.payload
@@ -64,7 +58,7 @@ def outline_of(fact: Fact, event_type: EventType) -> Outline:
         fact.occurred_at,
         event_type.anchor_bit(payload),
         event_type.categories_in(payload),
-        {name: payload[name] for name in REFERENCE_FIELDS if payload.get(name) is not None},
+        {name: value for name in event_type.references if (value := payload.get(name)) is not None},
     )
 
 

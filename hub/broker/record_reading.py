@@ -86,13 +86,10 @@ def _records_of(batch: Any, place: TopicPartition) -> Iterator[InputRecord]:
 
 
 def _input_record(record: Any, place: TopicPartition, offset: int) -> InputRecord:
-    headers, timestamp, size = record.headers, record.timestamp, 0
-    for name, value in headers:
-        if value is None:
-            headers = [(name, value or b"") for name, value in headers]
-        else:
-            size += len(value)
-        size += len(name)
+    headers, timestamp = record.headers, record.timestamp
+    if None in [value for _, value in headers]:
+        headers = [(name, value or b"") for name, value in headers]
+    size = sum([len(name) + len(value) for name, value in headers])
     return InputRecord(
         place.topic,
         place.partition,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contracts.catalogue import catalogue
-from contracts.event_types import Kind
-from contracts.fact import REFERENCE_FIELDS
+from contracts.event_types import REFERENCE_FIELDS, Kind
 from hub.case_timeline.merges import ALL_HAVE_COME, ALL_REMOVED, FACTS_COME, INTRODUCED_BY, messages
 from hub.store.records import MergeStepped, case_stream
 

@@ -10,8 +10,7 @@ import pytest
 
 from contracts.catalogue import DIRECTORY, Catalogue, catalogue, read_catalogue
 from contracts.categories import BIT, Category, mask_of
-from contracts.event_types import DOMAIN, NEVER, Kind
-from contracts.fact import REFERENCE_FIELDS
+from contracts.event_types import DOMAIN, NEVER, REFERENCE_FIELDS, Kind
 from contracts.failures import BadContract
 
 EVENTS_PER_AREA = {
