@@ -12,10 +12,10 @@ Facts come from `hub.case_timeline`, custody and responsibility from `hub.consen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, time
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from contracts.civil_time import Period, add_period, day_date, day_of, resolve
@@ -30,6 +30,7 @@ from hub.continuity.terms import Terms
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
+Derived = TypeVar("Derived")
 
 
 class Known(NamedTuple):
@@ -61,6 +62,7 @@ class KnownCase:
     policy: Policy
     terms: Terms
     _responsible: dict[int, str | None] = field(default_factory=dict, compare=False, repr=False)
+    _derived: dict[Callable[[KnownCase], Any], Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, recorded: Iterable[Known], person: Person, at: int, policy: Policy, terms: Terms) -> KnownCase:
@@ -77,6 +79,13 @@ class KnownCase:
         live.sort(key=lambda fact: (happened_at(fact, terms), *fact.order))
         gone.sort(key=lambda each: (each.fact.order, each.until))
         return cls(at, tuple(live), tuple(gone), person, policy, terms)
+
+    def once(self, derive: Callable[[KnownCase], Derived]) -> Derived:
+        """What `derive` makes of this case, made once however many ask for it."""
+        if derive not in self._derived:
+            self._derived[derive] = derive(self)
+        derived: Derived = self._derived[derive]
+        return derived
 
     @property
     def zone(self) -> ZoneInfo:

@@ -57,6 +57,11 @@ class Episode:
 
 def episodes_of(case: KnownCase) -> tuple[Episode, ...]:
     """The custody episodes of a case, the latest one last."""
+    # Several clocks and figures ask for them, one after the other.
+    return case.once(_episodes_of)
+
+
+def _episodes_of(case: KnownCase) -> tuple[Episode, ...]:
     facts = [fact for fact in case.by_occurrence() if fact.event_type in READS]
     found: dict[int, Episode] = {}
     for count, fact in enumerate(facts, start=1):
