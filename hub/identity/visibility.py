@@ -3,6 +3,8 @@
 Rules:
 - The newest decision on a fact counts, as the hub last settled it.
 - A party's own facts do not count: stating something about a citizen opens nobody's name.
+- Nor do consent and governance records: anyone can name any party in a request for consent, and a refusal or an order
+  to remove must not be what opens the name.
 
 The records come from the shard's store; asked through the function that `Identity.basics_of` is handed. Pure.
 """
@@ -14,11 +16,12 @@ from typing import Final
 
 from hub.store.records import CaseRecord, DecisionsRecorded, FactRecorded
 
-OWN: Final = "OWN"
+NOT_COUNTED: Final = frozenset({"OWN", "CO"})
+"""The bases on which a party is shown its own facts, and the consent and governance records that name it."""
 
 
 def sees_something(records: Iterable[CaseRecord], party: str) -> bool:
-    """Return whether by `records` (a case's, in version order) `party` is shown a field of another's fact."""
+    """Return whether by `records` (a case's, in version order) `party` sees a field of another's fact."""
     shown_of_fact: dict[str, bool] = {}
     event_at: dict[int, str] = {}
     for record in records:
@@ -29,5 +32,5 @@ def sees_something(records: Iterable[CaseRecord], party: str) -> bool:
             for decision in record.decisions:
                 if decision.party == party:
                     event_id = event_at[decision.fact_version]
-                    shown_of_fact[event_id] = any(mask and basis != OWN for basis, mask in decision.shown)
+                    shown_of_fact[event_id] = any(mask and basis not in NOT_COUNTED for basis, mask in decision.shown)
     return any(shown_of_fact.values())

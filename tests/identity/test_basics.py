@@ -12,7 +12,7 @@ from hub.identity.basics import KNOWN_BASICS, read_basics_rules
 from hub.identity.visibility import sees_something
 from hub.store.records import CaseRecord, CitizenEnrolled, Decision, DecisionsRecorded, FactRecorded, Shown
 
-CU = mask_of([Category.CU])
+CU, CO = mask_of([Category.CU]), mask_of([Category.CO])
 
 
 def test_rules_name_authorities_and_give_mentors_and_volunteers_the_name_only() -> None:
@@ -74,6 +74,8 @@ AGAIN = fact(5)._replace(event_id=FACTS[0].event_id)
         ([ENROLLED, settled(3, (2, "PRI", (("S1", CU),)))], False),
         ([ENROLLED, settled(3, (2, "A.SOC", (("OWN", CU),)))], False),
         ([ENROLLED, settled(3, (2, "A.SOC", (("S1", 0),)))], False),
+        ([ENROLLED, settled(3, (2, "A.SOC", (("CO", CO),)))], False),
+        ([ENROLLED, settled(3, (2, "A.SOC", (("CO", CO),)), (3, "A.SOC", (("S1", CU),)))], True),
         ([ENROLLED, settled(3, (2, "A.SOC", (("S1", CU),))), settled(4, (2, "A.SOC", ()))], False),
         ([ENROLLED, settled(3, (2, "A.SOC", ())), settled(4, (2, "A.SOC", (("S1", CU),)))], True),
         ([settled(4, (2, "A.SOC", (("S1", CU),)), (3, "A.SOC", ())), settled(5, (3, "A.SOC", ()))], True),
