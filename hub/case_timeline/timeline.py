@@ -39,7 +39,11 @@ from hub.store.records import (
 )
 
 RETRACTION: Final = "EventRetracted"
+RECEIPT: Final = "RemovalReceipted"
 NOTICE: Final = "RecipientNotified"
+ABOUT_RECORDS: Final = frozenset({RETRACTION, RECEIPT})
+"""Who states one of these says something about another record, and nothing of the citizen: it counts as no record of
+that party. A receipt answers the hub; if it counted, the order to remove would itself open the case to probation."""
 CORRECTED: Final = "corrected"
 RETRACTED: Final = "retracted"
 UNLINKED: Final = "unlinked"
@@ -106,7 +110,7 @@ class CaseTimeline:
     fact_counts: dict[str, int] = field(default_factory=dict)
     """Live facts per party, consent and governance records left out."""
     record_counts: dict[str, int] = field(default_factory=dict)
-    """Live records per party, of every kind."""
+    """Live records per party, of every kind but those about records."""
     settled_at: int = 0
     standing_inputs: int = 0
     """Counts the changes of anything that the standing is derived from: equal count, equal inputs."""
@@ -281,6 +285,8 @@ class CaseTimeline:
             self._count(victim.outline.party, reader.catalogue.event_types[victim.outline.event_type], -1)
 
     def _count(self, party: str, event_type: EventType, by: int) -> None:
+        if event_type.name in ABOUT_RECORDS:
+            return
         counts = [self.record_counts] if event_type.anchor == Category.CO else [self.record_counts, self.fact_counts]
         for count in counts:
             before = count.get(party, 0)
@@ -312,7 +318,7 @@ class CaseTimeline:
 
     @property
     def publishers(self) -> frozenset[str]:
-        """Parties with a live record of any kind."""
+        """Parties with a live record of any kind but those about records."""
         return frozenset(party for party, count in self.record_counts.items() if count > 0)
 
     def is_live(self, event_id: str, event_type: str | None) -> bool:
@@ -344,12 +350,7 @@ class CaseTimeline:
         named = {
             name
             for fact in scopes
-            for name in (
-                fact.party,
-                fact.payload["collectedBy"],
-                *fact.payload["sources"],
-                *fact.payload["recipients"],
-            )
+            for name in (fact.party, fact.payload["collectedBy"], *fact.payload["sources"], *fact.payload["recipients"])
         }
         is_known = party in named or role_of_id(party) == CITIZEN
         return is_known and any(fact.event_type == "ConsentGiven" for fact in scopes)

@@ -3,7 +3,8 @@
 Rules (domain specification, 4.9.2, 4.9.18):
 - One coordinator per citizen: the party of the latest CoordinatorAssigned or CoordinatorHandedOver, until a
   CoordinatorVacated that names that party.
-- Probation is active from a release with supervision, or from any live record of its own, of whatever kind.
+- Probation is active from a release with supervision, or from any live record of its own, of whatever kind but those
+  about other records (`hub.case_timeline.timeline.ABOUT_RECORDS`).
 """
 
 from __future__ import annotations

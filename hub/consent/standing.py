@@ -80,9 +80,9 @@ def derive(
 
     `gate_facts` are live and recorded by `at`; their types are those of `policy.gate_types` (others are ignored).
     `participants` are the parties with at least one live fact that is not a consent or governance record,
-    `publishers` those with a live record of any kind. `superseded` are gate facts that were corrected or retracted:
-    only the question who was responsible when a consent began, as known then, reads them. `agreements` are those in
-    force at `at`; when they change is not for the case to say.
+    `publishers` those with a live record of any kind but those about records. `superseded` are gate facts that were
+    corrected or retracted: only the question who was responsible when a consent began, as known then, reads them.
+    `agreements` are those in force at `at`; when they change is not for the case to say.
     Raises `BadRuleSet` where the policy is another jurisdiction's.
     """
     if person.jurisdiction != policy.rules.jurisdiction:

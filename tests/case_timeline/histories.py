@@ -44,6 +44,7 @@ PAYLOADS = {
     "CaseOpened": {"caseNo": "1", "at": NOW},
     "HousingApplied": {"housingId": CASE, "kind": "SHELTER_110", "at": NOW},
     "ConsentWithdrawn": {"consentId": CASE, "at": NOW, "by": "SUBJECT"},
+    "RemovalReceipted": {"targetEventId": CASE, "at": NOW, "outcome": "PURGED"},
     "ReleaseDateSet": {"custodyId": CASE, "releaseDate": 20_000, "kind": "PAROLE"},
 }
 

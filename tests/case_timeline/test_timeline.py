@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.failures import DamagedStore
-from hub.case_timeline.timeline import CORRECTED, RETRACTED, CaseTimeline, Death, known_at, timeline_of
+from hub.case_timeline.timeline import ABOUT_RECORDS, CORRECTED, RETRACTED, CaseTimeline, Death, known_at, timeline_of
 from hub.store.records import Decision, DecisionsRecorded, FactRecorded, case_stream
 from tests.case_timeline.histories import CASE, NOW, PARTIES, event_id, fact, folded, histories, reader, stored
 
@@ -42,7 +42,7 @@ def test_participants_are_the_parties_with_a_live_fact_that_is_no_record(facts: 
     case = folded(facts)
     live = [each for each in facts if each.event_id not in case.dead]
     types = reader().catalogue.event_types
-    assert case.publishers == {each.party for each in live}
+    assert case.publishers == {each.party for each in live if each.event_type not in ABOUT_RECORDS}
     assert case.participants == {each.party for each in live if types[each.event_type].anchor != "CO"}
 
 
@@ -69,9 +69,18 @@ def test_a_fact_dies_when_that_was_first_recorded_and_corrected_stands_above_ret
 def test_retracting_a_correction_does_not_bring_back_what_it_corrected() -> None:
     case = folded([fact(1), fact(2, corrects=1), fact(3, retracts=2)])
     assert set(case.dead) == {OLD, NEW}
-    # Only the retraction itself is left, and that is no fact of the matter.
-    assert case.participants == frozenset()
-    assert case.publishers == {"A.SOC"}
+    # Only the retraction itself is left, and that is no record of the citizen.
+    assert (case.participants, case.publishers) == (frozenset(), frozenset())
+
+
+@pytest.mark.parametrize("said", [fact(1, "PRI", "RemovalReceipted"), fact(1, "PRI", retracts=9)])
+def test_who_only_says_something_about_another_record_has_no_record_in_the_case(said: FactRecorded) -> None:
+    assert said.event_type in ABOUT_RECORDS
+    withdrawal, taken_back = fact(2, "PRI", "ConsentWithdrawn"), fact(3, "PRI", retracts=2)
+    assert folded([said]).publishers == folded([said]).participants == frozenset()
+    assert folded([said, withdrawal]).publishers == folded([withdrawal, said]).publishers == {"PRI"}
+    assert folded([said, withdrawal, taken_back]).publishers == frozenset()
+    assert folded([withdrawal, said, fact(3, "PRI", retracts=1)]).publishers == {"PRI"}
 
 
 def test_a_party_cannot_kill_another_partys_fact_of_the_same_id() -> None:

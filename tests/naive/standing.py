@@ -145,9 +145,12 @@ def as_soc(case: Case, party: str) -> bool:
 
 @lru_cache(maxsize=64)
 def probation_active(case: Case) -> bool:
-    """From the moment a ReleasedOn* with supervision=true, or any record of KIF's, is known (4.9.2)."""
+    """From the moment a ReleasedOn* with supervision=true or any record of KIF's is known (4.9.2), live ones (4.9.17).
+
+    A retraction, and the receipt for an order to remove, is about a record: not one of the citizen.
+    """
     return any(fact["supervision"] is True for fact in case.of_kind(*RELEASES_ON)) or any(
-        fact.role == "KIF" for fact in case.live
+        fact.role == "KIF" and fact.kind not in ("EventRetracted", "RemovalReceipted") for fact in case.live
     )
 
 

@@ -171,6 +171,6 @@ def _decider(
     by_id = {fact.event_id: fact for fact in facts}
     superseded = [Superseded(by_id[event_id], when) for event_id, (_, when) in ended.items() if event_id in by_id]
     participants = frozenset(fact.party for fact in live if types[fact.event_type].anchor != Category.CO)
-    publishers = frozenset(fact.party for fact in live)
+    publishers = frozenset(fact.party for fact in live if fact.event_type != "EventRetracted")
     gate_facts = [fact for fact in live if fact.event_type in policy.gate_types]
     return Decider(policy, derive(gate_facts, participants, publishers, person, at, policy, superseded))
