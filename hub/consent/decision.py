@@ -26,8 +26,8 @@ from contracts.parties import role_of_id
 from hub.consent.agreements import UNDER, WITHIN_ITS_PERIOD, Agreement
 from hub.consent.conditions import CONDITIONS, FACT_CONDITIONS, SINCE
 from hub.consent.explanation import Reasoning, explained
-from hub.consent.policy import Policy
-from hub.consent.relations import BETWEEN, NAMED_BY, WHO, WITHIN
+from hub.consent.policy import Line, Policy
+from hub.consent.relations import BETWEEN, NAMED_BY, WHO, WITHIN, plan_consent_recipients
 from hub.consent.rule_set import Gate, Grant, Rule, Side
 from hub.consent.standing import Standing
 
@@ -245,12 +245,38 @@ class Decider:
 
     # --- the parts of a decision, also read by explanations
 
+    def consent_behind(self, basis: str, outline: Outline) -> str | None:
+        """Return the consent on which a basis rests for one fact: its own, or for a joint plan that of the plan."""
+        if basis.startswith(CONSENT_BASIS):
+            return basis.removeprefix(CONSENT_BASIS)
+        consent_id = self._plan_consent(outline)
+        return consent_id if consent_id and any(rule.id == basis for rule, _ in self._plan_lines(outline)) else None
+
+    def _plan_lines(self, outline: Outline) -> list[Line]:
+        """The lines of the rules under which a joint plan goes to the recipients of its consent."""
+        lines = self.policy.lines_from(outline.event_type, outline.party)
+        return [(rule, grant) for rule, grant in lines if grant.named_by == plan_consent_recipients.__name__]
+
+    @staticmethod
+    def _plan_consent(outline: Outline) -> str | None:
+        consent_id = outline.references.get("consentId")
+        return consent_id if isinstance(consent_id, str) else None
+
     def consent_opens(self, consent_id: str, outline: Outline, receiver: str) -> int:
         """Return the categories that a consent opens of one fact to `receiver`, gates and never-rules left aside."""
-        mask = NO_CATEGORY
+        mask = self._opened_with_plan(outline, receiver) if self._plan_consent(outline) == consent_id else NO_CATEGORY
         for opening in self._consent_openings(outline.party, receiver, ALL_CATEGORIES):
             if opening.basis == CONSENT_BASIS + consent_id and outline.occurred_at >= (opening.not_before or 0):
                 mask |= opening.mask
+        return mask
+
+    def _opened_with_plan(self, outline: Outline, receiver: str) -> int:
+        mask = NO_CATEGORY
+        if receiver in plan_consent_recipients(self.policy, self.standing, outline):
+            for rule, grant in self._plan_lines(outline):
+                if self.on_side(grant.to, receiver):
+                    opening = self._opening(rule, grant, ALL_CATEGORIES)
+                    mask |= opening.mask if opening.limit is None else opening.mask & opening.limit(outline)
         return mask
 
     def holds(self, conditions: tuple[str, ...]) -> bool:

@@ -5,6 +5,7 @@ Rules (domain specification, 4.4):
   it, and is not shown any more, as far as the consent itself no longer opens it to that party: withdrawn, invalidated,
   lapsed by time or on a birthday, amended without the party, the source or the category, or lost with the municipality.
   Which of several bases ended first may rest on what the party does not see.
+- A joint plan is shown by a rule of law that itself asks for the plan's consent: what it showed rested on that consent.
 - What a gate or a never-rule closes, while the consent stands as it was, is no ending; nor is what a correction or
   retraction takes away, nor what another rule goes on showing.
 - The ending is dated by the first moment at which the party, as known then, was no longer shown it. That moment is
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 from contracts.fact import Outline
 from hub.case_timeline.timeline import CaseTimeline
-from hub.consent.decision import CONSENT_BASIS, Decider
+from hub.consent.decision import Decider
 from hub.consent.policy import Policy
 from hub.consent.standing import Superseded, derive, next_change
 from hub.disclosure.settlement import Change, mask_of_shown, person_of
@@ -50,9 +51,9 @@ def endings(
         for basis, mask in change.before:
             bases[basis] = bases.get(basis, 0) | mask
         for basis, mask in sorted(bases.items()):
-            if not basis.startswith(CONSENT_BASIS) or not mask & lost:
+            consent_id = decider.consent_behind(basis, outline)
+            if consent_id is None or not mask & lost:
                 continue
-            consent_id = basis.removeprefix(CONSENT_BASIS)
             loss = Loss(outline, mask & lost)
             if not _opens(decider, consent_id, change.party, (loss,)):
                 found.setdefault((consent_id, change.party), []).append(loss)
