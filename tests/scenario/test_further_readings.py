@@ -1,4 +1,4 @@
-"""The rules and the grammar read a second time: every view and every value, through the whole hub in one process.
+"""The rules and the grammar read a second and a third time: every view and value, through the whole hub in one process.
 
 The expected lines were written from the text of the domain specification before the code was read. Where they
 differed from the hub, the text decided.
@@ -15,9 +15,11 @@ from deploy.scenario.expansion import expand
 from deploy.scenario.indicators import stated_indicators
 from deploy.scenario.player import Outcome, play
 from deploy.scenario.scenario import Scenario
-from tests.scenario.second_reading import REFUSED, second_reading
+from tests.scenario import second_reading as second
+from tests.scenario import third_reading as third
 
-SCENARIOS = second_reading()
+SCENARIOS = [*second.second_reading(), *third.third_reading()]
+REFUSED = {**second.REFUSED, **third.REFUSED}
 
 
 def played(scenario: Scenario) -> Outcome:
@@ -40,7 +42,12 @@ def test_every_view_and_every_value_is_as_the_text_says(scenario: Scenario) -> N
     assert {event: reason.strip() for event, reason in reasons} == REFUSED.get(scenario.id, {})
 
 
-def test_the_reading_is_wide() -> None:
+def test_each_scenario_has_a_name_of_its_own() -> None:
+    assert len({scenario.id for scenario in SCENARIOS}) == len(SCENARIOS)
+    assert REFUSED.keys() <= {scenario.id for scenario in SCENARIOS}
+
+
+def test_the_readings_are_wide() -> None:
     """Every basis that there is, every category, both countries, and boundaries to the second."""
     shown = [
         (basis.partition(":")[0], mask)
@@ -57,7 +64,7 @@ def test_the_reading_is_wide() -> None:
         seen |= mask
     assert seen.bit_count() == len(set(Category) - {Category.CO, Category.ID})
     assert {scenario.jurisdiction for scenario in SCENARIOS} == {"DK", "SE"}
-    assert sum(scenario.view_count for scenario in SCENARIOS) > 900
+    assert sum(scenario.view_count for scenario in SCENARIOS) > 1_400
     stated = [each for scenario in SCENARIOS for each in stated_indicators(scenario.indicators, scenario.id)]
     assert len(stated) > 120
     assert {event.type for scenario in SCENARIOS for event in scenario.events} <= set(catalogue().event_types)
