@@ -28,6 +28,7 @@ from contracts.event_types import CITIZEN, EventType
 from contracts.fact import Fact, Outline, event_id_of, outline_of
 from contracts.failures import DamagedStore
 from contracts.parties import role_of_id
+from hub.case_timeline.bases import FormerBases
 from hub.store.records import (
     CaseRecord,
     CitizenEnrolled,
@@ -118,8 +119,7 @@ class CaseTimeline:
     facts: dict[str, TimelineFact] = field(default_factory=dict)
     told: dict[str, dict[str, Shown]] = field(default_factory=dict)
     """Event id -> party -> what it may see by the newest decision; empty = it was told, and it was taken back."""
-    former_bases: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
-    """(Event id, party) -> on which other bases it was shown before what of it that it is still shown."""
+    former_bases: FormerBases = field(default_factory=FormerBases)
     event_at: dict[int, str] = field(default_factory=dict)
     merged_into: tuple[str, int] | None = None
     """The case, and its shard, into which this one was merged: closed, it tells nobody anything."""
@@ -194,22 +194,11 @@ class CaseTimeline:
             event_id = self.event_at.get(decision.fact_version)
             if event_id is not None:
                 told = self.told.setdefault(event_id, {})
-                if before := told.get(decision.party):
-                    self._remember(event_id, decision.party, before, decision.shown)
+                if decision.party in told:
+                    self.former_bases.decided(event_id, decision.party, told[decision.party], decision.shown)
                 told[decision.party] = decision.shown
             elif self.history_held:
                 raise DamagedStore(f"a decision names version `{decision.fact_version}`, which is no fact of its case")
-
-    def _remember(self, event_id: str, party: str, before: Shown, now: Shown) -> None:
-        """Keep on which bases the party was shown what it goes on being shown on others."""
-        still = 0
-        for _, mask in now:
-            still |= mask
-        former = self.former_bases.pop((event_id, party), {})
-        for basis, mask in before:
-            former[basis] = former.get(basis, 0) | mask
-        if kept := {basis: mask & still for basis, mask in former.items() if mask & still}:
-            self.former_bases[event_id, party] = kept
 
     def stepped(self, record: MergeStepped, reader: Reader) -> None:
         """Take in one step of a merge."""

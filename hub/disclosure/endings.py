@@ -8,8 +8,10 @@ Rules (domain specification, 4.4):
 - A joint plan is shown by a rule of law that itself asks for the plan's consent: what it showed rested on that consent.
 - What a gate or a never-rule closes, while the consent stands as it was, is no ending; nor is what a correction or
   retraction takes away, nor what another rule goes on showing.
+- What a gate had closed before is lost by the consent when that ends: the party still has what it was sent, and is to
+  remove it. Asked only where the rights in the case have changed, which decides all of it anyway.
 - The ending is dated by the first moment at which the party, as known then, was no longer shown it. That moment is
-  the party's own loss: no other fact of the case moves it.
+  the party's own loss: no other fact of the case moves it. What was hidden before is lost when the consent ends.
 
 Pure. Changes come from `settlement`; the shard tells the parties (`hub.shard.notices`).
 """
@@ -47,7 +49,7 @@ def endings(
         if not lost or change.event_id in case.dead:
             continue
         outline = case.facts[change.event_id].outline
-        bases = dict(case.former_bases.get((change.event_id, change.party), {}))
+        bases = dict(case.former_bases.kept.get((change.event_id, change.party), {}))
         for basis, mask in change.before:
             bases[basis] = bases.get(basis, 0) | mask
         for basis, mask in sorted(bases.items()):
@@ -60,23 +62,61 @@ def endings(
     return {key: tuple(losses) for key, losses in sorted(found.items())}
 
 
+def hidden_endings(
+    case: CaseTimeline, decider: Decider, policy_at: PolicyAt
+) -> Mapping[tuple[str, str], tuple[Loss, ...]]:
+    """Return what was hidden before and its consent opened at the last settlement still, but would not open now.
+
+    By (consent id, party), in that order.
+    """
+    found: dict[tuple[str, str], list[Loss]] = {}
+    for (event_id, party), bases in case.former_bases.taken_back.items():
+        if event_id in case.dead:
+            continue
+        outline = case.facts[event_id].outline
+        for basis, mask in sorted(bases.items()):
+            consent_id = decider.consent_behind(basis, outline)
+            if consent_id is not None and (lost := mask & ~decider.consent_opens(consent_id, outline, party)):
+                found.setdefault((consent_id, party), []).append(Loss(outline, lost))
+    if not found:
+        return {}
+    # Most of these ended long ago, and were told then.
+    before, _ = _as_known(case, case.settled_at, policy_at)
+    opened = {
+        key: tuple(loss for loss in losses if _opens(before, *key, (loss,))) for key, losses in sorted(found.items())
+    }
+    return {key: losses for key, losses in opened.items() if losses}
+
+
 def ended_at(case: CaseTimeline, party: str, losses: Iterable[Loss], clock: int, policy_at: PolicyAt) -> int:
     """Return since when (milliseconds) `party` is no longer shown all of `losses`.
 
     It is looked for after the last settlement; where the rules themselves are others by now, it is `clock`.
     """
     losses = tuple(losses)
+    return _first_without(case, lambda decider: _shows(decider, party, losses), clock, policy_at)
+
+
+def hidden_ended_at(
+    case: CaseTimeline, consent_id: str, party: str, losses: Iterable[Loss], clock: int, policy_at: PolicyAt
+) -> int:
+    """Return since when the consent would no longer open all of `losses` to `party`; else see `ended_at`."""
+    losses = tuple(losses)
+    return _first_without(case, lambda decider: _opens(decider, consent_id, party, losses), clock, policy_at)
+
+
+def _first_without(case: CaseTimeline, holds: Callable[[Decider], bool], clock: int, policy_at: PolicyAt) -> int:
     moments = {fact.recorded_at for fact in case.gate_facts.values()} | {death.at for death in case.dead.values()}
     at, still_to_come = case.settled_at, sorted(each for each in moments if case.settled_at < each <= clock)
     decider, until = _as_known(case, at, policy_at)
-    if not _shows(decider, party, losses):
+    if not holds(decider):
         return clock
     while still_to_come or (until is not None and until <= clock):
         by_time = clock if until is None else until
         at = min(by_time, still_to_come[0]) if still_to_come else by_time
         still_to_come = [each for each in still_to_come if each > at]
         decider, until = _as_known(case, at, policy_at)
-        if not _shows(decider, party, losses):
+        if not holds(decider):
             return at
     return clock
 

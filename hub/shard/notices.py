@@ -3,9 +3,9 @@
 Rules (GDPR 19; domain specification, 2.1, 4.4):
 - Whoever was ever told of a corrected or retracted fact gets a notice, also who may no longer see it: the notice names
   the event and has no content. Its publisher needs none.
-- Whoever loses what it was shown on the basis of a consent, because that consent no longer opens it, is told once for
-  each ending. The notice names the last record of that consent that the party itself was told of, and the moment of
-  its own loss; it says neither why nor how much.
+- Whoever loses what it was shown on the basis of a consent, because that consent no longer opens it, or had lost it to
+  a gate while the consent still stood, is told once for each ending. The notice names the last record of that consent
+  that the party itself was told of, and the moment of its own loss; it says neither why nor how much.
 - A notice is a fact of the hub's own on the same timeline: about a correction in the batch that admits it, about an
   ending in the settlement that finds the loss. It is stated once; its id is derived from what it is about.
 """
@@ -18,7 +18,7 @@ from contracts.fact import Fact, ce_id_of
 from hub.case_timeline.timeline import NOTICE, RETRACTION, CaseTimeline, Reader
 from hub.consent.consents import SCOPED
 from hub.consent.decision import Decider
-from hub.disclosure.endings import PolicyAt, ended_at, endings
+from hub.disclosure.endings import PolicyAt, ended_at, endings, hidden_ended_at, hidden_endings
 from hub.disclosure.settlement import Change
 from hub.shard.stating import hub_event_id, hub_fact
 from hub.store.records import FactRecorded
@@ -52,16 +52,24 @@ def notices_of_endings(
     policy_at: PolicyAt,
     reader: Reader,
     secret: bytes,
+    *,
+    rights_changed: bool,
 ) -> Iterator[tuple[FactRecorded, Fact]]:
     """Yield what to put on the timeline for the consents that have ended with `changes`; versions follow the case's.
 
-    The caller puts each on the timeline before it asks for the next.
+    Where the rights in the case changed, also for those of which a gate had hidden before what they showed. The caller
+    puts each on the timeline before it asks for the next.
     """
-    for (consent_id, party), losses in endings(case, decider, changes).items():
+    seen = endings(case, decider, changes)
+    hidden = hidden_endings(case, decider, policy_at) if rights_changed else {}
+    for consent_id, party in sorted(seen.keys() | hidden.keys()):
         known = _last_record_told(case, consent_id, party)
         if known is None or party not in decider.policy.registry or _is_to_be_told(case, known, party, reader):
             continue
-        at = ended_at(case, party, losses, clock, policy_at)
+        if losses := seen.get((consent_id, party)):
+            at = ended_at(case, party, losses, clock, policy_at)
+        else:
+            at = hidden_ended_at(case, consent_id, party, hidden[consent_id, party], clock, policy_at)
         notice_id = hub_event_id(secret, case, "consent ended", consent_id, party, str(at))
         if notice_id not in case.facts:
             yield _stated(case, notice_id, known, party, CONSENT_ENDED, at, clock, reader)

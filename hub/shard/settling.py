@@ -145,7 +145,7 @@ class Settling:
             if takes_in:
                 # Before anything is recorded: the history comes from the store, which has nothing of this batch.
                 self.cases.hold_history(held)
-            changes += self._noticed(held, rights, changes, batch)
+            changes += self._noticed(held, rights, changed, changes, batch)
             look_at, changes = self._reminded(held, rights, changed, changes, batch)
             forms = [self._form(held, change, batch) for change in changes]
         except StoreFailure:
@@ -205,14 +205,23 @@ class Settling:
                 touched[victim] = None
         return list(touched)
 
-    def _noticed(self, held: HeldCase, rights: Rights, changes: list[Change], batch: Batch) -> list[Change]:
-        """What parties are told of consents that have ended for them with `changes`."""
-        if held.timeline.merged_into is not None or not any(change.before for change in changes):
+    def _noticed(
+        self, held: HeldCase, rights: Rights, changed: bool, changes: list[Change], batch: Batch
+    ) -> list[Change]:
+        """What parties are told of consents that have ended for them with `changes`, or with the rights as such."""
+        if held.timeline.merged_into is not None or not (changed or any(change.before for change in changes)):
             return []
         case, stated = held.timeline, []
         reader, policy_at = self.cases.reader, self.cases.policy_in(case)
         for record, fact in notices_of_endings(
-            case, rights.decider, changes, batch.after.clock, policy_at, reader, self.cases.secret
+            case,
+            rights.decider,
+            changes,
+            batch.after.clock,
+            policy_at,
+            reader,
+            self.cases.secret,
+            rights_changed=changed,
         ):
             put_on_timeline(held, record, fact, batch, reader)
             batch.writes.obligations[fact.event_id] = obligation(fact, case.case_id, self.receipt_within_ms)

@@ -145,4 +145,19 @@ def test_known_at_holds_back_what_was_recorded_or_decided_later() -> None:
 @given(histories(), st.sampled_from(PARTIES))
 def test_counts_never_fall_below_zero(facts: list[FactRecorded], party: str) -> None:
     case = folded(facts)
-    assert min([*case.fact_counts.values(), *case.record_counts.values()]) >= 0
+    assert min([0, *case.fact_counts.values(), *case.record_counts.values()]) == 0
+
+
+def test_bases_are_kept_for_what_is_still_shown_and_for_what_was_taken_back() -> None:
+    def lines(*shown: tuple[tuple[str, int], ...]) -> tuple[object, object]:
+        decisions = [decided(3 + place, NOW, Decision(2, "PRI", now, 1)) for place, now in enumerate(shown)]
+        former = timeline_of(CASE, [*stored([fact(1)]), *decisions], reader()).former_bases
+        return former.kept.get((OLD, "PRI")), former.taken_back.get((OLD, "PRI"))
+
+    first, second = (("C:k", 6),), (("S1", 2),)
+    assert lines(first) == (None, None)
+    assert lines(first, second) == ({"C:k": 2}, {"C:k": 4})
+    assert lines(first, second, ()) == (None, {"C:k": 6, "S1": 2})
+    assert lines(first, second, (), second) == (None, {"C:k": 4})
+    assert lines(first, (), first, ()) == (None, {"C:k": 6})
+    assert lines((), first) == (None, None)
