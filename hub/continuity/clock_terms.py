@@ -28,7 +28,7 @@ CLOCKS_FILE: Final = Path(__file__).with_name("clocks.toml")
 PUBLISHER: Final = "publisher"
 PROVIDER: Final = "provider"
 _KEYS: Final = frozenset({"kind", "title", "law", "confidence", "jurisdictions", "asked"})
-_PERIODS: Final = ("silent_after_seconds", "receipt_within_seconds", "parked_for_seconds")
+_NUMBERS: Final = ("silent_after_seconds", "receipt_within_seconds", "parked_for_seconds", "reminders_per_look_max")
 _ASKED_KEYS: Final = frozenset({"events", "of", "categories"})
 
 
@@ -48,6 +48,7 @@ class ClockTerms:
     `silent_after_seconds`: after how long without a sign of life a publisher counts as silent.
     `receipt_within_seconds`: after how long without a receipt a receiver that was told of a consent's end is overdue.
     `parked_for_seconds`: how long a refused record is kept, from when it was first parked.
+    `reminders_per_look_max`: how many reminders one look at a case states; the next look states the rest.
     """
 
     id: str
@@ -56,6 +57,7 @@ class ClockTerms:
     silent_after_seconds: int
     receipt_within_seconds: int
     parked_for_seconds: int
+    reminders_per_look_max: int
 
 
 @lru_cache(maxsize=1)
@@ -73,12 +75,12 @@ def read_clock_terms(path: Path) -> ClockTerms:
         raise BadRuleSet(f"`{path.name}` is not TOML: {error}") from error
     _require(
         path,
-        document.keys() == {"id", "clock", *_PERIODS},
-        f"expected `id`, {', '.join(f'`{period}`' for period in _PERIODS)} and `[[clock]]` tables, and nothing else",
+        document.keys() == {"id", "clock", *_NUMBERS},
+        f"expected `id`, {', '.join(f'`{number}`' for number in _NUMBERS)} and `[[clock]]` tables, and nothing else",
     )
-    for period in _PERIODS:
-        seconds = document[period]
-        _require(path, type(seconds) is int and seconds > 0, f"`{period}` is a whole number from 1")
+    for number in _NUMBERS:
+        value = document[number]
+        _require(path, type(value) is int and value > 0, f"`{number}` is a whole number from 1")
     asked: dict[tuple[str, str], tuple[Asked, ...]] = {}
     kinds: list[str] = []
     for clock in document["clock"]:
@@ -92,7 +94,7 @@ def read_clock_terms(path: Path) -> ClockTerms:
     _require(path, sorted(kinds) == sorted(CLOCKS), f"expected each of {', '.join(sorted(CLOCKS))} once")
     _known(path, "", "kind", kinds, catalogue().code_lists["ReminderKind"].symbols)
     digest = hashlib.sha256(text + TERMS_FILE.read_bytes()).hexdigest()
-    return ClockTerms(str(document["id"]), digest, asked, *(document[period] for period in _PERIODS))
+    return ClockTerms(str(document["id"]), digest, asked, *(document[number] for number in _NUMBERS))
 
 
 def _asked(path: Path, kind: str, line: Mapping[str, Any]) -> Asked:

@@ -24,7 +24,7 @@ from hub.continuity.case import DAY_MS, KnownCase
 from hub.continuity.contact import first_contact_days
 from hub.continuity.coordinators import coordinator_at
 from hub.continuity.deadlines import contact_limit_days, contacts_in
-from hub.continuity.efforts import unresolved_pairs
+from hub.continuity.efforts import first_overlaps
 from hub.continuity.emergency import Request, requests
 from hub.continuity.episodes import RELEASE_DATED, Episode, latest_episode, release_planned_by
 from hub.continuity.readiness import income_begins, secured_housing
@@ -33,19 +33,25 @@ from hub.continuity.trials import OUTCOMES
 
 
 class Clock(NamedTuple):
-    """One running clock. Times in milliseconds; `until` is `None` where nothing but a fact ends it."""
+    """One running clock. Times in milliseconds; `until` is `None` where nothing but a fact ends it.
+
+    Of the clocks of one `group` a party is reminded once: of the first that it may be reminded of. Empty: of each.
+    """
 
     kind: str
     due: int
     since: int
     rests_on: tuple[Fact, ...]
     until: int | None = None
+    group: str = ""
 
 
 def clocks_of(case: KnownCase) -> list[Clock]:
     """Every clock that runs or has run out in a case as known at its cut-off, in order of kind and due date."""
     found = [clock for run in CLOCKS.values() for clock in run(case)]
-    return sorted(found, key=lambda clock: (clock.kind, clock.due, [fact.event_id for fact in clock.rests_on]))
+    return sorted(
+        found, key=lambda clock: (clock.kind, clock.due, clock.since, [fact.event_id for fact in clock.rests_on])
+    )
 
 
 def reads(terms: Terms) -> frozenset[str]:
@@ -92,14 +98,14 @@ def treatment_not_begun(case: KnownCase) -> Iterator[Clock]:
     requested: dict[str, Fact] = {}
     for fact in case.of_types("TreatmentRequested"):
         requested.setdefault(str(fact.payload["treatmentId"]), fact)
+    last_begun = {
+        start.payload.get(name): case.happened(start)
+        for start in case.of_types("TreatmentStarted")
+        for name in ("treatmentId", "continuesId")
+    }
     for treatment_id, fact in requested.items():
         since = case.happened(fact)
-        begun = any(
-            treatment_id in (start.payload.get("treatmentId"), start.payload.get("continuesId"))
-            and case.happened(start) >= since
-            for start in case.of_types("TreatmentStarted")
-        )
-        if not begun:
+        if last_begun.get(treatment_id, since - 1) < since:
             yield Clock("TREATMENT_NOT_BEGUN", _after_days(case, since, case.terms.guarantee_days), since, (fact,))
 
 
@@ -174,11 +180,15 @@ def released_without_contact(case: KnownCase) -> Iterator[Clock]:
 
 
 def efforts_overlap(case: KnownCase) -> Iterator[Clock]:
-    """I8: two open efforts in one domain by different providers, once they have overlapped for long enough."""
-    for one, other in unresolved_pairs(case):
-        since = max(one.since, other.since)
-        due = start_of_day(case.day(since) + case.terms.overlap_days, case.zone)
-        yield Clock("EFFORTS_OVERLAP", due, since, (one.begun_by, other.begun_by))
+    """I8: two open efforts in one domain by different providers, once they have overlapped for long enough.
+
+    Each provider that came into a domain beside another is told of once, however many its efforts are: it is asked of
+    people whether both are wanted. When that pair is resolved, the next one is told of.
+    """
+    for one, other in first_overlaps(case):
+        due = start_of_day(case.day(other.since) + case.terms.overlap_days, case.zone)
+        group = f"{other.domain} {other.provider}"
+        yield Clock("EFFORTS_OVERLAP", due, other.since, (one.begun_by, other.begun_by), group=group)
 
 
 def review_overdue(case: KnownCase) -> Iterator[Clock]:

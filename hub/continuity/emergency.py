@@ -53,7 +53,11 @@ class Request:
 
 def requests(case: KnownCase) -> list[Request]:
     """I16: the requests on one citizen."""
-    found = [_request(case, request_id, fact) for request_id, fact in requests_of(case.facts).items()]
+    about: dict[str, list[Fact]] = {}
+    for fact in case.facts:
+        if (request_id := fact.payload.get("requestId")) is not None:
+            about.setdefault(request_id, []).append(fact)
+    found = [_request(case, fact, about[request_id]) for request_id, fact in requests_of(case.facts).items()]
     return sorted(found, key=lambda request: (request.asked_at, request.party, request.user))
 
 
@@ -77,19 +81,17 @@ def _crowded(times: list[int], most: int, span: int) -> bool:
     return any(last - first <= span for first, last in zip(times, times[most:], strict=False))
 
 
-def _request(case: KnownCase, request_id: str, request: Fact) -> Request:
-    def first(*types: str) -> Fact | None:
-        return next((fact for fact in case.of_types(*types) if fact.payload["requestId"] == request_id), None)
+def _request(case: KnownCase, request: Fact, about: list[Fact]) -> Request:
+    """`about`: every fact that names the request, in the order in which they happened."""
+
+    def first(event_type: str) -> Fact | None:
+        return next((fact for fact in about if fact.event_type == event_type), None)
 
     granted, review = first("BreakGlassGranted"), first("BreakGlassReviewed")
     if _is_granted_at_once(case, request):
         granted = request
     granted_at = case.happened(granted) if granted else None
-    told = [
-        fact.payload["subjectNotifiedAt"]
-        for fact in case.facts
-        if fact.payload.get("requestId") == request_id and fact.payload.get("subjectNotifiedAt") is not None
-    ]
+    told = [fact.payload["subjectNotifiedAt"] for fact in about if fact.payload.get("subjectNotifiedAt") is not None]
     return Request(
         party=str(request.payload["party"]),
         user=str(request.payload["user"]),

@@ -8,6 +8,7 @@ Rules:
 - Clocks are looked at on whole minutes of the shard clock, with the facts that were recorded before the minute, and in
   between where rights changed or a fact was ended; that moves nothing for a party that neither concerns.
 - A reminder is a fact of the hub's own, stated once, and retracted by the hub as soon as it no longer holds.
+- One look states no more than `reminders_per_look_max` reminders; the next one, a minute later, states the rest.
 
 From `settling`, which puts what comes out on the timeline and decides it; the next look joins the case's due date.
 """
@@ -103,9 +104,13 @@ class Reminders:
         looking = _Looking(self, case, decider, minute, heard)
         wanted = {reminder.what: reminder for reminder in looking.reminders()}
         live = {_what_of(case.facts[event_id], self.reader): event_id for event_id in _live(case)}
+        raised = [reminder for what, reminder in sorted(wanted.items()) if what not in live]
+        now = tuple(raised[: self.clock_terms.reminders_per_look_max])
+        if len(now) < len(raised):
+            looking.later.add(minute + MINUTE_MS)
         return Look(
             minute,
-            tuple(reminder for what, reminder in sorted(wanted.items()) if what not in live),
+            now,
             tuple(event_id for what, event_id in sorted(live.items()) if what not in wanted),
             looking.open_reviews(),
             min(looking.later, default=None),
@@ -146,7 +151,10 @@ class _Looking:
     def reminders(self) -> Iterator[Reminder]:
         """Every reminder that holds now."""
         for party, seen in sorted(self._seen().items()):
+            told_of: set[tuple[str, str]] = set()
             for clock in self._clocks_over(tuple(seen)):
+                if clock.group and (clock.kind, clock.group) in told_of:
+                    continue
                 parties = self._entitled(party, clock)
                 if parties is None or (clock.until is not None and clock.until <= self._minute):
                     continue
@@ -155,6 +163,7 @@ class _Looking:
                     continue
                 if clock.until is not None:
                     self._look_at(clock.until)
+                told_of.add((clock.kind, clock.group))
                 silent = all(self._of.silence.is_silent(each, self._heard, self._minute) for each in parties)
                 yield Reminder(party, clock.kind, clock.due, tuple(fact.event_id for fact in clock.rests_on), silent)
 
