@@ -25,6 +25,7 @@ from contracts.fact import Outline
 from contracts.parties import role_of_id
 from hub.consent.agreements import UNDER, WITHIN_ITS_PERIOD, Agreement
 from hub.consent.conditions import CONDITIONS, FACT_CONDITIONS, SINCE
+from hub.consent.emergency import OpenGlass
 from hub.consent.explanation import Reasoning, explained
 from hub.consent.policy import Line, Policy
 from hub.consent.relations import BETWEEN, NAMED_BY, WHO, WITHIN, plan_consent_recipients
@@ -68,6 +69,9 @@ class Decider:
         self._candidates: dict[tuple[str, str], frozenset[str]] = {}
         self._closed: dict[str, int] = {}
         self._held: dict[str, bool] = {}
+        self._glass: dict[str, list[OpenGlass]] = {}
+        for glass in standing.open_glass:
+            self._glass.setdefault(glass.requester, []).append(glass)
 
     def decided(self, outline: Outline) -> Mapping[str, Shown]:
         """Return who may see what of the fact behind `outline`; nobody with nothing.
@@ -79,6 +83,8 @@ class Decider:
         if known is not None and outline.occurred_at >= known[0]:
             return known[1]
         candidates = self.candidates(outline)
+        if outline.anchor == _CO:
+            return {party: shown for party in candidates if (shown := self._record_shown(outline, party))}
         decided = {party: shown for party in candidates if (shown := self.shown(outline, party))}
         since = self._alike_since(outline, candidates)
         if since is not None and outline.occurred_at >= since:
@@ -107,10 +113,11 @@ class Decider:
 
     def shown(self, outline: Outline, receiver: str) -> Shown:
         """Return what `receiver` may see of the fact behind `outline`, by basis."""
+        if outline.anchor == _CO:
+            goes_there = receiver == outline.party or receiver in self.record_parties(outline)
+            return self._record_shown(outline, receiver) if goes_there else NOTHING
         if outline.party == receiver:
             return ((OWN, outline.categories),)
-        if outline.anchor == _CO:
-            return self._record_shown(outline, receiver)
         found = self.opened(outline, receiver)
         if not found:
             return NOTHING
@@ -200,9 +207,11 @@ class Decider:
     def _lines_of_the_case(self, stated_by: str, receiver: str, open_to_it: int) -> list[Opening]:
         """What consents and break-glass open."""
         lines = self._consent_openings(stated_by, receiver, open_to_it)
-        for glass in self.standing.open_glass:
-            if glass.requester == receiver and (glass.sources is None or stated_by in glass.sources):
-                lines.append(Opening(BREAK_GLASS, glass.categories & open_to_it))
+        by_glass = NO_CATEGORY
+        for glass in self._glass.get(receiver, ()):
+            if glass.sources is None or stated_by in glass.sources:
+                by_glass |= glass.categories
+        lines.append(Opening(BREAK_GLASS, by_glass & open_to_it))
         return lines
 
     def _openings(self, rule: Rule, grant: Grant, open_to_it: int, stated_by: str, receiver: str) -> list[Opening]:
@@ -349,8 +358,7 @@ class Decider:
         for consent in self.standing.consents:
             if stated_by in consent.sources:
                 found |= consent.recipients
-        found |= {glass.requester for glass in self.standing.open_glass}
-        return frozenset(found)
+        return frozenset(found | self._glass.keys())
 
     def _members(self, side: Side) -> frozenset[str]:
         by_role = self.policy.by_role
@@ -372,7 +380,10 @@ class Decider:
         return terms is not None and (terms.only_by is None or event_type in terms.only_records)
 
     def _record_shown(self, outline: Outline, receiver: str) -> Shown:
-        if not self.may_get_record(outline.event_type, receiver) or receiver not in self.record_parties(outline):
+        """What its publisher, or a party to which it goes, is shown of a record."""
+        if outline.party == receiver:
+            return ((OWN, outline.categories),)
+        if not self.may_get_record(outline.event_type, receiver):
             return NOTHING
         return ((CONSENT_RECORD, outline.categories & _CO),)
 

@@ -11,7 +11,7 @@ Rules:
 # ruff: noqa: ARG001 - relations of one kind share one signature, so that a rule set may use any of them
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from contracts.categories import ALL_CATEGORIES, NO_CATEGORY
@@ -85,12 +85,12 @@ def recipients(policy: Policy, standing: Standing, outline: Outline) -> frozense
 
 def parties_of_the_consent(policy: Policy, standing: Standing, outline: Outline) -> frozenset[str]:
     """the party collected the consent or was named in it"""
-    return _paired(standing.consent_parties, outline.references.get("consentId"))
+    return standing.parties_of_consent(outline.references.get("consentId"))
 
 
 def break_glass_requester(policy: Policy, standing: Standing, outline: Outline) -> frozenset[str]:
     """the party asked for the break-glass, or answered it"""
-    return _named(outline, "party") | _paired(standing.glass_deciders, outline.references.get("requestId"))
+    return _named(outline, "party") | standing.deciders_of_request(outline.references.get("requestId"))
 
 
 def break_glass_holders(policy: Policy, standing: Standing, outline: Outline) -> frozenset[str]:
@@ -164,10 +164,6 @@ def _named(outline: Outline, reference: str) -> frozenset[str]:
     if value is None:
         return frozenset()
     return frozenset((value,)) if isinstance(value, str) else frozenset(value)
-
-
-def _paired(pairs: Iterable[tuple[str, str]], wanted: object) -> frozenset[str]:
-    return frozenset(party for key, party in pairs if key == wanted)
 
 
 WHO: Final[Mapping[str, Who]] = {

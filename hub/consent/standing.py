@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from contracts.civil_time import birthday
 from contracts.fact import Fact
@@ -64,6 +65,29 @@ class Standing:
     cited_agreements: frozenset[str] = frozenset()
     turning_points: tuple[int, ...] = field(default=(), compare=False, repr=False)
     origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def parties_of_consent(self, consent_id: object) -> frozenset[str]:
+        """Every party that collected the consent or was ever named in it; looked up for each record and receiver."""
+        return self._parties_by_consent.get(consent_id, frozenset())
+
+    def deciders_of_request(self, request_id: object) -> frozenset[str]:
+        """Every party that asked for this break-glass or answered it."""
+        return self._deciders_by_request.get(request_id, frozenset())
+
+    @cached_property
+    def _parties_by_consent(self) -> Mapping[object, frozenset[str]]:
+        return _by_first(self.consent_parties)
+
+    @cached_property
+    def _deciders_by_request(self) -> Mapping[object, frozenset[str]]:
+        return _by_first(self.glass_deciders)
+
+
+def _by_first(pairs: Iterable[tuple[str, str]]) -> Mapping[object, frozenset[str]]:
+    found: dict[object, set[str]] = {}
+    for first, second in pairs:
+        found.setdefault(first, set()).add(second)
+    return {first: frozenset(seconds) for first, seconds in found.items()}
 
 
 def derive(

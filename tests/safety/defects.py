@@ -303,7 +303,7 @@ DEFECTS: Final = (
     # emergency
     Defect(
         "break-glass never ends", emergency.open_glass,
-        "limit is None or moment.has_come(limit) or _ended", "limit is None or _ended", likely="views SC5",
+        "limit is None or moment.has_come(limit) or", "limit is None or", likely="views SC5",
     ),
     Defect(
         "a denied break-glass opens", emergency._granting,
