@@ -115,6 +115,7 @@ def case_from_row(case_id: str, row: bytes, reader: Reader) -> CaseTimeline | No
     for entry in values["gate_facts"]:
         payload = reader.codec.decode_body(entry["schema_id"], entry["body"])
         case.gate_bodies[entry["event_id"]] = (entry["schema_id"], entry["body"])
+        case.gate_body_bytes += len(entry["body"])
         case.gate_facts[entry["event_id"]] = Fact(
             entry["event_id"],
             entry["event_type"],

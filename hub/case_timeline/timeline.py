@@ -106,6 +106,9 @@ class CaseTimeline:
     gate_facts: dict[str, Fact] = field(default_factory=dict)
     gate_bodies: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Event id -> (schema id, Avro body) of each gate fact."""
+    body_bytes: int = 0
+    gate_body_bytes: int = 0
+    """What the bodies of the facts held take, and those of gate facts, which are held decoded too."""
     dead: dict[str, Death] = field(default_factory=dict)
     """Event id -> how it died, also of events that have not arrived."""
     fact_counts: dict[str, int] = field(default_factory=dict)
@@ -170,7 +173,9 @@ class CaseTimeline:
         event_type = reader.catalogue.event_types[fact.event_type]
         self.facts[fact.event_id] = TimelineFact(record, outline_of(fact, event_type))
         self.event_at[record.originator_version] = fact.event_id
+        self.body_bytes += len(record.value)
         if fact.event_type in reader.gate_types:
+            self.gate_body_bytes += len(record.value)
             self.gate_facts[fact.event_id] = fact
             self.gate_bodies[fact.event_id] = (record.schema_id, record.value)
             self.standing_inputs += 1
@@ -350,10 +355,6 @@ class CaseTimeline:
         if entry.outline.event_type == RETRACTION:
             return event_id_of(entry.outline.party, entry.outline.references["targetEventId"])
         return entry.record.corrects
-
-    def weight(self) -> int:
-        """How many facts are held, for the bound of the cache."""
-        return len(self.facts) + len(self.gate_facts) + 1
 
 
 def fact_recorded(record: FactRecorded, reader: Reader) -> Fact:

@@ -6,7 +6,8 @@ Rules:
   sees what changed since. A case folded from all its records is decided afresh as a whole.
 - Agreements are read from the governance timeline of the case's jurisdiction. A case restored from its row that was
   settled before they changed last is decided afresh as a whole.
-- The bound counts facts, not cases: one long timeline weighs as much as many short ones.
+- The bound counts facts, not cases: one long timeline weighs as much as many short ones. Large bodies weigh as more
+  facts, so that what parties may state does not decide how much memory a full cache takes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from hub.identity.pseudonyms import governance_case, pseudonym
 from hub.store.ports import ShardStore
 
 HELD_FACTS_MAX = 200_000
+BYTES_OF_ONE_FACT = 4_096
+"""So many bytes weigh as one fact more; what a fact says takes less than a hundred as a rule."""
+DECODED_TO_BODY = 20
+"""How many times its body a gate fact takes decoded, with what is derived from it: measured on long lists of names."""
 
 
 @dataclass(slots=True)
@@ -104,7 +109,7 @@ class Cases:
         for event_id, entry in case.facts.items():
             whole.facts.setdefault(event_id, entry)
         case.facts, case.told, case.event_at = whole.facts, whole.told, whole.event_at | case.event_at
-        case.former_bases = whole.former_bases
+        case.former_bases, case.body_bytes = whole.former_bases, whole.body_bytes
         case.history_held = True
         self.weigh(held)
 
@@ -160,7 +165,7 @@ class Cases:
 
     def weigh(self, held: HeldCase) -> None:
         """Count what this case holds by now."""
-        weight = held.timeline.weight()
+        weight = weight_of(held.timeline)
         self._weight += weight - held.weight
         held.weight = weight
 
@@ -194,6 +199,12 @@ class Cases:
         self._held.clear()
         self._weight = 0
         self._agreements.clear()
+
+
+def weight_of(case: CaseTimeline) -> int:
+    """How many facts a case holds, for the bound: by number, and by the bytes that they take."""
+    taken = case.body_bytes + DECODED_TO_BODY * case.gate_body_bytes
+    return len(case.facts) + len(case.gate_facts) + taken // BYTES_OF_ONE_FACT + 1
 
 
 def agreements_of(timeline: CaseTimeline, policies: Policies) -> Agreements:
