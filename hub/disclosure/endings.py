@@ -18,6 +18,7 @@ Pure. Changes come from `settlement`; the shard tells the parties (`hub.shard.no
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ from hub.consent.standing import Superseded, derive, next_change
 from hub.disclosure.settlement import Change, mask_of_shown, person_of
 
 PolicyAt = Callable[[int], tuple[Policy, int | None]]
+Holds = Callable[[Decider], bool]
+"""What is asked of the case as it was decided at a moment."""
 """The policy in force at an instant, and when the next one comes into force."""
 
 
@@ -88,37 +91,36 @@ def hidden_endings(
     return {key: losses for key, losses in opened.items() if losses}
 
 
-def ended_at(case: CaseTimeline, party: str, losses: Iterable[Loss], clock: int, policy_at: PolicyAt) -> int:
-    """Return since when (milliseconds) `party` is no longer shown all of `losses`.
+def still_shown(party: str, losses: tuple[Loss, ...]) -> Holds:
+    """Ask whether `party` is shown all of `losses`."""
+    return lambda decider: _shows(decider, party, losses)
 
-    It is looked for after the last settlement; where the rules themselves are others by now, it is `clock`.
+
+def still_opened(consent_id: str, party: str, losses: tuple[Loss, ...]) -> Holds:
+    """Ask whether the consent would open all of `losses` to `party`, whatever a gate hides."""
+    return lambda decider: _opens(decider, consent_id, party, losses)
+
+
+def ended_at(
+    case: CaseTimeline, holding: Mapping[tuple[str, str], Holds], clock: int, policy_at: PolicyAt
+) -> Mapping[tuple[str, str], int]:
+    """Return since when (milliseconds) each of `holding` holds no more, by the same keys.
+
+    It is looked for after the last settlement; where the rules themselves are others by now, it is `clock`. What the
+    case meant at a moment is derived once for all of them.
     """
-    losses = tuple(losses)
-    return _first_without(case, lambda decider: _shows(decider, party, losses), clock, policy_at)
-
-
-def hidden_ended_at(
-    case: CaseTimeline, consent_id: str, party: str, losses: Iterable[Loss], clock: int, policy_at: PolicyAt
-) -> int:
-    """Return since when the consent would no longer open all of `losses` to `party`; else see `ended_at`."""
-    losses = tuple(losses)
-    return _first_without(case, lambda decider: _opens(decider, consent_id, party, losses), clock, policy_at)
-
-
-def _first_without(case: CaseTimeline, holds: Callable[[Decider], bool], clock: int, policy_at: PolicyAt) -> int:
     moments = {fact.recorded_at for fact in case.gate_facts.values()} | {death.at for death in case.dead.values()}
-    at, still_to_come = case.settled_at, sorted(each for each in moments if case.settled_at < each <= clock)
-    decider, until = _as_known(case, at, policy_at)
-    if not holds(decider):
-        return clock
-    while still_to_come or (until is not None and until <= clock):
+    to_come = deque(sorted(each for each in moments if case.settled_at < each <= clock))
+    decider, until = _as_known(case, case.settled_at, policy_at)
+    found = {key: clock for key, holds in holding.items() if not holds(decider)}
+    while len(found) < len(holding) and (to_come or (until is not None and until <= clock)):
         by_time = clock if until is None else until
-        at = min(by_time, still_to_come[0]) if still_to_come else by_time
-        still_to_come = [each for each in still_to_come if each > at]
+        at = min(by_time, to_come[0]) if to_come else by_time
+        while to_come and to_come[0] <= at:
+            to_come.popleft()
         decider, until = _as_known(case, at, policy_at)
-        if not holds(decider):
-            return at
-    return clock
+        found |= {key: at for key, holds in holding.items() if key not in found and not holds(decider)}
+    return {key: found.get(key, clock) for key in holding}
 
 
 def _opens(decider: Decider, consent_id: str, party: str, losses: Iterable[Loss]) -> bool:

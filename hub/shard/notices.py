@@ -18,7 +18,7 @@ from contracts.fact import Fact, ce_id_of
 from hub.case_timeline.timeline import NOTICE, RETRACTION, CaseTimeline, Reader
 from hub.consent.consents import SCOPED
 from hub.consent.decision import Decider
-from hub.disclosure.endings import PolicyAt, ended_at, endings, hidden_ended_at, hidden_endings
+from hub.disclosure.endings import Holds, PolicyAt, ended_at, endings, hidden_endings, still_opened, still_shown
 from hub.disclosure.settlement import Change
 from hub.shard.stating import hub_event_id, hub_fact
 from hub.store.records import FactRecorded
@@ -60,19 +60,22 @@ def notices_of_endings(
     Where the rights in the case changed, also for those of which a gate had hidden before what they showed. The caller
     puts each on the timeline before it asks for the next.
     """
-    seen = endings(case, decider, changes)
+    shown = endings(case, decider, changes)
     hidden = hidden_endings(case, decider, policy_at) if rights_changed else {}
-    for consent_id, party in sorted(seen.keys() | hidden.keys()):
+    named: dict[tuple[str, str], str] = {}
+    holding: dict[tuple[str, str], Holds] = {}
+    for consent_id, party in sorted(shown.keys() | hidden.keys()):
         known = _last_record_told(case, consent_id, party)
-        if known is None or party not in decider.policy.registry or _is_to_be_told(case, known, party, reader):
-            continue
-        if losses := seen.get((consent_id, party)):
-            at = ended_at(case, party, losses, clock, policy_at)
-        else:
-            at = hidden_ended_at(case, consent_id, party, hidden[consent_id, party], clock, policy_at)
+        if known and party in decider.policy.registry and not _is_to_be_told(case, known, party, reader):
+            key = consent_id, party
+            named[key] = known
+            is_shown = key in shown
+            holding[key] = still_shown(party, shown[key]) if is_shown else still_opened(*key, hidden[key])
+    ended = ended_at(case, holding, clock, policy_at) if named else {}
+    for (consent_id, party), at in ended.items():
         notice_id = hub_event_id(secret, case, "consent ended", consent_id, party, str(at))
         if notice_id not in case.facts:
-            yield _stated(case, notice_id, known, party, CONSENT_ENDED, at, clock, reader)
+            yield _stated(case, notice_id, named[consent_id, party], party, CONSENT_ENDED, at, clock, reader)
 
 
 def _is_to_be_told(case: CaseTimeline, known: str, party: str, reader: Reader) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from contracts.civil_time import day_date, start_of_day, zone_of
 from contracts.fact import ce_id_of
 from hub.case_timeline.timeline import CaseTimeline
+from hub.disclosure import endings
 from hub.shard import notices
 from hub.shard.stating import hub_event_id
 from tests.shard.harness import CASE, DAY_MS, HOUR_MS, ShardUnderTest, consent, imprisonment
@@ -225,6 +226,41 @@ def test_hidden_facts_of_the_same_batch_do_not_date_an_ending(hub: ShardUnderTes
         | {"targetEventId": ce_id_of(record)}
     ]
     assert notice[0][0] == hub_event_of(hub, ended)
+
+
+def test_the_ends_of_one_batch_are_each_dated_and_what_the_case_meant_is_derived_once_for_all(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = given(hub, ["CU"], ["B.SOC", "A.ADD"])
+    second = given(hub, ["CU"], ["B.JOB", "B.SOC"], consentId=SECOND_CONSENT_ID, purposes=["EMPLOYMENT"])
+    hub.settle()
+    derived: list[int] = []
+    as_known = endings._as_known
+
+    def counting(case: CaseTimeline, at: int, policy_at: endings.PolicyAt) -> Any:
+        derived.append(at)
+        return as_known(case, at, policy_at)
+
+    monkeypatch.setattr(endings, "_as_known", counting)
+    ends: list[int] = []
+    by: list[Callable[[], object]] = [lambda: amended(hub, recipients=["A.ADD"]), lambda: withdrawn(hub)]
+    for number, end in enumerate(by):
+        for minute in range(20):
+            hub.now += 60_000
+            assigned = {"coordinator": f"s{minute}", "party": "A.SOC", "at": hub.now}
+            hub.state("A.SOC", "CoordinatorAssigned", assigned, f"{number} {minute}")
+        hub.now += 1_000
+        end()
+        ends.append(hub.now)
+    hub.now += 1_000
+    withdrawn(hub, SECOND_CONSENT_ID)
+    ends.append(hub.now)
+    hub.tick()
+    hub.settle()
+    assert told_of_endings(hub, "B.SOC") == [(ce_id_of(first), ends[0])]
+    assert [at for _, at in told_of_endings(hub, "A.ADD")] == [ends[1]]
+    assert told_of_endings(hub, "B.JOB") == [(ce_id_of(second), ends[2])]
+    assert len(derived) == len(set(derived)) <= 2 * 20 + 4
 
 
 def hub_event_of(hub: ShardUnderTest, ended: int) -> str:
