@@ -23,6 +23,7 @@ from contracts.civil_time import add_to_date, birthday, day_date, day_number, da
 from contracts.fact import Fact
 from contracts.parties import Party
 from hub.consent.moment import Moment
+from hub.consent.responsibility import READS as RESPONSIBILITY
 from hub.consent.responsibility import Superseded, responsible_as_known_at
 
 SCOPED: Final = frozenset({"ConsentGiven", "ConsentAmended"})
@@ -71,13 +72,15 @@ def consents_of(
     facts: Sequence[Fact], superseded: Iterable[Superseded], born: date, responsible: str | None, moment: Moment
 ) -> tuple[ActiveConsent, ...]:
     """Return the consents active now, the one first given first. `facts` are ordered and have occurred by now."""
-    superseded = tuple(superseded)
+    # Read again for each consent: only what says who is responsible, not all that was ever stated.
+    stated = [fact for fact in facts if fact.event_type in RESPONSIBILITY]
+    gone = [each for each in superseded if each.fact.event_type in RESPONSIBILITY]
     active = []
     for consent in _fold(facts).values():
         starts = consent.given.payload["validFrom"]
         if not _is_active(consent, starts, born, moment):
             continue
-        then = responsible_as_known_at(starts, facts, superseded, moment)
+        then = responsible_as_known_at(starts, stated, gone, moment)
         moment.note(f"C:{consent.given.payload['consentId']}", consent.given, consent.amended_by)
         active.append(_active_consent(consent, then if then != responsible else None, born, moment))
     return tuple(sorted(active, key=lambda consent: (consent.given_at, consent.consent_id)))

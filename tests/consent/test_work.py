@@ -106,6 +106,23 @@ def consents(count: int) -> list[Fact]:
     ]  # fmt: skip
 
 
+def test_who_was_responsible_is_asked_for_each_consent_of_the_few_facts_that_say_it() -> None:
+    def work(count: int) -> int:
+        facts = [
+            Fact(
+                fact.event_id, fact.event_type, fact.party, NOON, NOON,
+                {**fact.payload, "form": "WRITTEN", "givenBy": "SUBJECT", "categories": ["CU"], "evidenceRef": "x",
+                 "purposes": ["SOCIAL_SUPPORT"], "withdrawalExplained": True, "capacityConfirmed": True},
+            )
+            for fact in consents(count)
+        ]  # fmt: skip
+        standing = derive(facts, frozenset(), frozenset(), PERSON, NOON, POLICIES["DK"])
+        assert len(standing.consents) == count
+        return lines_run(lambda: derive(facts, frozenset(), frozenset(), PERSON, NOON, POLICIES["DK"]))
+
+    assert work(200) < 2.5 * work(100)
+
+
 def test_who_hears_of_a_record_is_looked_up_by_its_consent() -> None:
     def work(count: int) -> int:
         facts = consents(count) + [
