@@ -218,7 +218,7 @@ def plain_open_glass(facts: list[Fact], at: int, policy: Policy) -> tuple[list[O
     return sorted(opened, key=lambda glass: glass.request_id), to_come
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(emergency_facts(), st.integers(0, 130), st.sampled_from(("DK", "SE")))
 def test_what_is_open_is_what_the_plain_reading_opens(facts: list[Fact], hour: int, jurisdiction: str) -> None:
     policy, at = POLICIES[jurisdiction], NOON + hour * HOUR_MS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from itertools import combinations
 from typing import Any
 
@@ -11,13 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.fact import Fact
+from contracts.parties import Party, PartyRegistry
+from hub.consent.policy import load_policy
+from hub.consent.standing import Person
 from hub.continuity.case import Known, KnownCase
 from hub.continuity.clocks import clocks_of
 from hub.continuity.efforts import OpenEffort, first_overlaps, open_efforts, overlaps
-from tests.continuity.cases import at, known_case
+from hub.continuity.terms import terms
+from tests.continuity.cases import at
 from tests.work import lines_run
 
 DAY_MS = 86_400_000
+POLICY = load_policy("DK", PartyRegistry.of([Party("A.SOC")]))
 BEGIN, CUTOFF = at("2025-02-01T10:00"), at("2025-06-01T10:00")
 
 efforts = st.lists(
@@ -37,8 +43,8 @@ def resolved(number: int, *of: int, how: str = "BOTH_JUSTIFIED") -> Fact:
     return Fact(f"r{number:05}", "OverlapResolved", "A.SOC", BEGIN, BEGIN, payload)
 
 
-def case_with(facts: Sequence[Fact], cutoff: int = CUTOFF) -> KnownCase:
-    return known_case(map(Known, facts), cutoff)
+def case_with(facts: Sequence[Fact]) -> KnownCase:
+    return KnownCase.of(map(Known, facts), Person(date(1990, 5, 5), "DK"), CUTOFF, POLICY, terms())
 
 
 def pairs_of(case: KnownCase) -> list[tuple[OpenEffort, OpenEffort]]:
