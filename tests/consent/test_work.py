@@ -229,6 +229,28 @@ def test_what_is_open_is_what_the_plain_reading_opens(facts: list[Fact], hour: i
     assert moment.turning_points == to_come
 
 
+@pytest.mark.parametrize(
+    ("began", "ended", "is_open"), [(None, None, False), (0, None, True), (0, 1, False), (0, 2, False), (0, 3, True)]
+)
+def test_a_request_lasts_longer_where_the_admission_still_runs_when_it_is_made(
+    began: int | None, ended: int | None, is_open: bool
+) -> None:
+    asked = NOON + 2 * HOUR_MS
+    facts = [
+        stated(
+            1, "BreakGlassRequested", "PSY", asked, requestId="r", party="PSY", categories=["MH"],
+            justification="x" * 40, expiresAt=asked + 60 * HOUR_MS,
+        )
+    ]  # fmt: skip
+    for event_type, hour in (("AdmissionStarted", began), ("AdmissionEnded", ended)):
+        if hour is not None:
+            facts.append(stated(2, event_type, "PSY", NOON + hour * HOUR_MS, admissionId="a"))
+    moment = Moment(asked + 30 * HOUR_MS, POLICIES["DK"])
+    assert bool(open_glass(moment.began_by_now(facts), moment)) == is_open
+    opened, _ = plain_open_glass(facts, moment.at, POLICIES["DK"])
+    assert bool(opened) == is_open
+
+
 @in_each_jurisdiction
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), at=moments)
