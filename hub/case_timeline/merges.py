@@ -7,10 +7,11 @@ Rules:
   further fact; and, when the merge is taken back, that it is.
 - Each case tells the other when what it took back is confirmed on every topic, and what it waits for itself is too.
 - Facts come before that word and after the other in one piece: no consent without its withdrawal is acted on.
-- What the hub itself stated is left out, but for notices: reminders are the winning case's own to raise.
-- Taken back, each fact goes with what it depends on: a correction or retraction with the fact that it is about, a
-  record of a consent, request, placement or admission with that; everything else with the key under which it was
-  stated. The case that goes on decides it, and gives back what counts before the other one opens.
+- What each case derives for itself is left out: reminders, their retractions, acknowledgements. All else that the hub
+  stated goes along: what it withdrew or ended stays so.
+- Taken back, each fact goes with what it depends on: a correction, retraction or notice with the fact that it is about,
+  a receipt with its notice, a record of a consent, request, placement or admission with that; everything else with the
+  key under which it was stated. The case that goes on decides it, and gives back what counts before the other opens.
 
 Pure. `hub.shard` takes the steps and sends the messages.
 """
@@ -21,12 +22,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from contracts.fact import ce_id_of
+from contracts.fact import ce_id_of, event_id_of
 from contracts.topics import HUB_PARTY
 from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, CaseTimeline
 from hub.store.records import CaseRecord, FactRecorded, MergeStepped
 
-NOTICE: Final = "RecipientNotified"
+RECEIPT: Final = "RemovalReceipted"
+DERIVED: Final = frozenset({"ReminderRaised", "EventRetracted", "WithdrawalAcknowledged"})
+"""What the hub states of each case by itself; of its own events it takes back reminders only."""
 
 FACTS_COME: Final = "MergeOpened"
 FACT_COMES: Final = "fact"
@@ -155,7 +158,7 @@ class _Removals:
 
 
 def _goes_along(fact: FactRecorded) -> bool:
-    return fact.party != HUB_PARTY or fact.event_type == NOTICE
+    return fact.party != HUB_PARTY or fact.event_type not in DERIVED
 
 
 def _came_from(fact: FactRecorded, case_id: str) -> bool:
@@ -219,8 +222,11 @@ class _Belonging:
         victim = self._case.victim_of(event_id)
         if victim in self._case.facts:
             return victim
-        if outline.party == HUB_PARTY:
-            return self._by_ce_id.get(outline.references.get("targetEventId", ""))
+        target = outline.references.get("targetEventId", "")
+        if outline.event_type == RECEIPT and (notice := event_id_of(HUB_PARTY, target)) in self._case.facts:
+            return notice
+        if outline.party == HUB_PARTY and target in self._by_ce_id:
+            return self._by_ce_id[target]
         return self._introducing(event_id)
 
     def _introducing(self, event_id: str) -> str | None:

@@ -39,7 +39,7 @@ from hub.arrival.gate import (
 from hub.arrival.keyring import Keyring, authentic_then, authenticate
 from hub.arrival.recording import record_of
 from hub.broker.ports import InputRecord
-from hub.case_timeline.timeline import RETRACTION, CaseTimeline
+from hub.case_timeline.timeline import NOTICE, RETRACTION, CaseTimeline
 from hub.shard.arrived import Arrived, Lookups
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
@@ -51,7 +51,7 @@ from hub.shard.reminders import ends_another
 from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
 from hub.shard.signing_keys import KEY_CHANGES, take_change
-from hub.shard.withdrawals import acknowledgement, answered, held_up, owed_again
+from hub.shard.withdrawals import acknowledgement, answered, held_up, owed
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
@@ -70,7 +70,6 @@ class Admission:
     merging: Merging
     parking: Parking
     resyncs: Resyncs
-    receipt_within_ms: int
     _party_of_topic: dict[str, Party] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -205,9 +204,9 @@ class Admission:
         self._place(held, record, fact, batch)
         if held.timeline.merged_into is None and ends_another(held.timeline.facts[fact.event_id]):
             self._notify(held, fact, batch)
-            ended = held.timeline.victim_of(fact.event_id) or ""
-            if owed := owed_again(held.timeline, ended, self.receipt_within_ms):
-                batch.writes.obligations[owed.event_id] = owed
+            ended = held.timeline.facts.get(held.timeline.victim_of(fact.event_id) or "")
+            if ended is not None and ended.outline.event_type == RECEIPT:
+                self._note_owed(held, answered(ended.outline.references), batch)
 
     def _notify(self, held: HeldCase, ending: Fact, batch: Batch) -> None:
         """Put on the timeline what those hear who were told of the fact that `ending` corrects or takes back."""
@@ -222,10 +221,17 @@ class Admission:
         batch.writes.records.append(record)
         batch.payloads[fact.event_id] = fact.payload
         batch.touch(held)
-        if fact.event_type == RECEIPT:
-            batch.writes.obligations[answered(fact.payload)] = None
         if held.timeline.merged_into is not None:
             self.merging.note(held, batch)
+        elif fact.event_type == RECEIPT:
+            batch.writes.obligations[answered(fact.payload)] = None
+        elif fact.event_type == NOTICE:
+            self._note_owed(held, fact.event_id, batch)
+
+    def _note_owed(self, held: HeldCase, notice: str, batch: Batch) -> None:
+        """Note that a receipt for a notice is owed, if it is."""
+        for one in owed(held.timeline, [notice], self.cases.reader, self.merging.receipt_within_ms):
+            batch.writes.obligations[one.event_id] = one
 
     def _control(self, statement: Statement, recorded_at: int, lookups: Lookups, batch: Batch) -> None:
         payload = statement.payload
@@ -264,13 +270,13 @@ class Admission:
         Where another case has come since, the promise waits for what that one has to remove.
         """
         event_id, case_id = event_id_of(payload["party"], payload["targetEventId"]), payload["caseId"]
-        promised = self.merging.promises.of_case(case_id, batch).get(event_id)
-        if promised is None:
+        promised = self.merging.promises.of_withdrawal(event_id, case_id, batch)
+        if not promised:
             batch.duplicates += 1
             return
         held = self.cases.get(case_id)
         if held.timeline.joining or held.timeline.unremoved:
-            batch.writes.promises[event_id] = held_up(promised, by_a_merge=True)
+            batch.writes.promises[event_id] = held_up(held.timeline, event_id, promised)
             return
         self.cases.hold_history(held)
         stated = acknowledgement(held.timeline, event_id, recorded_at, self.cases.reader, self.cases.secret)

@@ -32,7 +32,6 @@ from hub.case_timeline.merges import (
     ALL_REMOVED,
     FACTS_COME,
     GIVEN_BACK,
-    NOTICE,
     TAKEN_BACK,
     leaving_with,
     left_with_another,
@@ -44,6 +43,7 @@ from hub.case_timeline.timeline import (
     LEAVING,
     LEFT,
     MERGED,
+    NOTICE,
     REMOVED,
     REOPENED,
     UNJUDGED,
@@ -53,7 +53,7 @@ from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.parking import Parking
 from hub.shard.promises import Promises
-from hub.shard.withdrawals import REMOVAL_DELIVERED
+from hub.shard.withdrawals import REMOVAL_DELIVERED, owed
 from hub.store.ports import ShardStore, removal_step
 from hub.store.records import CitizenEnrolled, FactRecorded, MergeStepped, Origin, case_stream
 
@@ -96,6 +96,7 @@ class Merging:
     names: Names
     parking: Parking
     promises: Promises
+    receipt_within_ms: int
 
     def control(
         self, event_type: str, payload: Mapping[str, Any], recorded_at: int, batch: Batch, place_fact: PlaceFact
@@ -201,11 +202,19 @@ class Merging:
         if step == CONFIRMED:
             for departed, its_shard in case.departed.items():
                 self._has_to_tell(held, departed, its_shard, batch)
-        if step in (MERGED, LEFT):
-            for event_id in self.promises.of_case(case.case_id, batch):
-                if step == MERGED or event_id in event_ids:
-                    batch.writes.promises[event_id] = ()
+        self._hand_over(case, step, event_ids, batch)
         self.note(held, batch)
+
+    def _hand_over(self, case: CaseTimeline, step: str, event_ids: tuple[str, ...], batch: Batch) -> None:
+        """What goes to another case is promised and owed there; what a case has when it opens again, is owed on it."""
+        if step in (MERGED, LEFT):
+            gone = case.facts if step == MERGED else dict.fromkeys(event_ids)
+            batch.writes.promises.update(dict.fromkeys(self.promises.of_case(case.case_id, batch).keys() & gone, ()))
+            notices = (event_id for event_id in gone if case.facts[event_id].outline.event_type == NOTICE)
+            batch.writes.obligations.update(dict.fromkeys(notices))
+        elif step == REOPENED:
+            for one in owed(case, case.facts, self.cases.reader, self.receipt_within_ms):
+                batch.writes.obligations[one.event_id] = one
 
     def note(self, held: HeldCase, batch: Batch) -> None:
         """Note that a closed case has more to tell the one into which it was merged."""

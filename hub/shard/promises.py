@@ -6,7 +6,7 @@ Rules:
 - A promise is one case's: where its withdrawal goes on to another case, that one promises anew.
 - Confirmations are no recorded input; the record on `in.hub.v1` is. What follows from it is decided like all else.
 - It may be said twice (a restart, an answer that was lost): the second time changes nothing.
-- A broker that does not answer is left alone a while.
+- A few at a time, so that the shard goes on with everything else; a broker that does not answer is left alone a while.
 
 From `hub.shard.sending`, which knows what was confirmed; to `hub.shard.admission`.
 """
@@ -16,7 +16,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 from contracts.fact import ce_id_of, party_of
 from contracts.failures import TransportFailure
@@ -25,6 +26,8 @@ from hub.shard.batch import Batch
 from hub.shard.pausing import Pause
 from hub.shard.withdrawals import DELIVERED, REMOVAL_DELIVERED
 from hub.store.ports import BatchWrites, Promise, Removal, ShardStore
+
+SAID_PER_TURN_MAX: Final = 100
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +64,16 @@ class Promises:
         current = self.waiting | batch.writes.promises
         return {event_id: rows for event_id, rows in current.items() if rows and rows[0].case_id == case_id}
 
+    def of_withdrawal(self, event_id: str, case_id: str, batch: Batch) -> Sequence[Promise]:
+        """What a case has promised about one withdrawal, as `batch` leaves it; nothing where it is not promised."""
+        rows = batch.writes.promises.get(event_id, self.waiting.get(event_id, ()))
+        return rows if rows and rows[0].case_id == case_id else ()
+
     def say_kept(self, confirmed: Mapping[str, int]) -> bool:
-        """Publish which promises are kept by now; return whether any was."""
+        """Publish of a few promises that they are kept by now; return whether any was."""
         if not (self.waiting or self.removing) or not self.pause.is_over:
             return False
-        kept = list(self._kept(confirmed))
+        kept = list(islice(self._kept(confirmed), SAID_PER_TURN_MAX))
         try:
             for name, event_type, payload in kept:
                 self._publish(event_type, payload)

@@ -5,8 +5,8 @@ Rules:
   fact of one citizen that a party may not see would move that citizen's records before another's.
 - A shard that is far behind its ticks does not settle: the cases are made due, and settled once it has caught up.
   So an outage never sends what was withdrawn meanwhile.
-- An error while deciding one case or cutting what it tells: nothing of that case leaves, it is counted and tried
-  again, the others go on.
+- An error while deciding one case, cutting what it tells or promising what follows: nothing of that case leaves, it
+  is counted and tried again, the others go on.
 - A case that was merged into another has nothing to be told and no clocks; while facts come in, clocks wait.
 - What the hub itself states at a settlement, notices and reminders, is decided in the same one.
 - What is about no citizen is told by one shard only (`hub.shard.governance`).
@@ -17,6 +17,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -36,14 +37,16 @@ from hub.shard.resyncing import BEGUN_MARK, COMPLETED, COMPLETED_MARK, GIVEN_UP,
 from hub.shard.stating import put_on_timeline
 from hub.shard.withdrawals import (
     WITHDRAWAL,
-    earlier_fences,
+    consents_of,
     held_up,
     obligation,
-    promises,
+    promise,
     removals,
+    taken_back,
+    told_before,
     unacknowledged,
 )
-from hub.store.ports import OpenReview, ShardStore, removal_step
+from hub.store.ports import OpenReview, Promise, Removal, ShardStore, removal_step
 from hub.store.records import Decision, DecisionsRecorded, ResyncStepped, case_stream
 
 log = logging.getLogger(__name__)
@@ -61,6 +64,16 @@ class Told(NamedTuple):
     change: Change
     number: int
     form: bytes | None
+
+
+class Promised(NamedTuple):
+    """What one settlement promises: see `BatchWrites`."""
+
+    removals: Mapping[str, tuple[Removal, ...]]
+    promises: Mapping[str, tuple[Promise, ...]]
+
+
+_NO_PROMISES: Final = Promised({}, {})
 
 
 @dataclass(slots=True)
@@ -148,6 +161,7 @@ class Settling:
             changes += self._noticed(held, rights, changed, changes, batch)
             look_at, changes = self._reminded(held, rights, changed, changes, batch)
             forms = [self._form(held, change, batch) for change in changes]
+            promised = self._promised(held, changes, batch) if takes_in else _NO_PROMISES
         except StoreFailure:
             raise
         except Exception as error:  # whatever went wrong while deciding: nothing of this case leaves, others go on
@@ -155,8 +169,8 @@ class Settling:
             self._put_off(held, batch)
             return []
         told = self._record(held, changes, forms, rights, batch) if changes else []
-        if takes_in:
-            self._promise(held, told, batch)
+        batch.writes.removals.update(promised.removals)
+        batch.writes.promises.update(promised.promises)
         held.rights = rights
         held.look_at = look_at
         until = rights.until if held.timeline.merged_into is None else None
@@ -233,26 +247,35 @@ class Settling:
         facts = held.timeline.facts
         return any(facts[touched].outline.event_type == WITHDRAWAL for touched in held.touched)
 
-    def _promise(self, held: HeldCase, told: list[Told], batch: Batch) -> None:
-        """Note what must be confirmed before a merge goes on, and before a withdrawal is acknowledged."""
+    def _promised(self, held: HeldCase, changes: list[Change], batch: Batch) -> Promised:
+        """What must be confirmed before a merge goes on, and before a withdrawal is acknowledged, after `changes`."""
         case = held.timeline
-        now = [(one.change, one.number) for one in told]
-        for other, (_, change) in case.removing.items():
-            step = removal_step(case.case_id, other, change)
-            if step not in self.promises.removing:
-                batch.writes.removals[step] = removals(case, other, self.store.case_records(case.case_id), now)
-        if case.merged_into is not None or case.joining:
-            return
-        standing = set(unacknowledged(case, self.cases.secret))
-        for taken_back in self.promises.of_case(case.case_id, batch).keys() - standing:
-            batch.writes.promises[taken_back] = ()
-        for event_id in sorted(standing):
-            promised = self.promises.waiting.get(event_id)
-            if promised is None:
-                before = earlier_fences(case.gate_facts[event_id], self.store.case_records(case.case_id))
-                batch.writes.promises[event_id] = promises(case, event_id, now, before)
-            elif (still := held_up(promised, by_a_merge=bool(case.unremoved))) != promised:
-                batch.writes.promises[event_id] = still
+        steps = {other: removal_step(case.case_id, other, change) for other, (_, change) in case.removing.items()}
+        removing = {other: step for other, step in steps.items() if step not in self.promises.removing}
+        is_open = case.merged_into is None and not case.joining
+        standing = sorted(unacknowledged(case, self.cases.secret)) if is_open else []
+        consent_of = {
+            event_id: case.gate_facts[event_id].payload["consentId"]
+            for event_id in standing
+            if event_id not in self.promises.waiting
+        }
+        consents = consents_of(case) & set(consent_of.values())
+        before = told_before(self.store.case_records(case.case_id) if removing or consents else (), consents)
+        now = _last_numbers(changes, batch)
+        taken_back_now = taken_back(changes, now)
+        promised: dict[str, tuple[Promise, ...]] = {}
+        if is_open:
+            promised |= dict.fromkeys(self.promises.of_case(case.case_id, batch).keys() - set(standing), ())
+        for event_id in standing:
+            waiting = self.promises.waiting.get(event_id)
+            if waiting is None:
+                promised[event_id] = promise(
+                    case, event_id, {**before.fences.get(consent_of[event_id], {}), **taken_back_now}
+                )
+            elif (still := held_up(case, event_id, waiting)) != waiting:
+                promised[event_id] = still
+        last = {**before.last, **now}
+        return Promised({step: removals(case, other, last) for other, step in removing.items()}, promised)
 
     def _reminded(
         self, held: HeldCase, rights: Rights, changed: bool, changes: list[Change], batch: Batch
@@ -333,3 +356,9 @@ class Settling:
         if is_new and self.cases.may_be_stated_of(case):
             batch.writes.keys[party, key] = case.case_id
         return self.envelopes.record(case, one.change.event_id, party, one.number, key, one.form)
+
+
+def _last_numbers(changes: list[Change], batch: Batch) -> dict[str, int]:
+    """The last number that each party will be given for `changes`: numbers are dense."""
+    sent = Counter(change.party for change in changes if change.is_sent)
+    return {party: batch.after.numbers.get(party, 0) + count for party, count in sent.items()}

@@ -6,25 +6,28 @@ Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not
 - Whoever was told so before (the consent had lapsed, was narrowed or withdrawn already) may not have heard it yet: the
   last number of the settlement that took back from it is its fence. One that is confirmed by now holds nothing up.
 - What another case of the citizen takes back in a merge is waited for too: that case says when it is confirmed. Until
-  then the promise names the hub itself, which has no numbers: it cannot be kept.
+  then the promise names the hub itself with a number, of which it has none: it cannot be kept.
 - The promise is kept when the broker has confirmed every fence (`hub.shard.promises`). Only then, and by a record of
   the shard's own input, the withdrawal is acknowledged to whoever stated it. It learns that all is done, and neither
   whom it concerned nor whether it concerned anybody.
 - Whoever was told that a consent has ended owes a receipt: removed, or kept on a ground of its own. Until it comes it
   is open, and overdue after the period of `hub/continuity/clocks.toml`. A receipt that is taken back is owed again.
+- A receipt is owed on the case on which it would be answered: a notice that goes to another case takes it along.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts.fact import Fact, ce_id_of, event_id_of
 from contracts.topics import HUB_PARTY
 from hub.arrival.gate import RECEIPT
-from hub.case_timeline.timeline import NOTICE, CaseTimeline, Reader
+from hub.case_timeline.timeline import NOTICE, CaseTimeline, Reader, fact_recorded
+from hub.consent.consents import SCOPED
 from hub.consent.decision import CONSENT_BASIS
 from hub.disclosure.settlement import Change, mask_of_shown
+from hub.shard.notices import CONSENT_ENDED
 from hub.shard.stating import hub_event_id, hub_fact
 from hub.store.ports import Obligation, Promise, Removal, removal_step
 from hub.store.records import CaseRecord, DecisionsRecorded, FactRecorded
@@ -37,86 +40,95 @@ REMOVAL_DELIVERED: Final = "MergeRemovalDelivered"
 
 def unacknowledged(case: CaseTimeline, secret: bytes) -> Iterator[str]:
     """The withdrawals of a case that stand and were not acknowledged yet. Asks the whole history."""
-    for fact in case.live_gate_facts():
-        if fact.event_type == WITHDRAWAL and _acknowledgement_id(case, fact.event_id, secret) not in case.facts:
-            yield fact.event_id
+    return (event_id for event_id in case.gate_facts if _is_unacknowledged(case, event_id, secret))
 
 
-def promises(
-    case: CaseTimeline, event_id: str, told: Iterable[tuple[Change, int]], before: Mapping[str, int]
-) -> tuple[Promise, ...]:
-    """What must be confirmed before the withdrawal is acknowledged.
+def _is_unacknowledged(case: CaseTimeline, event_id: str, secret: bytes) -> bool:
+    fact = case.gate_facts.get(event_id)
+    if fact is None or fact.event_type != WITHDRAWAL or event_id in case.dead:
+        return False
+    return _acknowledgement_id(case, event_id, secret) not in case.facts
 
-    `told` are the changes of the settlement that took it in, each with its number, `before` the fences of earlier ones
-    (`earlier_fences`). Where nobody had anything, the promise is kept at once, but for what other cases have to remove:
-    the party that withdrew is named with number 0.
+
+def promise(case: CaseTimeline, event_id: str, fences: Mapping[str, int]) -> tuple[Promise, ...]:
+    """What must be confirmed before the withdrawal is acknowledged: on each party's topic all up to its fence.
+
+    Where nobody had anything, the promise is kept at once, but for what other cases have to remove.
     """
-    fences: dict[str, int] = {}
-    losing: set[str] = set()
-    for change, number in told:
-        fences[change.party] = max(number, fences.get(change.party, 0))
-        if mask_of_shown(change.before) & ~mask_of_shown(change.shown):
-            losing.add(change.party)
-    withdrawing = case.facts[event_id].outline.party
-    kept = {withdrawing: 0, **before, **{party: fences[party] for party in losing}}
-    promised = tuple(Promise(event_id, party, case.case_id, number) for party, number in sorted(kept.items()))
-    return held_up(promised, by_a_merge=bool(case.unremoved))
+    return held_up(case, event_id, [Promise(event_id, party, case.case_id, fence) for party, fence in fences.items()])
 
 
-def held_up(promised: Sequence[Promise], *, by_a_merge: bool) -> tuple[Promise, ...]:
-    """The same promise, for as long as another case of the citizen has something left to remove, or not any more."""
-    own = tuple(promise for promise in promised if promise.party != HUB_PARTY)
-    return (*own, own[0]._replace(party=HUB_PARTY, number=1)) if by_a_merge else own
+def held_up(case: CaseTimeline, event_id: str, promised: Sequence[Promise]) -> tuple[Promise, ...]:
+    """The same promise, with what the case itself has to say of it now: number 1 of the hub holds it up, 0 does not."""
+    is_held_up = bool(case.joining or case.unremoved)
+    others = (one for one in promised if one.party != HUB_PARTY)
+    return tuple(sorted([*others, Promise(event_id, HUB_PARTY, case.case_id, int(is_held_up))]))
 
 
-def removals(
-    case: CaseTimeline, other: str, records: Iterable[CaseRecord], told: Iterable[tuple[Change, int]]
-) -> tuple[Removal, ...]:
+def taken_back(changes: Iterable[Change], last: Mapping[str, int]) -> dict[str, int]:
+    """The fence of each party that loses something by `changes`; `last` are the last numbers that they are given."""
+    losing = {change.party for change in changes if mask_of_shown(change.before) & ~mask_of_shown(change.shown)}
+    return {party: last[party] for party in losing}
+
+
+def removals(case: CaseTimeline, other: str, last: Mapping[str, int]) -> tuple[Removal, ...]:
     """What must be confirmed before `other` hears that all is removed that `case` takes back in a merge.
 
-    `records` are those of the whole case, `told` the changes of the settlement that takes it back, each with its
-    number: whatever a party was ever told of the case is behind the last number of these.
+    `last` are the last numbers that each party was given over the whole case, by the settlement that takes it back or
+    before: whatever the party was ever told is behind it.
     """
     shard, change = case.removing[other]
-    last = {HUB_PARTY: 0}
-    for record in records:
-        if isinstance(record, DecisionsRecorded):
-            for decision in record.decisions:
-                last[decision.party] = max(decision.number, last.get(decision.party, 0))
-    for one, number in told:
-        last[one.party] = max(number, last.get(one.party, 0))
     step = removal_step(case.case_id, other, change)
     return tuple(
-        Removal(step, party, case.case_id, other, shard, change, number) for party, number in sorted(last.items())
+        Removal(step, party, case.case_id, other, shard, change, number)
+        for party, number in sorted({HUB_PARTY: 0, **last}.items())
     )
 
 
-def earlier_fences(withdrawal: Fact, records: Iterable[CaseRecord]) -> dict[str, int]:
-    """Party -> the last number of the newest settlement that took back from it what had rested on the consent.
+def consents_of(case: CaseTimeline) -> frozenset[str]:
+    """The consents of which there ever was a record on the case: nothing was shown there on any other."""
+    return frozenset(fact.payload["consentId"] for fact in case.gate_facts.values() if fact.event_type in SCOPED)
 
-    `records` are those of a whole case. What a party is still shown, on whatever basis, was not taken back.
+
+class Before(NamedTuple):
+    """What a case told before this settlement, as far as promises ask.
+
+    `last`: party -> the last number that it was given. `fences`: consent -> party -> the last number of the newest
+    settlement that took back from the party what had rested on the consent.
     """
-    basis = CONSENT_BASIS + withdrawal.payload["consentId"]
+
+    last: Mapping[str, int]
+    fences: Mapping[str, Mapping[str, int]]
+
+
+def told_before(records: Iterable[CaseRecord], consents: Iterable[str]) -> Before:
+    """Read once, from all `records` of a case, what promises about these consents and about merges rest on.
+
+    What a party is still shown, on whatever basis, was not taken back.
+    """
+    consent_of = {CONSENT_BASIS + consent_id: consent_id for consent_id in consents}
     event_at: dict[int, str] = {}
-    rested: dict[tuple[str, str], int] = {}
-    """(Event id, party) -> the categories still shown that were ever shown on the consent."""
-    fences: dict[str, int] = {}
+    rested: dict[tuple[str, str], dict[str, int]] = {}
+    """(Event id, party) -> basis -> the categories still shown that were ever shown on it."""
+    last: dict[str, int] = {}
+    fences: dict[str, dict[str, int]] = {consent_id: {} for consent_id in consent_of.values()}
     for record in records:
         if isinstance(record, FactRecorded):
             event_at[record.originator_version] = record.event_id
         if not isinstance(record, DecisionsRecorded):
             continue
-        last: dict[str, int] = {}
-        losing: set[str] = set()
+        losing: set[tuple[str, str]] = set()
         for decision in record.decisions:
             line, party = (event_at[decision.fact_version], decision.party), decision.party
-            shown, had = mask_of_shown(decision.shown), rested.get(line, 0)
-            rested[line] = (had | dict(decision.shown).get(basis, 0)) & shown
             last[party] = max(decision.number, last.get(party, 0))
-            if had & ~shown:
-                losing.add(party)
-        fences |= {party: last[party] for party in losing}
-    return fences
+            shown, ever = mask_of_shown(decision.shown), rested.pop(line, {})
+            losing |= {(consent_of[basis], party) for basis, mask in ever.items() if mask & ~shown}
+            ever |= {basis: ever.get(basis, 0) | mask for basis, mask in decision.shown if basis in consent_of}
+            if still := {basis: mask & shown for basis, mask in ever.items() if mask & shown}:
+                rested[line] = still
+        for consent_id, party in losing:
+            fences[consent_id][party] = last[party]
+    return Before(last, fences)
 
 
 def acknowledgement(
@@ -126,7 +138,7 @@ def acknowledgement(
 
     `None` where it was acknowledged, where the withdrawal was taken back, and where the case was closed meanwhile.
     """
-    if case.merged_into is not None or event_id not in unacknowledged(case, secret):
+    if case.merged_into is not None or not _is_unacknowledged(case, event_id, secret):
         return None
     payload = {
         "occurredAt": recorded_at,
@@ -148,19 +160,26 @@ def answered(receipt: Mapping[str, object]) -> str:
     return event_id_of(HUB_PARTY, str(receipt["targetEventId"]))
 
 
-def owed_again(case: CaseTimeline, receipt: str, within_ms: int) -> Obligation | None:
-    """What is owed again now that the event `receipt` was taken back; due when it was before. Asks the whole history.
+def owed(case: CaseTimeline, notices: Iterable[str], reader: Reader, within_ms: int) -> Iterator[Obligation]:
+    """What is owed on an open case for those of `notices` that stand and say that a consent has ended.
 
-    `None` where it is no receipt, where another receipt for the same notice stands, and where the notice does not.
+    Nothing where a receipt stands. Due as it was when the notice was first stated. Asks the whole history.
     """
-    if receipt not in case.facts or case.facts[receipt].outline.event_type != RECEIPT:
-        return None
-    notice = answered(case.facts[receipt].outline.references)
-    standing = (entry.outline.references for event_id, entry in case.facts.items() if case.is_live(event_id, RECEIPT))
-    if notice in map(answered, standing) or not case.is_live(notice, NOTICE):
-        return None
-    party, noticed_at = case.facts[receipt].outline.party, case.facts[notice].record.recorded_at
-    return Obligation(notice, case.case_id, party, noticed_at + within_ms)
+    if case.merged_into is not None:
+        return
+    standing = (case.facts[event_id].record for event_id in notices if case.is_live(event_id, NOTICE))
+    ended = [notice for notice in (fact_recorded(record, reader) for record in standing) if _says_ended(notice)]
+    if not ended:
+        return
+    receipts = (entry.outline.references for event_id, entry in case.facts.items() if case.is_live(event_id, RECEIPT))
+    settled = set(map(answered, receipts))
+    for notice in ended:
+        if notice.event_id not in settled:
+            yield obligation(notice, case.case_id, within_ms)
+
+
+def _says_ended(notice: Fact) -> bool:
+    return bool(notice.payload["kind"] == CONSENT_ENDED)
 
 
 def _acknowledgement_id(case: CaseTimeline, event_id: str, secret: bytes) -> str:

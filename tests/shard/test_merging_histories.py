@@ -25,7 +25,7 @@ ALONE: Final = "5f0c7d1e-0000-4000-8000-00000000000d"
 """The case of the model, in which everything stands."""
 APART, MERGED, UNLINKED = "apart", "merged", "unlinked"
 FREE: Final = ("start", "date", "give", "social services", "job centre", "release")
-DEPENDING: Final = ("mend the date", "take back the date", "withdraw", "amend as a stranger")
+DEPENDING: Final = ("mend the date", "take back the date", "withdraw", "end as the hub", "amend as a stranger")
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,9 @@ class Teller:
                 self._say("PRI", "ConsentGiven", values | {"purposes": ["EMPLOYMENT", "TREATMENT"]}, case_id)
             case "withdraw" if about in self._given:
                 self._say("PRI", "ConsentWithdrawn", {"consentId": consent_id, "at": at, "by": "SUBJECT"}, case_id)
+            case "end as the hub" if about in self._given:
+                event_type = ("ConsentWithdrawn", "ConsentExpired", "ConsentInvalidated")[self._count % 3]
+                self._say("HUB", event_type, {"consentId": consent_id, "at": at, "by": "SUBJECT"}, case_id)
             case "amend as a stranger":
                 values = consent(at, ["CU", "RE"], ["A.BEN", "B.SOC"]) | {"consentId": consent_id, "version": 2}
                 self._say("A.BEN", "ConsentAmended", values | {"purposes": ["BENEFIT", "SOCIAL_SUPPORT"]}, case_id)

@@ -1,6 +1,7 @@
-"""Merges, unlinks and a withdrawal in any order, with receivers out of reach and kills: nothing acknowledged too early.
+"""Merges, unlinks and withdrawals in any order, with receivers out of reach and kills: nothing acknowledged too early.
 
-Each history ends with everything in reach: then the withdrawal is acknowledged, and nothing of it is held.
+The prison withdraws, and perhaps the hub does too. Each history ends with everything in reach: then the withdrawal is
+acknowledged, and nothing of it is held.
 """
 
 from __future__ import annotations
@@ -58,12 +59,12 @@ class History:
     def __init__(self, hub: Watched, chance: Random, home: str) -> None:
         self.hub, self.chance, self.home = hub, chance, home
         self.into: dict[str, str] = {}
-        self.is_withdrawn = False
+        self.is_withdrawn = self.is_withdrawn_by_the_hub = False
 
     def go_on(self) -> None:
         """Do one thing that is possible now."""
         action = self.chance.choice(
-            (self._merge, self._unlink, self._withdraw, self._away, self._away, self._kill, self._late)
+            (self._merge, self._unlink, self._withdraw, self._end, self._away, self._away, self._kill, self._late)
         )
         action()
         for _ in range(self.chance.randrange(25)):
@@ -102,6 +103,13 @@ class History:
         if not self.is_withdrawn:
             self.is_withdrawn = True
             withdrawn(self.hub, self.under())
+
+    def _end(self) -> None:
+        """Have the hub withdraw the consent, as often as not before the prison does."""
+        if not self.is_withdrawn_by_the_hub:
+            self.is_withdrawn_by_the_hub = True
+            values = {"consentId": CONSENT_ID, "at": self.hub.now, "by": "SUBJECT"}
+            self.hub.state("HUB", "ConsentWithdrawn", values, "withdrawn", self.under())
 
     def under(self) -> str:
         """A key under which the consent may be withdrawn: of the case that has it, or of one that goes on for it."""

@@ -8,9 +8,8 @@ import pytest
 
 from deploy.withdrawals_command import HELD_UP, MERGE_UNCONFIRMED, open_in
 from hub.case_timeline.timeline import CaseTimeline
-from hub.disclosure.settlement import Change
-from hub.shard.withdrawals import removals
-from hub.store.records import Decision, DecisionsRecorded, case_stream
+from hub.shard.withdrawals import removals, told_before
+from hub.store.records import Decision, DecisionsRecorded, FactRecorded, case_stream
 from tests.shard.harness import consent
 from tests.shard.merging import (
     ACROSS,
@@ -335,7 +334,12 @@ def test_a_word_about_an_earlier_merge_releases_nothing(tmp_path: Path) -> None:
 
 def test_what_a_party_was_last_told_of_the_case_is_its_fence() -> None:
     case = CaseTimeline(LOSER, removing={WINNER: (1, 3)})
-    told = DecisionsRecorded(case_stream(LOSER), 5, 0, "", "", (Decision(2, "A.JOB", (), 9), Decision(3, "PRI", (), 0)))
-    fences = removals(case, WINNER, [told], [(Change("PRI/1", "PRI", (), ()), 4)])
+    stream = case_stream(LOSER)
+    facts = [
+        FactRecorded(stream, version, f"PRI/{version}", "", "PRI", "", 0, 0, 0, 0, None, None, None, b"")
+        for version in (2, 3)
+    ]
+    told = DecisionsRecorded(stream, 5, 0, "", "", (Decision(2, "A.JOB", (), 9), Decision(3, "PRI", (), 0)))
+    fences = removals(case, WINNER, {**told_before([*facts, told], ()).last, "PRI": 4})
     assert [(each.party, each.number) for each in fences] == [("A.JOB", 9), ("HUB", 0), ("PRI", 4)]
     assert {(each.case_id, each.other, each.other_shard, each.change) for each in fences} == {(LOSER, WINNER, 1, 3)}

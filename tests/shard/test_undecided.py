@@ -13,13 +13,16 @@ import pytest
 
 from contracts.civil_time import day_date
 from contracts.codec import Codec
+from contracts.fact import ce_id_of
 from hub.consent.decision import Decider
 from hub.consent.rule_reader import RULES_FOLDER
 from hub.disclosure.envelope import Envelopes
+from hub.shard import settling
 from hub.shard.settling import UNDECIDED_RETRY_MS
 from tests.shard.harness import DAY_MS, HOUR_MS, OTHER_CASE, ShardUnderTest, consent, imprisonment
-from tests.shard.test_disclosing import release_date
+from tests.shard.test_disclosing import given, release_date, withdrawn
 from tests.shard.test_restarting import cut_off, reachable_again
+from tests.shard.test_withdrawals import acknowledged
 
 
 def test_a_case_that_cannot_be_decided_lets_nothing_out_and_heals_by_itself(
@@ -55,6 +58,25 @@ def test_a_case_that_cannot_be_decided_lets_nothing_out_and_heals_by_itself(
     hub.tick(UNDECIDED_RETRY_MS)
     hub.settle()
     assert set(hub.view("A.SOC")) == {start, asked, elsewhere}
+
+
+def test_a_case_whose_promises_cannot_be_made_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.enrol(OTHER_CASE)
+    hub.settle()
+    monkeypatch.setattr(settling, "promise", undecidable)
+    given(hub, ["CU"], ["A.SOC"])
+    withdrawal = withdrawn(hub)
+    elsewhere = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "other", case_id=OTHER_CASE)
+    hub.settle()
+    assert set(hub.view("A.SOC")) == {elsewhere}
+    assert hub.shard.metrics.undecided._value.get() == 1
+    monkeypatch.undo()
+    hub.tick(UNDECIDED_RETRY_MS)
+    hub.settle()
+    assert withdrawal in hub.view("PRI")
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]
 
 
 def test_what_is_left_over_of_a_case_that_cannot_be_decided_waits_too(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,6 +12,8 @@ from contracts.catalogue import catalogue
 from contracts.fact import ce_id_of
 from contracts.reasons import Reason
 from hub.continuity.clock_terms import clock_terms
+from hub.shard.promises import SAID_PER_TURN_MAX
+from hub.store.records import CaseRecord
 from tests.shard.harness import DAY_MS, HOUR_MS, ShardUnderTest, consent, imprisonment
 from tests.shard.test_disclosing import CONSENT_ID, given, withdrawn
 
@@ -303,3 +306,50 @@ def test_a_receipt_that_answers_nothing_or_names_no_ground_is_parked(
     (parked,) = hub.parked()
     assert (parked.reason, parked.field) == (reason, field)
     assert len(hub.store.obligations()) == 2
+
+
+def many_withdrawn(hub: ShardUnderTest, first: int, count: int) -> None:
+    """Withdraw the same consent again and again, each time by another letter."""
+    for number in range(first, first + count):
+        values = {"consentId": CONSENT_ID, "at": hub.now, "by": "SUBJECT"}
+        hub.state("PRI", "ConsentWithdrawn", values, f"letter {number}")
+
+
+def test_a_batch_of_withdrawals_reads_its_case_once(hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    many_withdrawn(hub, 0, 10)
+    hub.settle()
+    hub.tick(1_000)
+    case_records, reads = hub.store.case_records, [0]
+
+    def counted(case_id: str, after_version: int = 0) -> Iterator[CaseRecord]:
+        reads[0] += 1
+        return case_records(case_id, after_version)
+
+    monkeypatch.setattr(hub.store, "case_records", counted)
+    many_withdrawn(hub, 10, 10)
+    hub.shard.step(0.0)
+    assert reads == [1]
+
+
+def test_a_withdrawal_of_what_nothing_was_ever_shown_on_reads_nothing(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = Mock(wraps=hub.store.case_records)
+    monkeypatch.setattr(hub.store, "case_records", reading)
+    withdrawn(hub, "d0000000-0000-4000-8000-00000000000f")
+    hub.shard.step(0.0)
+    assert not reading.called
+
+
+def test_so_many_acknowledgements_are_asked_for_in_one_turn(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many_withdrawn(hub, 0, SAID_PER_TURN_MAX + 20)
+    publishing = Mock(wraps=hub.control.publish)
+    monkeypatch.setattr(hub.control, "publish", publishing)
+    turns = []
+    while hub.shard.step(0.0):
+        turns.append(publishing.call_count)
+        publishing.reset_mock()
+    assert (max(turns), sum(turns)) == (SAID_PER_TURN_MAX, SAID_PER_TURN_MAX + 20)
+    assert len(acknowledged(hub)) == SAID_PER_TURN_MAX + 20
