@@ -2,6 +2,7 @@
 
 Rules:
 - It only reads, and names parties and the hub's own ids: nobody, and nothing that was disclosed.
+- A withdrawal of a consent that is not on its case is listed with whoever stated it: the id may be mistyped.
 - What a case takes back in a merge is listed too: the withdrawals of the other case wait for it, and say so.
 - What is overdue is told by the shard's own clock.
 """
@@ -16,13 +17,16 @@ from pathlib import Path
 import click
 
 from contracts.civil_time import moment_of
+from contracts.fact import party_of
 from contracts.topics import HUB_PARTY
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
+from hub.store.ports import WAITS_FOR_CONSENT
 from hub.store.reader import ShardReader
 
 UNCONFIRMED = "unconfirmed"
+UNKNOWN_CONSENT = "withdraws no known consent"
 MERGE_UNCONFIRMED = "merge unconfirmed"
 HELD_UP = "held up by a merge"
 PENDING = "pending"
@@ -34,7 +38,8 @@ class Open:
     """Something open: an order to `party` that is not confirmed stored, or a receipt that it owes until `due`.
 
     `event` is the withdrawal or the notice; `None` for what a merge takes back. What is held up by a merge has an
-    order to the hub itself open, until the other case's orders are confirmed.
+    order to the hub itself open, until the other case's orders are confirmed. Of a withdrawal that withdraws no known
+    consent, `party` is whoever stated it.
     """
 
     shard: int
@@ -74,8 +79,10 @@ def open_in(shard: int, store: ShardReader) -> Iterator[Open]:
     for promised in store.promises().values():
         for promise in promised:
             if confirmed.get(promise.party, 0) < promise.number:
-                state = HELD_UP if promise.party == HUB_PARTY else UNCONFIRMED
-                yield Open(shard, promise.case_id, promise.party, promise.event_id, state, None)
+                party, state = promise.party, HELD_UP if promise.party == HUB_PARTY else UNCONFIRMED
+                if promise.party == HUB_PARTY and promise.number == WAITS_FOR_CONSENT:
+                    party, state = party_of(promise.event_id), UNKNOWN_CONSENT
+                yield Open(shard, promise.case_id, party, promise.event_id, state, None)
     for removing in store.removals().values():
         for removal in removing:
             if confirmed.get(removal.party, 0) < removal.number:

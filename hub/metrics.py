@@ -102,7 +102,8 @@ class Metrics:
         )
         self.withdrawals_unacknowledged = self._gauge(
             "hub_withdrawals_unacknowledged",
-            "withdrawals of which not every order to remove is confirmed: stays up where a receiver cannot be reached",
+            "withdrawals of which not every order to remove is confirmed, or that withdraw no known consent: stays up "
+            "where a receiver cannot be reached or an id is mistyped, see `hub withdrawals list`",
             "shard",
         )
         self.receipts_owed = self._gauge(

@@ -51,7 +51,7 @@ from hub.shard.reminders import ends_another
 from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
 from hub.shard.signing_keys import KEY_CHANGES, take_change
-from hub.shard.withdrawals import acknowledgement, answered, held_up, owed
+from hub.shard.withdrawals import acknowledgement, answered, fences_of, known_consents, owed, promise, waits_for
 from hub.store.ports import ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
@@ -267,7 +267,7 @@ class Admission:
         """State that a withdrawal is done, if it stands; the promise is kept either way.
 
         Where it was said before, or the case was merged since and has promised nothing any more, it is passed over.
-        Where another case has come since, the promise waits for what that one has to remove.
+        Where another case has come since, or the consent has gone, the promise waits.
         """
         event_id, case_id = event_id_of(payload["party"], payload["targetEventId"]), payload["caseId"]
         promised = self.merging.promises.of_withdrawal(event_id, case_id, batch)
@@ -275,8 +275,9 @@ class Admission:
             batch.duplicates += 1
             return
         held = self.cases.get(case_id)
-        if held.timeline.joining or held.timeline.unremoved:
-            batch.writes.promises[event_id] = held_up(held.timeline, event_id, promised)
+        known = known_consents(held.timeline)
+        if waits_for(held.timeline, event_id, known):
+            batch.writes.promises[event_id] = promise(held.timeline, event_id, fences_of(promised), known)
             return
         self.cases.hold_history(held)
         stated = acknowledgement(held.timeline, event_id, recorded_at, self.cases.reader, self.cases.secret)

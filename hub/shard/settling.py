@@ -38,7 +38,8 @@ from hub.shard.stating import put_on_timeline
 from hub.shard.withdrawals import (
     WITHDRAWAL,
     consents_of,
-    held_up,
+    fences_of,
+    known_consents,
     obligation,
     promise,
     removals,
@@ -154,7 +155,7 @@ class Settling:
         """Settle one case; the parties in `again` are told all that they may see in it."""
         try:
             rights, changed, changes = self._decide(held, batch.after.clock, again)
-            takes_in = changed or self._is_withdrawal_in(held)
+            takes_in = changed or self._concerns_withdrawals(held)
             if takes_in:
                 # Before anything is recorded: the history comes from the store, which has nothing of this batch.
                 self.cases.hold_history(held)
@@ -206,9 +207,9 @@ class Settling:
         as_a_whole = changed or bool(again)
         if as_a_whole:
             self.cases.hold_history(held)
-        return rights, changed, differences(case, rights.decider, self._to_decide(held, as_a_whole), again)
+        return rights, changed, differences(case, rights.decider, self._to_decide(held, as_a_whole=as_a_whole), again)
 
-    def _to_decide(self, held: HeldCase, as_a_whole: bool) -> list[str]:
+    def _to_decide(self, held: HeldCase, *, as_a_whole: bool) -> list[str]:
         case = held.timeline
         if as_a_whole:
             return list(case.facts)
@@ -242,10 +243,10 @@ class Settling:
             stated.append(fact.event_id)
         return differences(case, rights.decider, stated)
 
-    def _is_withdrawal_in(self, held: HeldCase) -> bool:
-        """Whether the batch brought a withdrawal, also one that changes nothing."""
+    def _concerns_withdrawals(self, held: HeldCase) -> bool:
+        """Whether the batch brought or ended a withdrawal, also one that changes nothing."""
         facts = held.timeline.facts
-        return any(facts[touched].outline.event_type == WITHDRAWAL for touched in held.touched)
+        return any(facts[each].outline.event_type == WITHDRAWAL for each in self._to_decide(held, as_a_whole=False))
 
     def _promised(self, held: HeldCase, changes: list[Change], batch: Batch) -> Promised:
         """What must be confirmed before a merge goes on, and before a withdrawal is acknowledged, after `changes`."""
@@ -266,14 +267,17 @@ class Settling:
         promised: dict[str, tuple[Promise, ...]] = {}
         if is_open:
             promised |= dict.fromkeys(self.promises.of_case(case.case_id, batch).keys() - set(standing), ())
+        known = known_consents(case)
         for event_id in standing:
-            waiting = self.promises.waiting.get(event_id)
-            if waiting is None:
-                promised[event_id] = promise(
-                    case, event_id, {**before.fences.get(consent_of[event_id], {}), **taken_back_now}
-                )
-            elif (still := held_up(case, event_id, waiting)) != waiting:
-                promised[event_id] = still
+            waiting = self.promises.waiting.get(event_id, ())
+            if not waiting:
+                fences = {**before.fences.get(consent_of[event_id], {}), **taken_back_now}
+            elif waiting[0].case_id == case.case_id:
+                fences = fences_of(waiting)
+            else:
+                continue  # the other case of a merge that was taken back has promised it
+            if (now_promised := promise(case, event_id, fences, known)) != waiting:
+                promised[event_id] = now_promised
         last = {**before.last, **now}
         return Promised({step: removals(case, other, last) for other, step in removing.items()}, promised)
 

@@ -5,8 +5,10 @@ Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not
   number that it gives such a party is the fence on that party's topic: whoever has read past it shows nothing of it.
 - Whoever was told so before (the consent had lapsed, was narrowed or withdrawn already) may not have heard it yet: the
   last number of the settlement that took back from it is its fence. One that is confirmed by now holds nothing up.
-- What another case of the citizen takes back in a merge is waited for too: that case says when it is confirmed. Until
-  then the promise names the hub itself with a number, of which it has none: it cannot be kept.
+- What another case of the citizen takes back in a merge is waited for too: that case says when it is confirmed.
+- A withdrawal of a consent that is not on the case counts, whenever the consent comes. But its id may be mistyped, and
+  the one that was meant in force: it is not acknowledged before there is a consent of that id.
+- While it waits for one of these, the promise names the hub itself with a number that is never confirmed.
 - The promise is kept when the broker has confirmed every fence (`hub.shard.promises`). Only then, and by a record of
   the shard's own input, the withdrawal is acknowledged to whoever stated it. It learns that all is done, and neither
   whom it concerned nor whether it concerned anybody.
@@ -17,21 +19,22 @@ Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from contracts.fact import Fact, ce_id_of, event_id_of
 from contracts.topics import HUB_PARTY
 from hub.arrival.gate import RECEIPT
-from hub.case_timeline.timeline import NOTICE, CaseTimeline, Reader, fact_recorded
+from hub.case_timeline.timeline import NOTICE, RETRACTED, CaseTimeline, Reader, fact_recorded
 from hub.consent.consents import SCOPED
 from hub.consent.decision import CONSENT_BASIS
 from hub.disclosure.settlement import Change, mask_of_shown
 from hub.shard.notices import CONSENT_ENDED
 from hub.shard.stating import hub_event_id, hub_fact
-from hub.store.ports import Obligation, Promise, Removal, removal_step
+from hub.store.ports import WAITS_FOR_CONSENT, WAITS_FOR_MERGE, Obligation, Promise, Removal, removal_step
 from hub.store.records import CaseRecord, DecisionsRecorded, FactRecorded
 
+CONSENT: Final = "ConsentGiven"
 WITHDRAWAL: Final = "ConsentWithdrawn"
 ACKNOWLEDGEMENT: Final = "WithdrawalAcknowledged"
 DELIVERED: Final = "WithdrawalDelivered"
@@ -50,19 +53,35 @@ def _is_unacknowledged(case: CaseTimeline, event_id: str, secret: bytes) -> bool
     return _acknowledgement_id(case, event_id, secret) not in case.facts
 
 
-def promise(case: CaseTimeline, event_id: str, fences: Mapping[str, int]) -> tuple[Promise, ...]:
+def promise(case: CaseTimeline, event_id: str, fences: Mapping[str, int], known: Container[str]) -> tuple[Promise, ...]:
     """What must be confirmed before the withdrawal is acknowledged: on each party's topic all up to its fence.
 
-    Where nobody had anything, the promise is kept at once, but for what other cases have to remove.
+    `known` are the consents of the case (`known_consents`). Where nobody had anything, and the case waits for nothing,
+    the promise is kept at once.
     """
-    return held_up(case, event_id, [Promise(event_id, party, case.case_id, fence) for party, fence in fences.items()])
+    rows = {**fences, HUB_PARTY: waits_for(case, event_id, known)}
+    return tuple(Promise(event_id, party, case.case_id, number) for party, number in sorted(rows.items()))
 
 
-def held_up(case: CaseTimeline, event_id: str, promised: Sequence[Promise]) -> tuple[Promise, ...]:
-    """The same promise, with what the case itself has to say of it now: number 1 of the hub holds it up, 0 does not."""
-    is_held_up = bool(case.joining or case.unremoved)
-    others = (one for one in promised if one.party != HUB_PARTY)
-    return tuple(sorted([*others, Promise(event_id, HUB_PARTY, case.case_id, int(is_held_up))]))
+def fences_of(promised: Iterable[Promise]) -> dict[str, int]:
+    """Party -> what must be confirmed on its topic."""
+    return {one.party: one.number for one in promised if one.party != HUB_PARTY}
+
+
+def waits_for(case: CaseTimeline, event_id: str, known: Container[str]) -> int:
+    """What the withdrawal waits for beside its fences (`Promise`); 0 where that is nothing."""
+    if case.joining or case.unremoved:
+        return WAITS_FOR_MERGE
+    return 0 if case.gate_facts[event_id].payload["consentId"] in known else WAITS_FOR_CONSENT
+
+
+def known_consents(case: CaseTimeline) -> frozenset[str]:
+    """The consents that were given on the case: not those that left it, nor an id that was corrected to another."""
+    return frozenset(
+        fact.payload["consentId"]
+        for event_id, fact in case.gate_facts.items()
+        if fact.event_type == CONSENT and ((death := case.dead.get(event_id)) is None or death.how == RETRACTED)
+    )
 
 
 def taken_back(changes: Iterable[Change], last: Mapping[str, int]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from hub.store.records import (
     BatchCommitted,
@@ -77,8 +77,17 @@ class Forwarding(NamedTuple):
     done: int = 0
 
 
+WAITS_FOR_MERGE: Final = 1
+WAITS_FOR_CONSENT: Final = 2
+
+
 class Promise(NamedTuple):
-    """What must have reached `party` before the withdrawal `event_id` of a case is acknowledged: all up to `number`."""
+    """What must have reached `party` before the withdrawal `event_id` of a case is acknowledged: all up to `number`.
+
+    Where `party` is the hub itself, which is told nothing, `number` says what the case waits for beside: nothing (0),
+    what another case takes back in a merge (`WAITS_FOR_MERGE`), a consent of the id that is withdrawn
+    (`WAITS_FOR_CONSENT`).
+    """
 
     event_id: str
     party: str

@@ -18,6 +18,7 @@ from tests.shard.harness import DAY_MS, HOUR_MS, ShardUnderTest, consent, impris
 from tests.shard.test_disclosing import CONSENT_ID, given, withdrawn
 
 PARTIES = ("PRI", "KIF", "A.SOC", "A.ADD", "B.SOC")
+OTHER_ID = "d0000000-0000-4000-8000-000000000002"
 WITHIN_MS = clock_terms().receipt_within_seconds * 1000
 
 
@@ -157,6 +158,7 @@ def test_a_receiver_that_had_nothing_of_it_is_not_waited_for(hub: ShardUnderTest
 def test_a_withdrawal_that_concerned_nobody_is_acknowledged_too(tmp_path: Path) -> None:
     hub = ShardUnderTest(tmp_path, PARTIES)
     hub.enrol()
+    given(hub, ["CU"], ["B.SOC"])
     withdrawal = withdrawn(hub)
     hub.settle()
     assert acknowledged(hub) == [ce_id_of(withdrawal)]
@@ -243,7 +245,7 @@ def test_a_receipt_that_turns_out_to_answer_another_order_leaves_its_own_open(hu
     order = order_to(hub, "B.SOC")
     receipt(hub, "B.SOC", order)
     hub.tick(HOUR_MS)
-    other = "d0000000-0000-4000-8000-000000000002"
+    other = OTHER_ID
     given(hub, ["CU"], ["B.SOC"], consentId=other)
     hub.settle()
     hub.tick(HOUR_MS)
