@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from click.testing import CliRunner
 
 from contracts.fact import ce_id_of
+from deploy import withdrawals_command
 from deploy.withdrawals_command import UNKNOWN_CONSENT, open_in
 from tests.shard.harness import CASE, HOUR_MS, ShardUnderTest, consent
 from tests.shard.merging import ACROSS, LOSER, SAME_SHARD, WINNER, MergingShards, hour, imprisoned
@@ -23,6 +28,22 @@ UNKNOWN_ID = "d0000000-0000-4000-8000-00000000000f"
 def listed(hub: ShardUnderTest) -> list[tuple[str, str | None]]:
     """Whoever stated a withdrawal that is listed as withdrawing no known consent, and its event id."""
     return [(each.party, each.event) for each in open_in(0, hub.store) if each.state == UNKNOWN_CONSENT]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_command_names_it_in_words_and_for_programs(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    withdrawal = withdrawn(hub, UNKNOWN_ID)
+    hub.settle()
+    monkeypatch.setattr(withdrawals_command, "World", Mock())
+    monkeypatch.setattr(withdrawals_command, "opened_stores", lambda _: nullcontext([hub.store]))
+    said = CliRunner().invoke(withdrawals_command.withdrawals, ["list", *["--json"] * as_json]).output
+    if as_json:
+        row = {"shard": 0, "case": CASE, "party": "PRI", "event": withdrawal, "state": UNKNOWN_CONSENT, "due": None}
+        assert json.loads(said) == [row]
+    else:
+        assert said == f"PRI: withdraws no known consent; event {withdrawal} of case {CASE}, shard 0\n"
 
 
 def retracted(hub: ShardUnderTest, event_id: str) -> None:
