@@ -3,7 +3,8 @@
 Rules:
 - A registration is a file in the words of the contract (`AgreementRegistered`), TOML or JSON. It holds as a whole: an
   extension is a registration of the same `agreementId` with other dates.
-- Every shard is told, since every shard decides by it; the parties named in it are told once.
+- Every shard is told, since every shard decides by it; the parties named in it are told once. A command that stopped
+  after some of them is given again and completes what it began: every shard is asked what it has.
 - What is registered changes what may be seen only where a line of the rules asks for an agreement; then every case
   is settled anew, some hundred per batch.
 - Only parties of the registry and cost rules that `contracts/rules/costs.toml` knows may be named.
@@ -23,9 +24,9 @@ import click
 
 from contracts.catalogue import catalogue
 from contracts.civil_time import ZONE_OF_JURISDICTION, day_date, moment_of, zone_of
-from contracts.codec import codec
 from contracts.derived_ids import derived_id
 from contracts.event_types import Kind
+from contracts.fact import Fact
 from contracts.failures import CallerFailure, NotFound
 from contracts.models import checked
 from contracts.toml_file import read_toml
@@ -39,7 +40,6 @@ from hub.continuity.costs import cost_rules
 from hub.shard.cases import agreements_of
 from hub.shard.reading import reader_for
 from hub.store.reader import ShardReader
-from hub.store.records import FactRecorded
 
 _LEFT_TO_THE_HUB: Final = frozenset({"occurredAt", "lateReason", "legalBasisCode"})
 
@@ -77,7 +77,14 @@ def register(file: Path, jurisdiction: str, directory: Path) -> None:
     words = json.dumps(given, sort_keys=True, default=str)
     values = {"agreementId": derived_id(world.hub_secret, "agreement", jurisdiction, words), **given}
     _check(world, values)
-    _state(world, jurisdiction, REGISTERED, values)
+    with opened_stores(world) as stores:
+        told = told_to_shards(world, stores, jurisdiction, values["agreementId"])
+    if half_told(told):
+        raise CallerFailure(
+            f"agreement `{values['agreementId']}`: some shards have its end and others have not: "
+            "give `hub agreement end` again first"
+        )
+    _state(world, jurisdiction, REGISTERED, values, told)
     click.echo(values["agreementId"])
 
 
@@ -89,12 +96,14 @@ def end(agreement_id: str, jurisdiction: str, directory: Path) -> None:
     """End AGREEMENT now, before its time."""
     world = World.open(directory)
     with opened_stores(world) as stores:
-        listed = {str(one.values["agreementId"]): one for one in agreements_listed(world, stores, jurisdiction)}
-    if agreement_id not in listed:
+        told = told_to_shards(world, stores, jurisdiction, agreement_id)
+    if not any(told):
         raise NotFound(f"agreement `{agreement_id}` is not registered: see `hub agreement list`")
-    if listed[agreement_id].state == "ended":
+    if all(facts and facts[-1].event_type == ENDED for facts in told):
         raise CallerFailure(f"agreement `{agreement_id}` is ended already: see `hub agreement list`")
-    _state(world, jurisdiction, ENDED, listed[agreement_id].values)
+    # An end that not every shard has is told to the others in its own words: it is no second one.
+    last = half_told(told) or max((facts[-1] for facts in told if facts), key=lambda fact: fact.order)
+    _state(world, jurisdiction, ENDED, _values(last), told)
     click.echo(f"{agreement_id} has ended")
 
 
@@ -164,18 +173,44 @@ def agreements_listed(
     ]
 
 
-def _last_records(timeline: CaseTimeline) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    last: dict[str, tuple[str, Mapping[str, Any]]] = {}
+def told_to_shards(world: World, stores: list[ShardReader], jurisdiction: str, agreement_id: str) -> list[list[Fact]]:
+    """What each shard has recorded of an agreement, in order: one of them may have been told what others were not."""
+    reader = reader_for(policies_of(world))
+    timelines = (
+        timeline_of("governance", governance_records(world, stores, jurisdiction, shard), reader)
+        for shard in range(world.partitions)
+    )
+    return [[fact for fact in _facts(each) if fact.payload["agreementId"] == agreement_id] for each in timelines]
+
+
+def half_told(told: list[list[Fact]]) -> Fact | None:
+    """The end of an agreement that some shards have and others have not, if there is one."""
+    ends = [fact for facts in told for fact in facts if fact.event_type == ENDED]
+    everywhere = _told_everywhere(told)
+    return next((fact for fact in ends if fact.event_id not in everywhere), None)
+
+
+def _told_everywhere(told: list[list[Fact]]) -> set[str]:
+    return set.intersection(*({fact.event_id for fact in facts} for facts in told))
+
+
+def _facts(timeline: CaseTimeline) -> list[Fact]:
+    found = (fact for fact in timeline.live_gate_facts() if fact.event_type in (REGISTERED, ENDED))
+    return sorted(found, key=lambda fact: fact.order)
+
+
+def _values(fact: Fact) -> Mapping[str, Any]:
     contract = catalogue().event_types[REGISTERED]
-    for fact in sorted(timeline.live_gate_facts(), key=lambda fact: fact.order):
-        if fact.event_type in (REGISTERED, ENDED):
-            values = {
-                name: day_date(value) if contract.field[name].kind is Kind.DATE else value
-                for name, value in fact.payload.items()
-                if value is not None and name not in _LEFT_TO_THE_HUB
-            }
-            last[str(values["agreementId"])] = (fact.event_type, values)
-    return (last[agreement_id] for agreement_id in sorted(last))
+    return {
+        name: day_date(value) if contract.field[name].kind is Kind.DATE else value
+        for name, value in fact.payload.items()
+        if value is not None and name not in _LEFT_TO_THE_HUB
+    }
+
+
+def _last_records(timeline: CaseTimeline) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    last = {str(fact.payload["agreementId"]): fact for fact in _facts(timeline)}
+    return ((fact.event_type, _values(fact)) for _, fact in sorted(last.items()))
 
 
 def _state_of(event_type: str, values: Mapping[str, Any], in_force: set[str], today: date) -> str:
@@ -200,15 +235,11 @@ def _check(world: World, values: Mapping[str, Any]) -> None:
         raise CallerFailure(f"field `costRule`: `{rule}` is no rule of `contracts/rules/costs.toml`; give {known}")
 
 
-def _state(world: World, jurisdiction: str, event_type: str, values: Mapping[str, Any]) -> None:
-    with opened_stores(world) as stores:
-        ended = sum(
-            codec().decode_body(record.schema_id, record.value)["agreementId"] == values["agreementId"]
-            for record in governance_records(world, stores, jurisdiction)
-            if isinstance(record, FactRecorded) and record.event_type == ENDED
-        )
+def _state(world: World, jurisdiction: str, event_type: str, values: Mapping[str, Any], told: list[list[Fact]]) -> None:
     content = json.dumps(values, sort_keys=True, default=str).encode()
-    # The same words again are the same registration, unless it was ended in between.
+    # The same words again are the same statement, unless it was ended everywhere in between.
+    everywhere = _told_everywhere(told)
+    ended = sum(fact.event_type == ENDED and fact.event_id in everywhere for fact in told[0])
     reference = f"agreement/{values['agreementId']}/{ended}/{hashlib.sha256(content).hexdigest()[:16]}"
     with hub_publisher(world) as publisher:
         state(world, publisher, jurisdiction, event_type, values, reference, range(world.partitions))

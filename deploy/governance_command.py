@@ -3,7 +3,7 @@
 Rules:
 - A key is derived and is the party's own, like its keys of citizens; it lies on one partition.
 - What is stated is stated on the shard that tells of it (`hub.shard.governance`).
-- Figures are drawn by month; a month that was stated is not stated again.
+- Figures are drawn by month; a month that was stated is not stated again, nor is who holds a role already.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from pathlib import Path
 
 import click
 
-from contracts.civil_time import moment_of
+from contracts.codec import codec
 from contracts.failures import NotFound
 from deploy.agreement_command import jurisdiction_option
 from deploy.figures import draw, last_month
 from deploy.hub_statements import hub_publisher, state, stated_figures
 from deploy.options import world_option
+from deploy.stores import governance_records, opened_stores
 from deploy.world import World
 from hub.continuity.terms import terms
 from hub.identity.pseudonyms import TELLING_SHARD, governance_case, governance_key
-from producers.publisher import now_ms
+from hub.store.reader import ShardReader
+from hub.store.records import FactRecorded
 
 month_option = click.option(
     "--month", type=click.DateTime(["%Y-%m"]), help="The month, as `2025-10`; it must be over for the hub."
@@ -112,11 +114,24 @@ def _cell_text(cell: Mapping[str, object]) -> str:
 def staff(party: str, role: str, staff: str | None, jurisdiction: str, directory: Path) -> None:
     """State that a role in the cooperation was taken up, changed or left (StaffRoleChanged)."""
     world = World.open(directory)
-    at = moment_of(now_ms())
-    values = {"at": at, "party": _member(world, party), "role": role, "staff": staff}
+    values = {"party": _member(world, party), "role": role, "staff": staff}
+    with opened_stores(world) as stores:
+        holders = _holders(world, stores, jurisdiction, party, role)
+    # Who holds it already is stated by the last change: the same words again are that one.
+    changes = len(holders) - (holders[-1:] == [staff])
+    reference = f"staff/{party}/{role}/{changes}/{staff or ''}"
     with hub_publisher(world) as publisher:
-        reference = f"staff/{party}/{role}/{at.isoformat()}"
         click.echo(state(world, publisher, jurisdiction, "StaffRoleChanged", values, reference, (TELLING_SHARD,)))
+
+
+def _holders(world: World, stores: list[ShardReader], jurisdiction: str, party: str, role: str) -> list[str | None]:
+    """Who held a role, in the order in which it was stated; `None` where it was vacant."""
+    stated = (
+        codec().decode_body(record.schema_id, record.value)
+        for record in governance_records(world, stores, jurisdiction)
+        if isinstance(record, FactRecorded) and record.event_type == "StaffRoleChanged"
+    )
+    return [said["staff"] for said in stated if (said["party"], said["role"]) == (party, role)]
 
 
 def _member(world: World, party: str) -> str:
