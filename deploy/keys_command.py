@@ -4,6 +4,7 @@ Rules:
 - `make` and `endorse` are an agency's: they need no hub, and a private key never leaves its file. The others are the
   operator's, who gets public keys only, on a way that both trust.
 - Every shard is told, and the command returns when all have it stored: from then on it counts.
+- Every shard is asked as well: a key that signs on one of them can be revoked. Said again, a change is completed.
 - A revocation lists what was admitted under the key since a time, by party, event and case: no content.
 """
 
@@ -16,6 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -27,13 +29,15 @@ from deploy.key_registration import change_keys, keyring_of
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
-from hub.arrival.keyring import REVOKED, Keyring, KnownKey
+from hub.arrival.keyring import REVOKED, SUPERSEDED, Keyring, KnownKey
 from hub.shard.signing_keys import REGISTRATION, REVOCATION, ROTATION
 from hub.store.reader import ShardReader
 from hub.store.records import FactRecorded, SigningKeyChanged
+from producers.publisher import now_ms
 
 NOTIFICATIONS_PER_READ = 1_000
 SIGNS = "signs"
+_ENDINGS = ("", SUPERSEDED, REVOKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,13 @@ class SignedFact:
     event_id: str
     case_id: str
     recorded_at: str
+
+
+class KeyOnShards(NamedTuple):
+    """A key, and how many shards have it in this state."""
+
+    key: KnownKey
+    shards: int
 
 
 @click.group("keys")
@@ -118,7 +129,7 @@ def rotate(party: str, public_key: str, proof: str, directory: Path) -> None:
 def revoke(party: str, key_id: str, since: str | None, as_json: bool, directory: Path) -> None:
     """Refuse KEY of PARTY from now on, and list what was admitted under it."""
     world = _world_of(directory, party)
-    after = 0 if since is None else _instant(since)
+    after = 0 if since is None else _past(since)
     if key_id not in known_keys(world).get(party, {}):
         raise NotFound(f"`{key_id}` is no key of party `{party}`: see `hub keys list`")
     payload = {"party": party, "keyId": key_id}
@@ -130,7 +141,7 @@ def revoke(party: str, key_id: str, since: str | None, as_json: bool, directory:
         return
     for fact in signed:
         click.echo(f"{fact.recorded_at}  {fact.party}  {fact.event_id}  case {fact.case_id}")
-    when = "" if since is None else f" since {since}"
+    when = "" if since is None else f" since {moment_of(after).isoformat()}"
     click.echo(f"{key_id} is revoked; {len(signed)} facts were admitted under it{when}")
 
 
@@ -149,18 +160,34 @@ def list_keys(party: str | None, as_json: bool, directory: Path) -> None:
         click.echo(json.dumps({"keys": rows, "parties_without_a_key": unsigned}, indent=2))
         return
     for row in rows:
+        where = "" if row["shards"] == world.partitions else f" on {row['shards']} of {world.partitions} shards"
         ended = "" if row["ended_at"] is None else f" since {row['ended_at']}"
-        click.echo(f"{row['party']}  {row['key']}  {row['state']}{ended}  registered {row['since']}")
+        registered = "never registered" if row["since"] is None else f"registered {row['since']}"
+        click.echo(f"{row['party']}  {row['key']}  {row['state']}{where}{ended}  {registered}")
     for each in unsigned:
         click.echo(f"{each}  no key: it need not sign")
     click.echo(f"{len(rows)} keys")
 
 
-def known_keys(world: World) -> dict[str, dict[str, KnownKey]]:
-    """Every party's keys as the first shard has them: every shard was told the same."""
+def known_keys(world: World) -> dict[str, dict[str, KeyOnShards]]:
+    """Every party's keys, by id, as any shard has them: a command may have stopped before it told all of them."""
     with opened_stores(world) as stores:
-        keyring = keyring_of(stores[0])
-    return {party: dict(of_party) for party, of_party in keyring.keys.items()}
+        keyrings = [keyring_of(store) for store in stores]
+    known: dict[str, dict[str, KeyOnShards]] = {}
+    for keyring in keyrings:
+        for party, of_party in keyring.keys.items():
+            for key_id in of_party:
+                if key_id not in known.setdefault(party, {}):
+                    known[party][key_id] = _on_shards(
+                        [found for each in keyrings if (found := each.key(party, key_id))]
+                    )
+    return known
+
+
+def _on_shards(found: list[KnownKey]) -> KeyOnShards:
+    """One key as the shard has it that lets it do most: what still signs anywhere must not look as if it had ended."""
+    first = min(found, key=lambda key: (_ENDINGS.index(key.ended), not key.public))
+    return KeyOnShards(first, sum(key.ended == first.ended for key in found))
 
 
 def signed_under(stores: list[ShardReader], key_id: str, after: int) -> Iterator[SignedFact]:
@@ -195,21 +222,27 @@ def _revokes(change: SigningKeyChanged, key_id: str) -> bool:
     return (change.key_id, change.change) == (key_id, REVOKED)
 
 
-def _instant(text: str) -> int:
+def _past(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise CallerFailure(f"time `{text}`: give it as `2025-01-31T09:00`, in UTC or with an offset") from error
-    return instant_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    instant = instant_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    if instant > now_ms():
+        raise CallerFailure(f"time `{text}` lies ahead: give a past one, in UTC or with an offset")
+    return instant
 
 
-def _row(party: str, key_id: str, key: KnownKey) -> dict[str, str | None]:
+def _row(party: str, key_id: str, known: KeyOnShards) -> dict[str, str | int | None]:
+    key = known.key
     return {
         "party": party,
         "key": key_id,
         "public_key": key.public.hex(),
         "state": key.ended or SIGNS,
-        "since": moment_of(key.since).isoformat(),
+        "shards": known.shards,
+        # Revoked before it was known: only its id was told.
+        "since": moment_of(key.since).isoformat() if key.public else None,
         "ended_at": moment_of(key.ended_at).isoformat() if key.ended else None,
     }
 

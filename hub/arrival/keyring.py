@@ -53,7 +53,10 @@ Principals = Mapping[bytes, frozenset[str]]
 
 
 class KnownKey(NamedTuple):
-    """A key of a party. `ended` is empty while it counts; then `superseded` or `revoked`, since `ended_at` (ms)."""
+    """A key of a party. `ended` is empty while it counts; then `superseded` or `revoked`, since `ended_at` (ms).
+
+    `public` is empty where it was revoked before it was known here.
+    """
 
     public: bytes
     since: int
@@ -84,7 +87,8 @@ class Keyring:
         party = change.originator_id.partition(":")[2]
         keys = dict(self.keys.get(party, {}))
         if change.change == REVOKED:
-            keys[change.key_id] = keys[change.key_id]._replace(ended=REVOKED, ended_at=change.recorded_at)
+            key = keys.get(change.key_id) or KnownKey(change.public_key, change.recorded_at)
+            keys[change.key_id] = key._replace(ended=REVOKED, ended_at=change.recorded_at)
         else:
             keys[change.key_id] = KnownKey(change.public_key, change.recorded_at)
         if change.change == ROTATED:
@@ -109,7 +113,7 @@ class Keyring:
     @cached_property
     def public_keys(self) -> Mapping[str, bytes]:
         """Every key that is known, by its id: what a signature may be checked by, whether or not the key counts."""
-        return {key_id: key.public for keys in self.keys.values() for key_id, key in keys.items()}
+        return {key_id: key.public for keys in self.keys.values() for key_id, key in keys.items() if key.public}
 
     def owner(self, key_id: str) -> str | None:
         """Return whose key that is."""

@@ -4,8 +4,10 @@ Rules:
 - They come as control records to every shard, count from their recorded time on, and are stored as events, so that any
   past admission can be judged again.
 - A change is taken while the batch is read, before what comes after it is judged.
-- A first key may be registered before its party is taken up: who joins is in the registry before a hub at work has seen
-  it, and must not be believed without a signature from then on.
+- A first key may be registered, or revoked, before its party is taken up: who joins is in the registry before a hub at
+  work has seen it, and must not be believed without a signature from then on.
+- A revocation counts by the id of the key, which is its hash: one that comes before its registration is kept all the
+  same, and the key never counts.
 - Saying the same again changes nothing. A key that ended never comes back, and no two parties have the same one.
 - A rotation needs the signature of the old key: the operator alone cannot put another key in its place unseen.
 
@@ -19,7 +21,7 @@ from typing import Any, Final
 from contracts.failures import BadSetting, Refused
 from contracts.parties import PartyRegistry
 from contracts.reasons import Reason
-from contracts.signatures import SIGNATURE_BYTES, holds, key_id_of, public_key_of, rotation_message
+from contracts.signatures import KEY_ID, SIGNATURE_BYTES, holds, key_id_of, public_key_of, rotation_message
 from contracts.topics import HUB_PARTY
 from hub.arrival.gate import Statement
 from hub.arrival.keyring import REGISTERED, REVOKED, ROTATED, Keyring
@@ -36,7 +38,7 @@ def take_change(statement: Statement, recorded_at: int, registry: PartyRegistry,
     """Take one change into `batch`; raise `Refused` for one that cannot be."""
     keyring, payload = batch.after.keyring, statement.payload
     party = payload["party"]
-    is_joining = statement.event_type.name == REGISTRATION and party != HUB_PARTY
+    is_joining = statement.event_type.name in (REGISTRATION, REVOCATION) and party != HUB_PARTY
     if party not in registry and not is_joining:
         raise _refused("party", "name a party of the registry")
     match statement.event_type.name:
@@ -83,9 +85,13 @@ def _rotation(keyring: Keyring, party: str, payload: Any) -> _Change | None:
 
 
 def _revocation(keyring: Keyring, party: str, key_id: str) -> _Change | None:
+    if not KEY_ID.fullmatch(key_id):
+        raise _refused("keyId", "give the id of a key, as `hub keys list` prints it")
+    if keyring.owner(key_id) not in (None, party):
+        raise _refused("keyId", "name a key of this party: see `hub keys list`")
     key = keyring.key(party, key_id)
     if key is None:
-        raise _refused("keyId", "name a key of this party: see `hub keys list`")
+        return (REVOKED, key_id, b"", "", b"")
     return None if key.ended == REVOKED else (REVOKED, key_id, key.public, "", b"")
 
 

@@ -235,8 +235,9 @@ class RulesAdopted(NamedTuple):
 class SigningKeyChanged(NamedTuple):
     """What became of a signing key of a party: `change` is `registered`, `rotated` (in) or `revoked`.
 
-    `key_id` is the key that it is about, `public_key` its 32 bytes. Of a rotation, `old_key_id` is the key that is
-    superseded by it and `proof` that key's signature; else they are empty. It counts from `recorded_at` on.
+    `key_id` is the key that it is about, `public_key` its 32 bytes; none where it was revoked before it was known. Of a
+    rotation, `old_key_id` is the key that is superseded by it and `proof` that key's signature; else they are empty. It
+    counts from `recorded_at` on.
     """
 
     originator_id: str

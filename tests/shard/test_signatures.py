@@ -175,9 +175,11 @@ def test_a_weak_key_and_a_key_of_another_are_not_registered(hub: ShardUnderTest)
     register(hub, FIRST)
     register(hub, FIRST, "PRI")
     hub.control.publish(0, REGISTRATION, {"party": "HUB", "publicKey": SECOND.public.hex()})
-    hub.control.publish(0, REVOCATION, {"party": "X.SOC", "keyId": SECOND.id})
+    hub.control.publish(0, REVOCATION, {"party": "HUB", "keyId": SECOND.id})
+    hub.control.publish(0, REVOCATION, {"party": "PRI", "keyId": FIRST.id})
+    hub.control.publish(0, REVOCATION, {"party": "PRI", "keyId": "no-key"})
     hub.settle()
-    assert reasons(hub) == [Reason.VALUE_OUTSIDE_MODEL] * 4
+    assert reasons(hub) == [Reason.VALUE_OUTSIDE_MODEL] * 6
     assert [change.originator_id for change in hub.store.signing_keys()] == ["keys:A.SOC"]
 
 
@@ -365,9 +367,8 @@ def test_what_is_admitted_is_what_a_model_of_keys_says(
                     ended[key.id] = "superseded"
             case "revoke":
                 revoke(hub, key)
-                if key.id in known:
-                    live -= {key.id}
-                    ended[key.id] = "revoked"
+                live -= {key.id}
+                ended[key.id] = "revoked"
             case "state":
                 event_id = case_opened(hub, str(number), key)
                 if (key is None and not known) or (key is not None and key.id in live):
