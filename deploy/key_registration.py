@@ -102,8 +102,8 @@ def _wait(
 
 
 def last_parked(store: ShardReader) -> int:
-    """The number of the last record of the hub's own that was refused, 0 where there is none."""
-    return max((record.originator_version for record, _ in store.parked(HUB_PARTY)), default=0)
+    """The last number under which a record of the hub's own was refused or dealt with, 0 where there is none."""
+    return store.head().parked.get(HUB_PARTY, 0)
 
 
 def raise_if_parked(store: ShardReader, before: int, payload: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -139,7 +139,11 @@ def parked_lines(world: World, party: str | None = None) -> list[ParkedLine]:
     with opened_stores(world) as stores:
         for shard, store in enumerate(stores):
             for name in parties:
-                lines += [ParkedLine(shard, name, record, resolved) for record, resolved in store.parked(name)]
+                # What is listed says nothing of what a record holds: its bytes are let go at once.
+                lines += [
+                    ParkedLine(shard, name, replace(record, key=None, value=None, headers=()), resolved)
+                    for record, resolved in store.parked(name)
+                ]
     return lines
 
 

@@ -252,8 +252,8 @@ class ShardStore(Protocol):
     def record_send_positions(self, positions: Mapping[str, int]) -> None:
         """Move send positions; one never goes back."""
 
-    def parked(self, party: str | None = None) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
-        """Parked records (of one party), each with its outcome if it has one."""
+    def parked(self, party: str | None = None) -> Iterator[tuple[RecordParked, ParkedResolved | None]]:
+        """Parked records (of one party), each with its outcome if it has one; read as they are asked for."""
 
     def parked_record(self, party: str, version: int) -> RecordParked:
         """One parked record that is not resolved yet; raises `NotFound`."""

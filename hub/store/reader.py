@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar, cast
 
-from eventsourcing.persistence import Notification, PersistenceError
+from eventsourcing.persistence import Notification, PersistenceError, StoredEvent
 
 from contracts.failures import DamagedStore, NotFound, StoreUnavailable
 from hub.store.identity import read_identity
@@ -40,10 +40,16 @@ from hub.store.records import (
     resync_stream,
     sent_stream,
 )
-from hub.store.tables import CACHE_ROWS, CASE_KEYS, DUE_DATES, EVENT_DIGESTS
+from hub.store.tables import CACHE_ROWS, CASE_KEYS, DUE_DATES, EVENT_DIGESTS, STORED_EVENTS
 
 _RECORDS_PER_READ: Final = 500
 _RUNS_PER_READ: Final = 4
+_PARKED_PER_READ: Final = 16
+"""A parked record may be as large as anything that arrives."""
+_RESOLVED: Final = (
+    f"SELECT {', '.join(STORED_EVENTS.columns)} FROM stored_events "
+    "WHERE originator_id = ? AND topic = ? AND originator_version > ? ORDER BY originator_version LIMIT ?"
+)
 
 _Row = TypeVar("_Row", Promise, Removal)
 
@@ -243,13 +249,14 @@ class ShardReader:
         with storage_errors_named():
             return dict(self._recorder.select("SELECT party, number FROM send_positions"))
 
-    def parked(self, party: str | None = None) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
+    def parked(self, party: str | None = None) -> Iterator[tuple[RecordParked, ParkedResolved | None]]:
         """Parked records (of one party), each with its outcome if it has one."""
-        with storage_errors_named():
-            streams = (
-                [parked_stream(party)] if party is not None else list(streams_of(self._recorder, parked_stream("")))
-            )
-        return [pair for stream in streams for pair in self._parked_of(stream)]
+        for stream in [parked_stream(party)] if party is not None else self._parked_streams():
+            # Outcomes say little and come first: so no more than a portion of records is ever held.
+            outcomes = {outcome.parked_version: outcome for outcome in self._resolved_in(stream)}
+            for record in self._records(stream, 0, _PARKED_PER_READ):
+                if isinstance(record, RecordParked):
+                    yield record, outcomes.get(record.originator_version)
 
     def parked_record(self, party: str, version: int) -> RecordParked:
         """One parked record that is not resolved yet; raises `NotFound`."""
@@ -287,15 +294,21 @@ class ShardReader:
         """Release the connection."""
         self._recorder.close()
 
-    def _parked_of(self, stream: str) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
-        parked: list[RecordParked] = []
-        outcomes: dict[int, ParkedResolved] = {}
-        for record in self._records(stream, 0):
-            if isinstance(record, RecordParked):
-                parked.append(record)
-            elif isinstance(record, ParkedResolved):
-                outcomes[record.parked_version] = record
-        return [(record, outcomes.get(record.originator_version)) for record in parked]
+    def _parked_streams(self) -> list[str]:
+        with storage_errors_named():
+            return list(streams_of(self._recorder, parked_stream("")))
+
+    def _resolved_in(self, stream: str) -> Iterator[ParkedResolved]:
+        """What became of the parked records of a stream; the records themselves are neither read nor opened."""
+        after = 0
+        while True:
+            with storage_errors_named():
+                rows = self._recorder.select(_RESOLVED, (stream, ParkedResolved.__name__, after, _RECORDS_PER_READ))
+            for row in rows:
+                yield cast(ParkedResolved, self._mapper.to_record(StoredEvent(*row)))
+            if len(rows) < _RECORDS_PER_READ:
+                return
+            after = rows[-1][1]
 
     def _heads(self, prefix: str) -> dict[str, int]:
         heads = self._recorder.heads(list(streams_of(self._recorder, prefix)))
@@ -308,14 +321,14 @@ class ShardReader:
             raise _no_such_version(stream, version)
         return self._mapper.to_record(rows[0])
 
-    def _records(self, stream: str, after: int) -> Iterator[StoredRecord]:
+    def _records(self, stream: str, after: int, portion: int = _RECORDS_PER_READ) -> Iterator[StoredRecord]:
         while True:
             with storage_errors_named():
-                rows = self._recorder.select_events(stream, gt=after, limit=_RECORDS_PER_READ)
+                rows = self._recorder.select_events(stream, gt=after, limit=portion)
             self._mapper.begin()
             for row in rows:
                 yield self._mapper.to_record(row)
-            if len(rows) < _RECORDS_PER_READ:
+            if len(rows) < portion:
                 return
             after = rows[-1].originator_version
 

@@ -28,7 +28,7 @@ from hub.store.mapper import RecordMapper
 from hub.store.number_runs import packed
 from hub.store.ports import BatchWrites, StoreIdentity
 from hub.store.reader import ShardReader, storage_errors, storage_errors_named
-from hub.store.recorder import Recorder, streams_of
+from hub.store.recorder import Recorder
 from hub.store.records import (
     BatchCommitted,
     CitizenEnrolled,
@@ -110,17 +110,20 @@ class DatabaseShardStore(ShardReader):
             self._recorder.change(_MOVE_FORWARDED, (sent, done, case_id, other, sent))
 
     def destroy_keys_of_resolved(self) -> None:
-        """Destroy what a stop between a commit and its end left: keys of parked records that are resolved."""
-        live = set(self._keys.live_names(self._mapper.parked_key_prefix()))
-        if live:
-            with storage_errors_named():
-                streams = list(streams_of(self._recorder, parked_stream("")))
-            self._destroy(live.intersection(name for stream in streams for name in self._resolved_keys(stream)))
+        """Destroy what a stop between a commit and its end left: keys of parked records that are resolved.
 
-    def _resolved_keys(self, stream: str) -> Iterable[str]:
-        for record, outcome in self._parked_of(stream):
-            if outcome is not None:
-                yield self._mapper.parked_key(stream, record.originator_version)
+        Keys of a batch that was never stored are there as well: they are left to the one that is stored in its place.
+        """
+        left = set(self._keys.live_names(self._mapper.parked_key_prefix()))
+        if left:
+            left -= {self._mapper.parked_key(parked_stream(one.party), one.number) for one in self.open_parked()}
+        if left:
+            resolved = (
+                self._mapper.parked_key(stream, outcome.parked_version)
+                for stream in self._parked_streams()
+                for outcome in self._resolved_in(stream)
+            )
+            self._destroy(left.intersection(resolved))
 
     def _new_keys(self, writes: BatchWrites) -> list[str]:
         names = []

@@ -84,7 +84,7 @@ def test_everything_that_was_sent_is_accounted_for(played: tuple[Year, list[Rele
         records = [record for case_id in store.cases() for record in store.case_records(case_id)]
         stored.update(record.party for record in records if isinstance(record, FactRecorded) and record.party != "HUB")
         assert {parked.reason for parked, _ in store.parked()} <= {"unknown_key"}
-        stored["parked"] += len(store.parked())
+        stored["parked"] += len(list(store.parked()))
         store.close()
     keys.close()
     assert stored.pop("parked") == astray

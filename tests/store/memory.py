@@ -188,19 +188,18 @@ class MemoryShardReader:
         """See the port."""
         return dict(self._content.send_positions)
 
-    def parked(self, party: str | None = None) -> Sequence[tuple[RecordParked, ParkedResolved | None]]:
+    def parked(self, party: str | None = None) -> Iterator[tuple[RecordParked, ParkedResolved | None]]:
         """See the port."""
         streams = self._content.streams
         named = [parked_stream(party or "")]
         if party is None:
             named = sorted(stream for stream in streams if stream.startswith(parked_stream("")))
-        found: list[tuple[RecordParked, ParkedResolved | None]] = []
         for stream in named:
             records = [row.record() for row in streams.get(stream, ())]
             outcomes = {each.parked_version: each for each in records if isinstance(each, ParkedResolved)}
-            parked = (each for each in records if isinstance(each, RecordParked))
-            found += [(self._with_bytes(each), outcomes.get(each.originator_version)) for each in parked]
-        return found
+            for each in records:
+                if isinstance(each, RecordParked):
+                    yield self._with_bytes(each), outcomes.get(each.originator_version)
 
     def parked_record(self, party: str, version: int) -> RecordParked:
         """See the port."""

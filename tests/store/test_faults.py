@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor
 
 from contracts.failures import FencedOff, StoreUnavailable
+from hub.store.ports import OpenParked
 from hub.store.shard_store import DatabaseShardStore
 from tests.store.builders import batch, full_batch, parked, resolved
 from tests.store.stores import SQLiteStores
@@ -151,7 +153,7 @@ def test_a_stop_between_commit_and_key_destruction_is_mended_at_the_next_opening
         patch.setattr(stores.keys, "destroy", stop)
         with pytest.raises(KeyboardInterrupt):
             store.commit(batch(2, [resolved("A.SOC", 3, 1)]))
-    assert store.parked()[0][0].value == b"raw bytes"
+    assert next(store.parked())[0].value == b"raw bytes"
     store.close()
     reopened = stores.open()
     assert [record.value for record, _ in reopened.parked()] == [None, b"raw bytes"]
@@ -171,7 +173,7 @@ def test_keys_that_cannot_be_destroyed_now_are_destroyed_later_and_the_batch_is_
         store.commit(batch(2, [resolved("A.SOC", 3, 1)]))
     assert store.head().batch == 2
     store.commit(batch(3))
-    assert store.parked()[0][0].value == b"raw bytes", "tried again at once"
+    assert next(store.parked())[0].value == b"raw bytes", "tried again at once"
     monkeypatch.setattr("hub.store.shard_store.DESTROY_AGAIN_SECONDS", 0.0)
     store._destroy_again_at = 0.0
     store.commit(batch(4))
@@ -194,3 +196,21 @@ def test_a_locked_store_is_unavailable_and_not_fenced(stores: SQLiteStores, monk
             store.commit(full_batch())
     store.commit(full_batch())
     assert store.head().batch == 1
+
+
+def test_neither_opening_nor_listing_holds_all_that_is_parked(stores: SQLiteStores) -> None:
+    store, large, count = stores.create(), 2**18, 100
+    for number in range(1, count + 1):
+        writes = batch(number, [parked("A.SOC", number, b"\x01" * large)])
+        writes.open_parked[f"A.SOC/{number}"] = OpenParked("A.SOC", number, number, 50)
+        store.commit(writes)
+    store.commit(batch(count + 1, [resolved("A.SOC", count + 1, 1)]))
+    store.close()
+    tracemalloc.start()
+    try:
+        opened = stores.open()
+        assert tracemalloc.get_traced_memory()[1] < 4 * large
+        assert sum(outcome is None for _, outcome in opened.parked()) == count - 1
+        assert tracemalloc.get_traced_memory()[1] < count * large / 2
+    finally:
+        tracemalloc.stop()

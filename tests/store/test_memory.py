@@ -52,7 +52,7 @@ def test_a_copy_and_its_original_go_on_separately() -> None:
     assert (list(store.cases()), list(other.cases())) == (["a"], ["a", "b"])
     assert (store.head().batch, other.head().batch) == (1, 2)
     assert store.parked_record("A.SOC", 1) == parked("A.SOC", 1)
-    assert other.parked("A.SOC")[0][0].value is None
+    assert next(other.parked("A.SOC"))[0].value is None
 
 
 def test_a_closed_handle_reads_and_writes_nothing() -> None:

@@ -201,7 +201,7 @@ def test_a_parked_record_whose_open_part_was_changed_is_detected(stores: SQLiteS
         assert changed != state
         database.execute("UPDATE stored_events SET state = ? WHERE topic = 'RecordParked'", (changed,))
     with pytest.raises(DamagedStore):
-        store.parked()
+        list(store.parked())
 
 
 def test_the_librarys_notifications_give_every_row_in_order(stores: SQLiteStores) -> None:
