@@ -125,14 +125,15 @@ class Admission:
             )
             if party is HUB and is_forwarded(record):
                 forwarded = read_forwarded(record, self.cases.reader.codec)
-                return Arrived(record, party, recorded_at, forwarded.statement, "", None, forwarded)
+                return Arrived(record, party, recorded_at, forwarded.statement, "", None, forwarded, keyring)
             statement = read(record, party, recorded_at, self.cases.reader.codec)
             if signing_key:
                 statement = statement._replace(signing_key=signing_key)
             key = "" if statement.event_type.control else key_of(record)
         except Refused as refused:
-            return Arrived(record, party, recorded_at, None, "", refused)
-        return Arrived(record, party, recorded_at, statement, key, None)
+            # Without its traceback, whose frames would hold the record until memory is tidied up.
+            return Arrived(record, party, recorded_at, None, "", refused.with_traceback(None), None, keyring)
+        return Arrived(record, party, recorded_at, statement, key, None, None, keyring)
 
     def handle(self, one: Arrived, lookups: Lookups, batch: Batch) -> None:
         statement = one.statement
@@ -144,7 +145,7 @@ class Admission:
                 lookups.digests.setdefault(statement.event_id, digest)
             return
         if statement.event_type.control:
-            self._control(statement, one.recorded_at, lookups, batch)
+            self._control(statement, one, lookups, batch)
             return
         case_id = lookups.cases.get((one.party.id, one.key))
         if case_id is None:
@@ -233,8 +234,8 @@ class Admission:
         for one in owed(held.timeline, [notice], self.cases.reader, self.merging.receipt_within_ms):
             batch.writes.obligations[one.event_id] = one
 
-    def _control(self, statement: Statement, recorded_at: int, lookups: Lookups, batch: Batch) -> None:
-        payload = statement.payload
+    def _control(self, statement: Statement, one: Arrived, lookups: Lookups, batch: Batch) -> None:
+        payload, recorded_at = statement.payload, one.recorded_at
         match statement.event_type.name:
             case "ShardTicked":
                 return  # its time is all it says, and the clock has that
@@ -248,7 +249,9 @@ class Admission:
                 self._acknowledge(payload, recorded_at, batch)
             case "ParkedRetried":
                 party = self._party(payload["party"])
-                Retrying(self.parking, self).retry(party, payload["parkedNumber"], recorded_at, lookups, batch)
+                Retrying(self.parking, self, one.keyring).retry(
+                    party, payload["parkedNumber"], recorded_at, lookups, batch
+                )
             case "ResyncRequested":
                 self.resyncs.request(payload, recorded_at, batch)
             case change if change in KEY_CHANGES:

@@ -9,11 +9,12 @@ from contracts.failures import Refused
 from contracts.parties import Party
 from hub.arrival.forwarded import Forwarded
 from hub.arrival.gate import Statement
+from hub.arrival.keyring import Keyring
 from hub.broker.ports import InputRecord
 
 
 class Arrived(NamedTuple):
-    """One record with what the gate read from it, or why it was refused."""
+    """One record with what the gate read from it, or why it was refused; `keyring`: the keys as they stood then."""
 
     record: InputRecord
     party: Party
@@ -22,6 +23,7 @@ class Arrived(NamedTuple):
     key: str
     refused: Refused | None
     forwarded: Forwarded | None = None
+    keyring: Keyring = Keyring()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """Sends a parked record through the gate again, and with it what its publisher has parked behind it under the same key.
 
 Rules:
-- The same judgement as for a new arrival, at the time of the retry: source, contract, key, id, time, references. Where
-  its signature was not why a record was refused, it held when the record came; a key that was revoked since refuses it.
-- The line goes in its order, from the record that was asked for on, each on its own merits, in one batch. So what ends
-  or narrows a record is never left behind by its retry: nobody is shown the one without the other.
+- The same judgement as for a new arrival, at the time of the retry and by the keys as they stood when it was recorded:
+  source, contract, key, id, time, references. What else came into the same batch has no part in it. Where its signature
+  was not why a record was refused, it held when the record came; a key that was revoked since refuses it.
+- The line goes in its order, from the record that was asked for on, each on its own merits and one at a time, in one
+  batch. So what ends or narrows a record is never left behind by its retry: nobody is shown the one without the other.
 - A record behind that cannot enter yet stays as it is. The one that was asked for is parked again, with its new reason.
 - A consent stays out while an amendment that waits for it can no longer be taken: it would open too much.
 - A retry of what is resolved, or whose time is over, does nothing. What was never parked is refused.
@@ -14,7 +15,8 @@ From `hub.shard.admission`, which hands in how a record is examined and handled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -33,6 +35,7 @@ from hub.store.records import RecordParked
 RETRY: Final = "ParkedRetried"
 LINE_MAX: Final = 2_000
 """How many records one retry may take with it: they are judged in one batch."""
+_LOST: Final = "an amendment that waits for this consent is refused: have it sent again, signed with the present key"
 _NEVER_RETRIED: Final = frozenset({RETRY, *KEY_CHANGES})
 
 
@@ -53,10 +56,11 @@ class Gate(Protocol):
 
 @dataclass(slots=True)
 class Retrying:
-    """Retries parked records of one shard."""
+    """Retries parked records of one shard. `keyring`: the keys as they stood when the retry was recorded."""
 
     parking: Parking
     gate: Gate
+    keyring: Keyring
 
     def retry(self, party: Party, number: int, at: int, lookups: Lookups, batch: Batch) -> None:
         """Retry record `number` of `party` and what stands behind it; raise `Refused` where there is no such record."""
@@ -71,46 +75,73 @@ class Retrying:
         if len(line) > LINE_MAX:
             fix = f"more than {LINE_MAX} records stand in this line: retry a later one of them first"
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", fix)
-        stored = {parked.number: record for parked in line if (record := self.parking.bytes_of(parked, batch))}
-        examined = [
-            (parked, self._examined(stored[parked.number], party, at, batch))
-            for parked in line
-            if parked.number in stored
-        ]
-        if not examined or examined[0][0] is not asked:
+        first = self._examined(asked, party, at, batch)
+        if first is None:
             batch.duplicates += 1
             return
-        first = examined[0][1]
         if first.statement and first.statement.event_type.name in _NEVER_RETRIED:
             fix = "a parked retry or change of keys is not retried: send a new one"
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", fix)
-        self.gate.look_up([one for _, one in examined], lookups)
-        for parked, one in _held_by_amendments(examined):
-            try:
-                self.gate.handle(one, lookups, batch)
-            except Refused as refused:
-                if parked is asked:
-                    self.parking.park_again(parked, one.record, refused, at, batch)
-            else:
-                self.parking.admitted(parked, stored[parked.number], at, batch)
+        lost = self._lost_amendments(line, party, at, batch)
+        for parked in line:
+            self._judge(parked, parked is asked, lost, party, at, lookups, batch)
 
-    def _examined(self, stored: RecordParked, party: Party, at: int, batch: Batch) -> Arrived:
+    def _judge(
+        self,
+        parked: OpenParked,
+        is_asked: bool,
+        lost: AbstractSet[str],
+        party: Party,
+        at: int,
+        lookups: Lookups,
+        batch: Batch,
+    ) -> None:
+        """Judge one record of the line: of all the others no bytes are held meanwhile."""
+        stored = self.parking.bytes_of(parked, batch)
+        if stored is None:
+            return
+        one = self._read(stored, party, at)
+        refused = Refused(Reason.WAITS_FOR_PARKED, "consentId", _LOST) if parked.gives in lost else one.refused
+        if refused is None:
+            refused = self._refusal(one, lookups, batch)
+        if refused is None:
+            self.parking.admitted(parked, stored, at, batch)
+        elif is_asked:
+            self.parking.park_again(parked, one.record, refused, at, batch)
+
+    def _refusal(self, one: Arrived, lookups: Lookups, batch: Batch) -> Refused | None:
+        """Let a record in that could be read, or say why not."""
+        self.gate.look_up([one], lookups)
+        try:
+            self.gate.handle(one, lookups, batch)
+        except Refused as refused:
+            return refused.with_traceback(None)  # whose frames would hold the record until memory is tidied up
+        return None
+
+    def _lost_amendments(self, line: Sequence[OpenParked], party: Party, at: int, batch: Batch) -> AbstractSet[str]:
+        """The consents for which an amendment in the line waits that can no longer be read, in none of its copies."""
+        waiting = [parked for parked in line if parked.waits_for]
+        events = {parked.event for parked in waiting if parked.event}
+        # Only these and their copies are read ahead: they are few, whatever the length of the line.
+        copies = [parked for parked in line if parked.waits_for or parked.event in events]
+        taken = {parked.number for parked in copies if self._is_taken(parked, party, at, batch)}
+        events_taken = {parked.event for parked in copies if parked.event and parked.number in taken}
+        return {
+            parked.waits_for for parked in waiting if parked.number not in taken and parked.event not in events_taken
+        }
+
+    def _is_taken(self, parked: OpenParked, party: Party, at: int, batch: Batch) -> bool:
+        one = self._examined(parked, party, at, batch)
+        return one is None or one.statement is not None
+
+    def _examined(self, parked: OpenParked, party: Party, at: int, batch: Batch) -> Arrived | None:
+        """What the gate reads from a parked record; `None` where its bytes are gone."""
+        stored = self.parking.bytes_of(parked, batch)
+        return None if stored is None else self._read(stored, party, at)
+
+    def _read(self, stored: RecordParked, party: Party, at: int) -> Arrived:
         record = InputRecord(
             stored.topic, stored.partition, stored.offset, at, stored.key, stored.value, stored.headers
         )
         was_authentic = stored.reason not in SIGNATURE_REASONS
-        return self.gate.examine(record, party, at, batch.after.keyring, was_authentic=was_authentic)
-
-
-def _held_by_amendments(examined: Iterable[tuple[OpenParked, Arrived]]) -> list[tuple[OpenParked, Arrived]]:
-    """The same line; a consent in it is refused where an amendment that waits for it is."""
-    line = list(examined)
-    taken = {parked.event for parked, one in line if parked.event and one.statement is not None}
-    lost = {parked.waits_for for parked, one in line if one.statement is None and parked.event not in taken}
-    fix = "an amendment that waits for this consent is refused: have it sent again, signed with the present key"
-    return [
-        (parked, one._replace(statement=None, refused=Refused(Reason.WAITS_FOR_PARKED, "consentId", fix)))
-        if parked.gives and parked.gives in lost
-        else (parked, one)
-        for parked, one in line
-    ]
+        return self.gate.examine(record, party, at, self.keyring, was_authentic=was_authentic)

@@ -80,8 +80,8 @@ DEFECTS: Final = (
     Defect("refused records dropped", Admission.admit,
            "self.parking.park(one.party.id, one.record, refused, one.recorded_at, batch)", "pass"),
     Defect("repeats not counted", Admission.handle, "batch.duplicates += 1", "pass"),
-    Defect("a retry leaves its record parked", Retrying.retry,
-           "self.parking.admitted(parked, stored[parked.number], at, batch)", "pass"),
+    Defect("a retry leaves its record parked", Retrying._judge,
+           "self.parking.admitted(parked, stored, at, batch)", "pass"),
     Defect("two retries in one batch", Parking._resolve, "del self._open[parked.party, parked.number]", "pass"),
     Defect(
         "digests not stored", Admission.handle,
