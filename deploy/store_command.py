@@ -17,7 +17,8 @@ from deploy.hub_places import world_stores
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
-from hub.store.checking import check_store
+from hub.identity.pseudonyms import pseudonym
+from hub.store.checking import KeyOf, check_store
 
 
 @click.group("store")
@@ -29,11 +30,11 @@ def store() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
 @world_option
 def check(as_json: bool, directory: Path) -> None:
-    """Look every shard over: unsafe settings, missing rows, positions that do not fit."""
+    """Look every shard over: unsafe settings, missing rows, tables that do not say what the rows say."""
     world = World.open(directory)
     place = world_stores(world)
     with opened_stores(world) as stores:
-        reports = [check_store(shard, each) for shard, each in enumerate(stores)]
+        reports = [check_store(shard, each, _key_of(world, shard)) for shard, each in enumerate(stores)]
     for report in reports:
         report.faults += place.unsafe(report.shard)
     if as_json:
@@ -42,8 +43,13 @@ def check(as_json: bool, directory: Path) -> None:
         for report in reports:
             state = "whole" if not report.faults else f"{len(report.faults)} faults"
             held = f"{report.batches} batches, {report.rows} rows in {report.streams} streams"
-            click.echo(f"shard {report.shard}: {state}; {held}")
+            erased = f", {report.erased} cases erased" if report.erased else ""
+            click.echo(f"shard {report.shard}: {state}; {held}{erased}")
             for fault in report.faults:
                 click.echo(f"  {fault}")
     if any(report.faults for report in reports):
         raise click.exceptions.Exit(1)
+
+
+def _key_of(world: World, shard: int) -> KeyOf:
+    return lambda party, case_id: pseudonym(world.hub_secret, case_id, party, shard, world.partitions)

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from contracts.failures import ForeignStore
+from contracts.failures import DamagedStore, ForeignStore
 from hub.store.ports import StoreIdentity
 from hub.store.recorder import Recorder
 from hub.store.tables import WRITE_IDENTITY, WRITE_TOPICS
 
 STORE_FORMAT: Final = "6"
+SIMULATED: Final = "simulated"
+"""The cluster of a store that is filled without Kafka: topics have no ids there."""
 
 
 def write_identity(recorder: Recorder, identity: StoreIdentity) -> None:
@@ -34,9 +36,13 @@ def read_identity(recorder: Recorder) -> StoreIdentity:
             f"the store has format `{stored.get('format')}`, expected `{STORE_FORMAT}`: open it with its own hub"
         )
     topic_ids: dict[str, str] = dict(recorder.select("SELECT topic, id FROM topic_ids"))
-    return StoreIdentity(
-        stored["cluster_id"], stored["world"], int(stored["shard"]), int(stored["partitions"]), topic_ids
-    )
+    try:
+        shard, partitions = int(stored["shard"]), int(stored["partitions"])
+        return StoreIdentity(stored["cluster_id"], stored["world"], shard, partitions, topic_ids)
+    except KeyError as missing:
+        raise DamagedStore(f"table `store_identity` lacks row {missing}: restore the store") from None
+    except ValueError:
+        raise DamagedStore("table `store_identity`: `shard` or `partitions` is no number: restore the store") from None
 
 
 def require_identity(stored: StoreIdentity, expected: StoreIdentity) -> None:

@@ -12,20 +12,33 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar, cast
 
 from eventsourcing.persistence import Notification, PersistenceError, StoredEvent
 
 from contracts.failures import DamagedStore, NotFound, StoreUnavailable
 from hub.store.identity import read_identity
 from hub.store.mapper import RecordMapper
-from hub.store.ports import Forwarding, Head, Obligation, OpenParked, OpenReview, Promise, Removal, StoreIdentity
+from hub.store.ports import (
+    Forwarding,
+    Head,
+    Obligation,
+    OpenParked,
+    OpenReview,
+    Promise,
+    Removal,
+    StoreIdentity,
+    parked_place,
+)
 from hub.store.recorder import Recorder, batch_head, rows_at, stream_head, streams_of, topic_positions
 from hub.store.records import (
     BATCHES,
     RULES,
     BatchCommitted,
     CaseRecord,
+    CitizenEnrolled,
+    DecisionsRecorded,
+    FactRecorded,
     NumberAssigned,
     NumbersAssigned,
     ParkedResolved,
@@ -51,7 +64,27 @@ _RESOLVED: Final = (
     "WHERE originator_id = ? AND topic = ? AND originator_version > ? ORDER BY originator_version LIMIT ?"
 )
 
+_CHECKED: Final = (CitizenEnrolled, FactRecorded, DecisionsRecorded, NumbersAssigned)
+"""What is opened where a store is looked over: of other rows, which may be large, the places say enough."""
+_ROWS: Final = (
+    "SELECT originator_id, originator_version, topic, "
+    f"CASE WHEN topic IN ({', '.join(repr(each.__name__) for each in _CHECKED)}) THEN state END FROM stored_events "
+    "WHERE originator_id > ? OR (originator_id = ? AND originator_version > ?) "
+    "ORDER BY originator_id, originator_version LIMIT ?"
+)
+_PARKED_VERSIONS: Final = (
+    "SELECT originator_version FROM stored_events WHERE originator_id = ? AND topic = ? ORDER BY originator_version"
+)
+
 _Row = TypeVar("_Row", Promise, Removal)
+
+
+class CheckedRow(NamedTuple):
+    """One row by its place; `stored` is the row itself where its content is looked at."""
+
+    stream: str
+    version: int
+    stored: StoredEvent | None
 
 
 def storage_errors() -> tuple[type[Exception], ...]:
@@ -280,15 +313,43 @@ class ShardReader:
                 party: cast(ResyncStepped, self._record(resync_stream(party), last)) for party, last in heads.items()
             }
 
+    def rows_by_stream(self, stream: str, version: int, limit: int) -> Sequence[CheckedRow]:
+        """The rows of the whole store after version `version` of `stream`, in the order of streams and versions."""
+        with storage_errors_named():
+            rows = self._recorder.select(_ROWS, (stream, stream, version, limit))
+        self._mapper.begin()
+        return [
+            CheckedRow(stream, version, StoredEvent(stream, version, topic, state) if state is not None else None)
+            for stream, version, topic, state in rows
+        ]
+
+    def unresolved_places(self) -> Iterator[str]:
+        """The places of the parked records that are not resolved, as their streams have them."""
+        for stream in self._parked_streams():
+            resolved = {outcome.parked_version for outcome in self._resolved_in(stream)}
+            with storage_errors_named():
+                versions = self._recorder.select(_PARKED_VERSIONS, (stream, RecordParked.__name__))
+            party = stream.removeprefix(parked_stream(""))
+            yield from (parked_place(party, version) for (version,) in versions if version not in resolved)
+
+    def row_after_the_last_batch(self) -> str:
+        """The stream of the last row that was stored, where that is not a batch's own; else empty."""
+        with storage_errors_named():
+            last = self._recorder.max_notification_id()
+            rows = self._recorder.select_notifications(last, _RECORDS_PER_READ) if last else ()
+        # Rows that a worker stores meanwhile end with a batch as well, but for a portion that ends in its middle.
+        is_whole = 0 < len(rows) < _RECORDS_PER_READ
+        return str(rows[-1].originator_id) if is_whole and rows[-1].topic != BatchCommitted.__name__ else ""
+
     def notifications(self, after: int, limit: int) -> Sequence[Notification]:
         """The rows of the whole store in the order in which they were stored, after notification id `after`."""
         with storage_errors_named():
             return self._recorder.select_notifications(after, limit, inclusive_of_start=False)
 
-    def record_of(self, notification: Notification) -> StoredRecord:
-        """Return the record of a notification."""
+    def record_of(self, row: StoredEvent) -> StoredRecord:
+        """Return the record of a row or notification."""
         self._mapper.begin()
-        return self._mapper.to_record(notification)
+        return self._mapper.to_record(row)
 
     def close(self) -> None:
         """Release the connection."""

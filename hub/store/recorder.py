@@ -69,6 +69,9 @@ class Recorder(Protocol):
     ) -> Sequence[Notification]:
         """The library's way of reading all streams in the order in which their rows were stored."""
 
+    def max_notification_id(self) -> int | None:
+        """The library's number of the last row that was stored."""
+
     def select(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """The rows of a reading statement."""
 

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from contracts.failures import DamagedStore
 from hub.store.checking import check_store
-from tests.store.builders import IDENTITY, batch, fact, full_batch, number
+from hub.store.records import Decision, case_stream
+from hub.store.sqlite import open_for_reading
+from tests.shard.harness import ShardUnderTest
+from tests.store.builders import IDENTITY, batch, decided, fact, full_batch, number
 from tests.store.stores import SQLiteStores
+
+
+def key_of(party: str, case_id: str) -> str:
+    return "key-1" if party == "A.SOC" else f"the key of {party} of {case_id}"
 
 
 @pytest.fixture
 def filled(stores: SQLiteStores) -> SQLiteStores:
+    """Two batches in which all says the same."""
     store = stores.create()
-    store.commit(full_batch())
-    store.commit(batch(2, [fact("case-1", 4), number("B.SOC", 2), number("B.SOC", 3)], a_soc=9))
+    first = full_batch()
+    first.keys["HUB", key_of("HUB", "case-1")] = "case-1"
+    store.commit(first)
+    settled = decided("case-1", 5, Decision(4, "B.SOC", (("consent", 5),), 2), Decision(2, "B.SOC", (), 3))
+    told = [number("B.SOC", 2, version=5), number("B.SOC", 3, version=5, index=1)]
+    second = batch(2, [fact("case-1", 4), settled, *told], a_soc=9)
+    second.digests["A.SOC/case-1-4"] = b"digest"
+    store.commit(second)
+    store.record_send_positions({"B.SOC": 3})
     store.close()
     return stores
 
 
+def faults(stores: SQLiteStores) -> list[str]:
+    return check_store(IDENTITY.shard, stores.read(), key_of).faults
+
+
 def test_a_whole_store_is_said_to_be_whole(filled: SQLiteStores) -> None:
-    report = check_store(IDENTITY.shard, filled.read())
+    report = check_store(IDENTITY.shard, filled.read(), key_of)
     assert report.faults == []
-    assert (report.batches, report.rows, report.streams) == (2, 9, 4)
+    assert (report.batches, report.rows, report.streams, report.erased) == (2, 10, 4, 0)
 
 
 @pytest.mark.parametrize(
@@ -31,11 +53,66 @@ def test_a_whole_store_is_said_to_be_whole(filled: SQLiteStores) -> None:
         ("DELETE FROM stored_events WHERE originator_id = 'case:case-1' AND originator_version = 1", "case:case-1"),
         ("DELETE FROM stored_events WHERE originator_id = 'sent:B.SOC' AND originator_version = 1", "sent:B.SOC"),
         ("DELETE FROM stored_events WHERE originator_id = 'batches' AND originator_version = 1", "batches"),
+        ("DELETE FROM stored_events WHERE originator_id = 'batches' AND originator_version = 2", "the last batch"),
+        ("DELETE FROM stored_events WHERE originator_id = 'sent:B.SOC' AND originator_version = 3", "`sent:B.SOC`"),
         ("UPDATE tracking SET notification_id = 8 WHERE application_name = 'topic:in.a-soc.v1'", "in.a-soc.v1"),
+        ("UPDATE tracking SET notification_id = 10 WHERE application_name = 'topic:in.a-soc.v1'", "in.a-soc.v1"),
+        ("DELETE FROM event_digests", "`event_digests` lacks `2` rows"),
+        ("DELETE FROM event_digests WHERE event_id = 'A.SOC/case-1-4'", "`event_digests` lacks `1` rows"),
+        ("DELETE FROM case_keys", "`case_keys` lacks `2` rows"),
+        ("UPDATE case_keys SET case_id = 'case-2' WHERE party = 'A.SOC'", "`case_keys` lacks `1` rows"),
+        ("DELETE FROM open_parked", "`open_parked` lacks `1` rows"),
+        ("UPDATE open_parked SET number = 2, place = 'A.SOC/2'", "`open_parked` lacks `2` rows"),
+        ("UPDATE send_positions SET number = 4", "`send_positions` has `B.SOC` at `4`"),
+        ("UPDATE heard SET instant = 2001", "`heard` has `A.SOC` at `2001`"),
+        ("DELETE FROM topic_ids", "`topic_ids` lacks topic `in.a-soc.v1`"),
+        (
+            "UPDATE stored_events SET state = substr(state, 1, 9) WHERE originator_id = 'case:case-1' "
+            "AND originator_version = 2",
+            "row `case:case-1` `2`",
+        ),
     ],
 )
 def test_what_was_taken_out_or_set_back_is_found(filled: SQLiteStores, harm: str, told: str) -> None:
     with filled.tampering() as database:
-        database.execute(harm)
-    (fault,) = check_store(IDENTITY.shard, filled.read()).faults
-    assert told in fault
+        assert database.execute(harm).rowcount > 0
+    found = faults(filled)
+    assert any(told in fault for fault in found), found
+    assert all("restore the store" in fault for fault in found)
+
+
+@pytest.mark.parametrize("name", ["cluster_id", "world", "shard", "partitions"])
+def test_a_store_that_does_not_say_what_it_is_for_is_told_by_name(filled: SQLiteStores, name: str) -> None:
+    with filled.tampering() as database:
+        database.execute("DELETE FROM store_identity WHERE name = ?", (name,))
+    with pytest.raises(DamagedStore, match=name):
+        filled.read()
+
+
+def test_an_erased_case_is_no_fault(filled: SQLiteStores) -> None:
+    filled.keys.destroy([case_stream("case-1")])
+    report = check_store(IDENTITY.shard, filled.read(), key_of)
+    assert (report.faults, report.erased) == ([], 1)
+
+
+def test_a_worker_at_work_meanwhile_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.settle()
+    reader = open_for_reading(hub.directory / "shard-0.db", hub.keys)
+
+    def busy(name: str) -> None:
+        ask = getattr(reader, name)
+
+        def asked(*words: object) -> object:
+            found = ask(*words)
+            hub.state("A.JOB", "CaseOpened", {"caseNo": "1", "at": hub.now}, f"{name}{hub.now}")
+            hub.tick(1_000)
+            hub.settle()
+            return found
+
+        monkeypatch.setattr(reader, name, asked)
+
+    for name in ("head", "batch", "rows_by_stream", "digests", "cases_of", "open_parked", "send_positions"):
+        busy(name)
+    assert check_store(0, reader, hub.key).faults == []
