@@ -2,6 +2,7 @@
 
 Rules:
 - A parked record is listed by publisher and number, with its reason and fix; its content is never printed.
+- A number belongs to a list of one shard; where several have it, the caller says which.
 - A retry is a control record on the hub's own input, like everything that changes a shard; the command waits for
   its outcome.
 """
@@ -16,12 +17,13 @@ from pathlib import Path
 import click
 
 from contracts.civil_time import moment_of
-from contracts.failures import NotFound, TransportFailure
+from contracts.failures import CallerFailure, NotFound, TransportFailure
 from contracts.topics import HUB_PARTY
 from deploy.operator_channel import operator_channel
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
+from hub.shard.parking import ADMITTED
 from hub.shard.retrying import RETRY
 from hub.store.records import ParkedResolved, RecordParked
 
@@ -93,25 +95,30 @@ def list_parked(party: str | None, show_all: bool, as_json: bool, directory: Pat
 @parked.command("show")
 @click.argument("party")
 @click.argument("number", type=int)
-@click.option("--shard", type=int, default=0, show_default=True, help="The shard whose list holds the number.")
+@click.option("--shard", type=int, help="The shard whose list holds the number; needed where several have it.")
 @world_option
-def show(party: str, number: int, shard: int, directory: Path) -> None:
+def show(party: str, number: int, shard: int | None, directory: Path) -> None:
     """Show why record NUMBER of PARTY was refused and what mends it."""
     for name, value in find_line(World.open(directory), party, number, shard).values().items():
-        click.echo(f"{name}: {value}")
+        if value is not None:
+            click.echo(f"{name}: {value}")
 
 
 @parked.command("retry")
 @click.argument("party")
 @click.argument("number", type=int)
-@click.option("--shard", type=int, default=0, show_default=True, help="The shard whose list holds the number.")
+@click.option("--shard", type=int, help="The shard whose list holds the number; needed where several have it.")
 @world_option
-def retry(party: str, number: int, shard: int, directory: Path) -> None:
-    """Send record NUMBER of PARTY through the gate again, and say what became of it."""
+def retry(party: str, number: int, shard: int | None, directory: Path) -> None:
+    """Send record NUMBER of PARTY through the gate again, and say what became of it; exit 1 where it was refused."""
     world = World.open(directory)
-    if find_line(world, party, number, shard).outcome != OPEN:
+    line = find_line(world, party, number, shard)
+    if line.outcome != OPEN:
         raise NotFound(f"parked record `{number}` of `{party}` is resolved already: see `hub parked list --all`")
-    click.echo(retry_parked(world, party, number, shard))
+    outcome = retry_parked(world, party, number, line.shard)
+    click.echo(f"shard {line.shard}: {outcome}")
+    if outcome != ADMITTED:
+        raise click.exceptions.Exit(1)
 
 
 def retry_parked(world: World, party: str, number: int, shard: int) -> str:
@@ -132,9 +139,9 @@ def retry_parked(world: World, party: str, number: int, shard: int) -> str:
 
 def parked_lines(world: World, party: str | None = None) -> list[ParkedLine]:
     """Every parked record of a world, or of one party in it; raise `NotFound` for a party that it has not."""
-    if party and party != HUB_PARTY and party not in world.registry:
+    if party is not None and party != HUB_PARTY and party not in world.registry:
         raise NotFound(f"party `{party}` is not in the registry of this world")
-    parties = [party] if party else [HUB_PARTY, *world.registry.parties]
+    parties = [party] if party is not None else [HUB_PARTY, *world.registry.parties]
     lines: list[ParkedLine] = []
     with opened_stores(world) as stores:
         for shard, store in enumerate(stores):
@@ -147,9 +154,13 @@ def parked_lines(world: World, party: str | None = None) -> list[ParkedLine]:
     return lines
 
 
-def find_line(world: World, party: str, number: int, shard: int) -> ParkedLine:
-    """One parked record; raise `NotFound` where there is none."""
-    for line in parked_lines(world, party):
-        if (line.shard, line.number) == (shard, number):
-            return line
-    raise NotFound(f"no parked record `{number}` of party `{party}` in shard `{shard}`: see `hub parked list --all`")
+def find_line(world: World, party: str, number: int, shard: int | None = None) -> ParkedLine:
+    """One parked record; raise `NotFound` where there is none, `CallerFailure` where `shard` has to say which."""
+    found = [line for line in parked_lines(world, party) if line.number == number and shard in (None, line.shard)]
+    if not found:
+        where = "any shard" if shard is None else f"shard `{shard}`"
+        raise NotFound(f"no parked record `{number}` of party `{party}` in {where}: see `hub parked list --all`")
+    if len(found) > 1:
+        shards = ", ".join(str(line.shard) for line in found)
+        raise CallerFailure(f"shards {shards} each have a parked record `{number}` of `{party}`: give one by `--shard`")
+    return found[0]

@@ -32,7 +32,7 @@ from contracts.signatures import signed_headers
 from deploy.hub_process import HubProcess, create_hub
 from deploy.identity_command import create_vault, opened_identity
 from deploy.key_registration import register_all
-from deploy.parked_command import parked_lines
+from deploy.stores import opened_stores
 from deploy.world import HUB_KEY, World
 from hub.store.places import DatabaseOwner
 from hub.store.records import RecordParked
@@ -186,7 +186,8 @@ class LiveWorld:
 
     def parked(self) -> list[RecordParked]:
         """Every record of A.SOC that was ever parked, in order within its shard."""
-        return [line.record for line in parked_lines(self.world, "A.SOC")]
+        with opened_stores(self.world) as stores:
+            return [record for store in stores for record, _ in store.parked("A.SOC")]
 
     def seen_by_prison(self) -> set[str]:
         """The events of others that the prison sees, by the hub's id."""

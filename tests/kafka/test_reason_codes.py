@@ -263,11 +263,11 @@ def test_a_key_used_too_early_is_listed_shown_and_admitted_by_a_retry_after_enro
         assert key not in text
         assert "Nygade" not in text
 
-    assert _hub_parked(live, "retry", *place).output.strip() == "parked_again"
+    assert _hub_parked(live, "retry", *place, exit_code=1).output.strip() == f"shard {line.shard}: parked_again"
     assert live.enrol(STRANGER_ID)["A.SOC"] == key
     number = max(one.number for one in parked_lines(live.world, "A.SOC") if one.shard == line.shard)
     place[1] = str(number)
-    assert _hub_parked(live, "retry", *place).output.strip() == "admitted"
+    assert _hub_parked(live, "retry", *place).output.strip() == f"shard {line.shard}: admitted"
     with pytest.raises(NotFound, match="resolved already"):
         _hub_parked(live, "retry", *place)
     assert "outcome: admitted" in _hub_parked(live, "show", *place).output
@@ -285,7 +285,7 @@ def _key_before_enrolment(live: LiveWorld) -> str:
     return pseudonym(live.world.hub_secret, citizen.case_id, "A.SOC", citizen.shard, PARTITIONS)
 
 
-def _hub_parked(live: LiveWorld, *arguments: str) -> Result:
+def _hub_parked(live: LiveWorld, *arguments: str, exit_code: int = 0) -> Result:
     done = CliRunner().invoke(parked, [*arguments, "--world", str(live.world.directory)], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == exit_code, done.output
     return done
