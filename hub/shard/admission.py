@@ -52,7 +52,7 @@ from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
 from hub.shard.signing_keys import KEY_CHANGES, take_change
 from hub.shard.withdrawals import acknowledgement, answered, fences_of, known_consents, owed, promise, waits_for
-from hub.store.ports import ShardStore
+from hub.store.ports import Erased, ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
 HUB = Party(HUB_PARTY)
@@ -170,7 +170,10 @@ class Admission:
         return is_repeat(digest, known)
 
     def _admit_fact(self, statement: Statement, case_id: str, key: str, recorded_at: int, batch: Batch) -> None:
-        held = self.cases.get(case_id)
+        try:
+            held = self.cases.get(case_id)
+        except Erased as erased:
+            raise Refused(Reason.UNKNOWN_KEY, "key", "its case was erased: state nothing of it any more") from erased
         is_ending = statement.corrects is not None or statement.event_type.name == RETRACTION
         if is_ending or statement.event_type.name == RECEIPT:
             self.cases.hold_history(held)

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.failures import BadSetting, DamagedStore, NotFound
 from hub.store.key_tables import KeyTable
+from hub.store.ports import Erased
 from hub.store.sqlite_keys import SQLiteKeyTable
 
 KEY_BYTES: Final = 32
@@ -134,8 +135,9 @@ class KeyStore:
         rows = self._table.rows([name])
         wrapped = rows.get(name)
         if wrapped is None:
-            state = "was destroyed" if name in rows else "was never made in this key store"
-            raise NotFound(f"key `{name}` {state}: what it sealed cannot be read")
+            if name in rows:
+                raise Erased(f"key `{name}` was destroyed: what it sealed cannot be read")
+            raise NotFound(f"key `{name}` was never made in this key store: what it sealed cannot be read")
         try:
             return unseal(self._master, wrapped, name.encode())
         except (InvalidTag, ValueError):

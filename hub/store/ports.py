@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
+from contracts.failures import NotFound
 from hub.store.records import (
     BatchCommitted,
     CaseRecord,
@@ -25,6 +26,10 @@ from hub.store.records import (
     ResyncStepped,
     SigningKeyChanged,
 )
+
+
+class Erased(NotFound):
+    """The key of what is asked for was destroyed: it is gone for ever."""
 
 
 @dataclass(frozen=True, slots=True)

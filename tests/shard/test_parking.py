@@ -14,8 +14,8 @@ from contracts.reasons import Reason
 from contracts.schema_ids import schema_ids
 from hub.arrival.gate import CLOCK_SKEW_MS_MAX
 from hub.broker.ports import InputRecord
-from hub.store.records import FactRecorded
-from tests.shard.harness import CASE, DAY_MS, ShardUnderTest, consent, imprisonment
+from hub.store.records import FactRecorded, case_stream
+from tests.shard.harness import CASE, DAY_MS, OTHER_CASE, ShardUnderTest, consent, imprisonment
 
 Spoil = Callable[[ShardUnderTest, InputRecord], InputRecord]
 
@@ -230,3 +230,15 @@ def test_an_amendment_is_admitted_from_whoever_the_consent_names(hub: ShardUnder
     assert [(parked.originator_id, parked.reason) for parked in hub.parked()] == [
         ("parked:B.SOC", Reason.UNKNOWN_CONSENT)
     ]
+
+
+def test_a_fact_of_an_erased_case_is_parked_and_stops_nobody_else(hub: ShardUnderTest) -> None:
+    hub.enrol(OTHER_CASE)
+    hub.settle()
+    hub.keys.destroy([case_stream(CASE)])
+    hub.restart()
+    hub.state("A.JOB", "CaseOpened", {"caseNo": "1", "at": hub.now}, "of the erased")
+    other = hub.state("A.JOB", "CaseOpened", {"caseNo": "2", "at": hub.now}, "of another", case_id=OTHER_CASE)
+    hub.settle()
+    assert [(record.reason, record.originator_id) for record in hub.parked()] == [(Reason.UNKNOWN_KEY, "parked:A.JOB")]
+    assert other in hub.view("A.JOB")
