@@ -2,8 +2,9 @@
 
 Rules:
 - SIGTERM and SIGINT end it after the batch in hand; nothing is half applied.
-- A broker that cannot be reached is tried again, ever more slowly; anything else ends the process with exit code 2
-  and a message that says what to do. A record that cannot be applied is such: nothing is skipped.
+- A broker that cannot be reached is tried again, ever more slowly; that is said once, and once when it is over.
+  Anything else ends the process with exit code 2 and a message that says what to do. A record that cannot be applied is
+  such: nothing is skipped.
 - Logs carry counts, partitions and offsets, never keys, ids or content.
 """
 
@@ -22,8 +23,9 @@ from consumers.kafka_source import KafkaSource
 from consumers.settings import ConsumerSettings, consumer_settings
 from consumers.store import PartyStore
 from consumers.subscription import Subscription
-from contracts.failures import Failure
+from contracts.failures import BadSetting, Failure
 from contracts.faults import tell_faults_without_words, told
+from contracts.kafka_logging import quiet_kafka_logging
 
 WAIT_SECONDS: Final = 1.0
 RETRY_SECONDS_MAX: Final = 30.0
@@ -36,14 +38,17 @@ def main(arguments: list[str]) -> int:
     """Run, or make the store; return the exit code."""
     tell_faults_without_words()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("kafka").setLevel(logging.WARNING)  # it tells every connection at INFO
-    logging.getLogger("kafka.net.sasl").setLevel(logging.ERROR)  # and every authentication without TLS at WARNING
+    quiet_kafka_logging()
     if arguments not in ([], ["make-store"]):
         _log.error("expected no argument, or `make-store`")
         return FAILED
     try:
         settings = consumer_settings()
         if arguments:
+            if not settings.store.parent.is_dir():
+                raise BadSetting(
+                    f"`HUB_CONSUMER_STORE`: no directory `{settings.store.parent}`; mend the path or make it"
+                )
             PartyStore.create(settings.store, settings.party).close()
             return 0
         stop = threading.Event()
@@ -69,7 +74,7 @@ def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) ->
     topic = settings.names.output(settings.party)
     signatures = HubSignatures.read(topic, settings.hub_keys_file) if settings.hub_keys_file else None
     subscription = Subscription(settings.party, source, store, signatures)
-    pause_seconds = WAIT_SECONDS
+    pause_seconds, outage = WAIT_SECONDS, ""
     filling: list[int] = store.filling()
     try:
         while not stop.is_set():
@@ -78,10 +83,15 @@ def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) ->
             except Failure as failure:
                 if not failure.retriable:
                     raise
-                _log.warning("%s; trying again in %.0f s", failure, pause_seconds)
+                if str(failure) != outage:
+                    outage = str(failure)
+                    _log.warning("%s; trying again, at least every %.0f s", failure, RETRY_SECONDS_MAX)
                 stop.wait(pause_seconds)
                 pause_seconds = min(2 * pause_seconds, RETRY_SECONDS_MAX)
                 continue
+            if outage:
+                outage = ""
+                _log.info("reading again")
             pause_seconds = WAIT_SECONDS
             if (now_filling := store.filling()) != filling:
                 filling = now_filling

@@ -17,6 +17,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from consumers.views.base import Column, Shape, View
+from consumers.views.reading import taken_back
 from consumers.visible import VisibleEvent
 from consumers.wording import Wording
 from contracts.catalogue import catalogue
@@ -50,6 +51,7 @@ def events_text(party_id: str, key: str, events: Sequence[VisibleEvent], words: 
         f"{words.phrase('citizen')} {key} {words.phrase('of_party')} {party_id}\n"
         f"{words.phrase('events', count=len(events)) if events else words.phrase('nothing')}"
     ]
+    gone = taken_back(events)
     for event in events:
         contract = catalogue().event_types[event.event_type]
         names = [words.category(category) for category in categories_of(contract.categories_in(event.payload))]
@@ -57,6 +59,8 @@ def events_text(party_id: str, key: str, events: Sequence[VisibleEvent], words: 
             f"{format_local(event.occurred_at, zone)}  {words.event_type(event.event_type)}  ({event.party})",
             f"  {words.phrase('shows')}: {', '.join(names)}",
         ]
+        if (event.party, event.event_id) in gone:
+            shown.append(f"  {words.phrase('taken_back')}")
         if event.corrects is not None:
             shown.append(f"  {words.phrase('replaces')}")
         for field in contract.fields:
@@ -75,8 +79,11 @@ def view_values(view: View, lines: Sequence[Mapping[str, Any]], zone: ZoneInfo) 
 
 
 def events_values(events: Sequence[VisibleEvent], zone: ZoneInfo) -> list[dict[str, Any]]:
-    """Visible events as plain values; `categories` are those that something is visible of."""
-    found = []
+    """Visible events as plain values; `categories` are those that something is visible of.
+
+    `taken_back` says that the reader itself retracted the event, which then stands no more.
+    """
+    found, gone = [], taken_back(events)
     for event in events:
         contract = catalogue().event_types[event.event_type]
         found.append(
@@ -88,6 +95,7 @@ def events_values(events: Sequence[VisibleEvent], zone: ZoneInfo) -> list[dict[s
                 "occurred_at": local_of(event.occurred_at, zone).isoformat(),
                 "published_at": local_of(event.ce_time, zone).isoformat(),
                 "corrects": event.corrects,
+                "taken_back": (event.party, event.event_id) in gone,
                 "categories": [str(category) for category in categories_of(contract.categories_in(event.payload))],
                 "fields": {
                     field.name: plain_value(field, event.payload[field.name], zone)

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.connection import KafkaConnection, SecurityProtocol
 from contracts.failures import BadSetting
+from contracts.setting_faults import Brokers, setting_faults
 from contracts.topics import Names
 
 
@@ -20,14 +21,18 @@ class ConsumerSettings(BaseSettings):
     """Whose records are read, from where, into which store."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HUB_CONSUMER_", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+        env_prefix="HUB_CONSUMER_",
+        env_ignore_empty=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     party: str
     """The party id, `A.SOC`."""
     store: Path
     """The party's store, made once by `python -m consumers make-store`."""
-    bootstrap: str
+    bootstrap: Brokers
     """The brokers, `host:port[,host:port]`."""
     password: SecretStr | None = None
     """The password of the party's Kafka user; not with `SSL`."""
@@ -68,5 +73,4 @@ def consumer_settings() -> ConsumerSettings:
     try:
         return ConsumerSettings()
     except ValidationError as error:
-        faults = [f"`HUB_CONSUMER_{str(fault['loc'][0]).upper()}`: {fault['msg'].lower()}" for fault in error.errors()]
-        raise BadSetting(f"{'; '.join(faults)}; set it in the environment") from None
+        raise BadSetting(f"{setting_faults('HUB_CONSUMER_', error)}; set it in the environment") from None

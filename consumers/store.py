@@ -91,7 +91,7 @@ class PartyStore:
         Raises `NotFound`, `ForeignStore` (another party's, another format, not such a store) or `DamagedStore`.
         """
         if not path.is_file():
-            raise NotFound(f"no store `{path}`; make it with `PartyStore.create`")
+            raise NotFound(f"no store `{path}`; make it with `python -m consumers make-store`")
         connection = connect_checked(path)
         try:
             renew_format(connection, party_id)

@@ -132,8 +132,8 @@ class Codec:
         try:
             payload = codec.decode(body)
             exact = codec.is_exact(payload, body)
-        except Exception as error:  # hostile bytes make the library raise nearly anything: all of it means this
-            raise _bad_avro(f"it cannot be read ({type(error).__name__})") from None
+        except Exception:  # hostile bytes make the library raise nearly anything: all of it means this
+            raise _bad_avro("it ends too early, or is no record of this schema") from None
         if not exact:
             raise _bad_avro("encoding it again gives other bytes")
         return Decoded(schema_id, entry.event_type, entry.form, payload, body)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic_core import SchemaValidator, ValidationError
@@ -44,10 +44,41 @@ from contracts.parties import PARTY_ID
 
 UUID_TEXT: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"
 
+
+class _Form(NamedTuple):
+    """The form of a text: what it must match, its greatest length, and the rule in words, as the wire page has it."""
+
+    pattern: str
+    characters_max: int
+    rule: str
+
+
 # Danish (6-4 digits) and Swedish (6- or 8-4 digits) national ids never travel, not even in a pseudonym's place.
 _NO_NATIONAL_ID: Final = r"^(?!(?:\d{2})?\d{6}[-+ ]?\d{4}\Z)"
 _PSEUDONYM: Final = _NO_NATIONAL_ID + r"[A-Za-z0-9._:-]{1,80}\Z"
 _TEXT: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+\z"
+_PSEUDONYM_FORM: Final = _Form(
+    _PSEUDONYM, 80, "is a pseudonym of 1 to 80 letters, digits and `._:-`, and nothing that looks like a national id"
+)
+_FORMS: Final[Mapping[Kind, _Form]] = {
+    Kind.UUID: _Form(UUID_TEXT, 36, "is a UUID in lower case, with hyphens"),
+    Kind.STRING: _Form(
+        _TEXT,
+        TEXT_CHARACTERS_MAX,
+        f"is text of 1 to {TEXT_CHARACTERS_MAX} characters, without control characters but tab and line breaks",
+    ),
+    Kind.PARTY: _Form(
+        rf"^(?:{PARTY_ID.pattern})\z", 163, "is a party id: 1 to 4 parts of 1 to 40 letters and digits, joined by `.`"
+    ),
+    Kind.MUNICIPALITY: _Form(r"^[A-Za-z0-9]{1,40}\z", 40, "is a municipality code of 1 to 40 letters and digits"),
+    Kind.STAFF: _PSEUDONYM_FORM,
+    Kind.PERSON: _PSEUDONYM_FORM,
+    Kind.CODE: _Form(
+        rf"^[A-Za-z0-9_.:-]{{1,{CODE_CHARACTERS_MAX}}}\z",
+        CODE_CHARACTERS_MAX,
+        f"is a code of 1 to {CODE_CHARACTERS_MAX} letters, digits and `_.:-`",
+    ),
+}
 _UNSCALED_MAX: Final = 10**DECIMAL_PRECISION - 1
 
 _UUID: Final = re.compile(UUID_TEXT.replace(r"\z", r"\Z"))
@@ -58,8 +89,8 @@ def fault_in(event_type: EventType, payload: Mapping[str, Any]) -> tuple[str, st
     try:
         _validator(event_type).validate_python(payload)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        return _path(first["loc"]), _rule(first["type"], first["msg"])
+        first = error.errors(include_url=False, include_input=False)[0]
+        return _path(first["loc"]), _rule(first["type"], first["msg"], first.get("ctx", {}))
     return None
 
 
@@ -113,8 +144,9 @@ def _value_rules(field: Field, contracts: Catalogue) -> rules.CoreSchema:
     return _RULES[field.kind]
 
 
-def _text_rules(pattern: str, characters_max: int) -> rules.CoreSchema:
-    return rules.str_schema(pattern=pattern, max_length=characters_max, strict=True)
+def _text_rules(form: _Form) -> rules.CoreSchema:
+    engine: Literal["python-re", "rust-regex"] = "python-re" if form is _PSEUDONYM_FORM else "rust-regex"
+    return rules.str_schema(pattern=form.pattern, max_length=form.characters_max, strict=True, regex_engine=engine)
 
 
 def _check_decimal(value: bytes) -> bytes:
@@ -124,10 +156,8 @@ def _check_decimal(value: bytes) -> bytes:
     return value
 
 
-_PSEUDONYM_RULES: Final = rules.str_schema(pattern=_PSEUDONYM, max_length=80, strict=True, regex_engine="python-re")
 _RULES: Final[Mapping[Kind, rules.CoreSchema]] = {
-    Kind.UUID: _text_rules(UUID_TEXT, 36),
-    Kind.STRING: _text_rules(_TEXT, TEXT_CHARACTERS_MAX),
+    **{kind: _text_rules(form) for kind, form in _FORMS.items()},
     Kind.INT: rules.int_schema(ge=0, le=INT_MAX, strict=True),
     Kind.BOOL: rules.bool_schema(strict=True),
     Kind.TIMESTAMP: rules.int_schema(ge=INSTANT_MIN, le=INSTANT_MAX, strict=True),
@@ -135,25 +165,39 @@ _RULES: Final[Mapping[Kind, rules.CoreSchema]] = {
     Kind.DECIMAL: rules.no_info_after_validator_function(
         _check_decimal, rules.bytes_schema(min_length=1, max_length=DECIMAL_BYTES_MAX, strict=True)
     ),
-    Kind.PARTY: _text_rules(rf"^(?:{PARTY_ID.pattern})\z", 163),
-    Kind.MUNICIPALITY: _text_rules(r"^[A-Za-z0-9]{1,40}\z", 40),
-    Kind.STAFF: _PSEUDONYM_RULES,
-    Kind.PERSON: _PSEUDONYM_RULES,
-    Kind.CODE: _text_rules(rf"^[A-Za-z0-9_.:-]{{1,{CODE_CHARACTERS_MAX}}}\z", CODE_CHARACTERS_MAX),
 }
 
+_RULE_OF_PATTERN: Final = {form.pattern: form.rule for form in _FORMS.values()}
+_RULE_OF_LENGTH: Final = {form.characters_max: form.rule for form in _FORMS.values()}
+_INT_RULE: Final = f"is a whole number from 0 to {INT_MAX}"
+_INSTANT_RULE: Final = "is an instant of the years 1900 to 2199, in milliseconds"
+_DAY_RULE: Final = "is a day of the years 1900 to 2199"
+_RULE_OF_BOUND: Final[Mapping[int, str]] = {
+    0: _INT_RULE,
+    INT_MAX: _INT_RULE,
+    INSTANT_MIN: _INSTANT_RULE,
+    INSTANT_MAX: _INSTANT_RULE,
+    DAY_MIN: _DAY_RULE,
+    DAY_MAX: _DAY_RULE,
+}
 _RULE_TEXT: Final[Mapping[str, str]] = {
     "missing": "is mandatory",
     "extra_forbidden": "is not in the contract",
     "literal_error": "is outside its closed code list or must be true",
-    "string_pattern_mismatch": "does not have the form that its type asks for",
     "value_error": "is no shortest two's complement of a decimal(10,2)",
 }
 
 
-def _rule(kind: str, message: str) -> str:
-    text = _RULE_TEXT.get(kind)
-    return text or message[:1].lower() + message[1:]
+def _rule(kind: str, message: str, limits: Mapping[str, Any]) -> str:
+    match kind:
+        case "string_pattern_mismatch":
+            return _RULE_OF_PATTERN[limits["pattern"]]
+        case "string_too_long":
+            return _RULE_OF_LENGTH[limits["max_length"]]
+        case "greater_than_equal" | "less_than_equal":
+            return _RULE_OF_BOUND[limits["ge" if kind == "greater_than_equal" else "le"]]
+        case _:
+            return _RULE_TEXT.get(kind) or message[:1].lower() + message[1:]
 
 
 def _path(location: tuple[int | str, ...]) -> str:

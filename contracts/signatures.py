@@ -65,7 +65,9 @@ class SigningKey:
 
     def __init__(self, private: bytes) -> None:
         if len(private) != KEY_BYTES:
-            raise BadSetting(f"a signing key has `{len(private)}` bytes, expected `{KEY_BYTES}`: make one by command")
+            raise BadSetting(
+                f"a signing key has `{len(private)}` bytes, expected `{KEY_BYTES}`: make one with `hub keys make`"
+            )
         self.private: Final = private
         public, self._secret = crypto_sign_seed_keypair(private)
         self.public: Final = public

@@ -24,6 +24,7 @@ from deploy.stores import case_of, known_agreements, opened_stores, policies_of,
 from deploy.world import World
 from hub.case_timeline.timeline import CONFIRMED, JOINED, JOINING, LEAVING, LEFT, MERGED, REMOVED, REOPENED
 from hub.consent.policies import Policies
+from hub.disclosure.envelope import DecisionIds
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
 from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling, replay
@@ -42,7 +43,11 @@ def case() -> None:
 @world_option
 def find(party: str, key: str, directory: Path) -> None:
     """Print the case behind PARTY's own KEY of a citizen."""
-    with opened_stores(World.open(directory)) as stores:
+    world = World.open(directory)
+    if party not in world.registry:
+        known = ", ".join(f"`{each.id}`" for each in world.registry)
+        raise NotFound(f"PARTY is not in the registry of this world; expected {known}")
+    with opened_stores(world) as stores:
         click.echo(case_of(stores, party, key))
 
 
@@ -57,9 +62,12 @@ def timeline(case_id: str, known_at: str | None, valid_at: str | None, as_json: 
     world = World.open(directory)
     with opened_stores(world) as stores:
         records = records_of(stores, case_id)
+        partition = stores.index(store_of(stores, case_id))
     replayed, zone = _replayed(records, case_id, policies_of(world), known_at, valid_at)
     if as_json:
-        click.echo(json.dumps([_fact_values(fact, zone) for fact in replayed.facts], indent=2, ensure_ascii=False))
+        ids = DecisionIds(world.hub_secret, partition)
+        values = [_fact_values(fact, zone, partition, ids) for fact in replayed.facts]
+        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
     for fact in replayed.facts:
         click.echo("\n".join(_fact_lines(fact, zone)))
@@ -180,7 +188,7 @@ def _field_values(fact: ReplayedFact, zone: ZoneInfo) -> dict[str, object]:
     }
 
 
-def _fact_values(fact: ReplayedFact, zone: ZoneInfo) -> dict[str, object]:
+def _fact_values(fact: ReplayedFact, zone: ZoneInfo, partition: int, ids: DecisionIds) -> dict[str, object]:
     return {
         "event_id": fact.event_id,
         "event_type": fact.event_type,
@@ -198,7 +206,9 @@ def _fact_values(fact: ReplayedFact, zone: ZoneInfo) -> dict[str, object]:
                 "party": telling.party,
                 "at": format_local(telling.clock, zone),
                 "shown": shown_text(telling.shown),
+                "partition": partition,
                 "number": telling.number,
+                "hub_decision": ids.of(telling.party, telling.number) if telling.number else None,
                 "again": telling.again,
                 "rule_set": telling.rule_set,
             }

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.connection import KafkaConnection, SecurityProtocol
 from contracts.failures import BadSetting
+from contracts.setting_faults import Brokers, setting_faults
 from deploy.local_kafka import DEPLOYER_USER, LocalKafka
 
 STATE_DIRECTORY = Path(".state")
@@ -25,9 +26,9 @@ STATE_DIRECTORY = Path(".state")
 class ClusterSettings(BaseSettings):
     """How the deployer reaches a cluster that is there already."""
 
-    model_config = SettingsConfigDict(env_prefix="HUB_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="HUB_", extra="ignore", env_ignore_empty=True, validate_default=False)
 
-    kafka: str = Field("", description="bootstrap servers, `host:port[,host:port]`; empty starts a local broker")
+    kafka: Brokers = Field("", description="bootstrap servers, `host:port[,host:port]`; empty starts a local broker")
     kafka_security: SecurityProtocol = Field(
         "SASL_PLAINTEXT", description="`SASL_PLAINTEXT`, `SASL_SSL` or `SSL` (client certificates)"
     )
@@ -68,8 +69,7 @@ def cluster_settings() -> ClusterSettings:
     try:
         return ClusterSettings()
     except ValidationError as invalid:
-        names = ", ".join(f"`HUB_{'_'.join(map(str, error['loc'])).upper()}`" for error in invalid.errors())
-        raise BadSetting(f"settings {names} are impossible: expected what `deploy.cluster` describes") from None
+        raise BadSetting(f"settings: {setting_faults('HUB_', invalid)}") from None
 
 
 def _connection(settings: ClusterSettings) -> KafkaConnection:

@@ -20,7 +20,7 @@ import click
 from contracts.avro_schemas import Form, Schema
 from contracts.catalogue import Catalogue, catalogue, read_catalogue
 from contracts.compatibility import check
-from contracts.event_types import EventType
+from contracts.event_types import ANY_ROLE, EventType
 from contracts.failures import CallerFailure
 from contracts.history.changes import differences
 from contracts.history.recorded import (
@@ -37,6 +37,10 @@ from contracts.schema_ids import schema_ids, write_schemas
 
 HISTORY: Final = "history"
 TODAY: Final = "today"
+ROLES: Final = tuple(
+    sorted({role for contract in catalogue().event_types.values() for role in contract.stated_by} - {ANY_ROLE})
+)
+"""The roles that state anything of their own."""
 
 
 @click.group("contracts")
@@ -46,7 +50,7 @@ def contracts() -> None:
 
 @contracts.command("list")
 @click.argument("event_type", required=False)
-@click.option("--role", help="Only what a party in this role may state.")
+@click.option("--role", type=click.Choice(ROLES), metavar="ROLE", help="Only what a party in this role may state.")
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
 def list_contracts(event_type: str | None, role: str | None, as_json: bool) -> None:
     """List the event types, or show one of them field by field."""

@@ -103,7 +103,10 @@ def rule_set_of(name: str) -> RuleSet:
     except OSError as failure:
         known = ", ".join(sorted(file.stem for file in RULES_FOLDER.glob("*-*.toml")))
         what = f"rule set `{name}` cannot be read ({failure.strerror})"
-        raise BadRuleSet(f"{what}: give a jurisdiction, one of {known}, or the path of a file") from failure
+        places = ", ".join(sorted(ZONE_OF_JURISDICTION))
+        raise BadRuleSet(
+            f"{what}: give a jurisdiction ({places}), a rule set ({known}), or the path of a file"
+        ) from failure
 
 
 def _rehearsed(world: World, proposed: RuleSet, since: int | None) -> Rehearsal:

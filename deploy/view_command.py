@@ -21,6 +21,7 @@ from consumers.store import PartyStore, store_path
 from consumers.wording import LANGUAGES, wording
 from contracts.civil_time import ZONE_OF_JURISDICTION, day_number, zone_of
 from contracts.failures import CallerFailure, NotFound
+from contracts.models import is_uuid
 from deploy.options import world_option
 from deploy.world import World
 
@@ -54,6 +55,9 @@ json_option = click.option(
 @json_option
 def show(party_id: str, key: str | None, directory: Path, language: str, jurisdiction: str, as_json: bool) -> None:
     """Show the view of PARTY, or with its own KEY of a citizen all that it sees of that citizen."""
+    if key is not None and not is_uuid(key):
+        # It may be a person's name or number, typed by mistake: it is not repeated.
+        raise CallerFailure("KEY is no key of a citizen: expected a UUID, as `hub view show PARTY` lists them")
     zone, words = zone_of(jurisdiction), wording(language)
     with open_store(directory, party_id) as store:
         if store.view.counts_only:

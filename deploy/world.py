@@ -65,7 +65,7 @@ class World:
     def open(cls, directory: Path) -> Self:
         """Read a world that `create_world` made; raise `NotFound` for none, `BadSetting` for a damaged one."""
         if not os.path.exists(directory / "world.json"):  # noqa: PTH110 - no name is so odd that this raises
-            raise NotFound(f"no world in `{directory}`: expected a directory made by `create_world`")
+            raise NotFound(f"no world in `{directory}`: make one with `hub world make`, or name another with `--world`")
         registry = read_registry(directory / "registry.toml")
         try:
             described = json.loads((directory / "world.json").read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ from kafka.admin import (
     ResourcePatternFilter,
     ResourceType,
 )
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RetriableError
 
 from contracts.connection import KafkaConnection
 from contracts.failures import BadRegistry, BadSetting, TransportFailure
@@ -160,10 +160,15 @@ def administering(admin: KafkaConnection) -> Iterator[KafkaAdminClient]:
             yield client
         finally:
             client.close()
+    except RetriableError as error:
+        raise TransportFailure(
+            f"the cluster at `{admin.bootstrap}` does not answer (`{type(error).__name__}`): expected one at work that "
+            f"can be reached from here, and over TLS one that takes the certificate of `{admin.user}`"
+        ) from error
     except KafkaError as error:
         raise TransportFailure(
             f"the cluster at `{admin.bootstrap}` refused user `{admin.user}`: `{type(error).__name__}`; "
-            "expected a reachable cluster and a deployer's rights"
+            "expected a deployer's rights"
         ) from error
 
 

@@ -17,6 +17,7 @@ import threading
 
 from contracts.failures import Failure
 from contracts.faults import tell_faults_without_words, told
+from contracts.kafka_logging import quiet_kafka_logging
 from hub.settings import load_settings
 from hub.wiring import spare_the_collector
 from hub.worker import Worker, open_worker
@@ -28,8 +29,7 @@ def main() -> int:
     """Run until told to stop; return the exit code."""
     tell_faults_without_words()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("kafka").setLevel(logging.WARNING)  # it tells every connection at INFO
-    logging.getLogger("kafka.net.sasl").setLevel(logging.ERROR)  # and every authentication without TLS at WARNING
+    quiet_kafka_logging()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

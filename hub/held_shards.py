@@ -60,6 +60,8 @@ class _Held:
     failures: int = 0
     tried_again_at: float = 0.0
     set_aside: Failure | None = None
+    told: str = ""
+    """The failure that was said last and is not over: it is said once, however often it comes again."""
 
 
 class HeldShards:
@@ -152,6 +154,9 @@ class HeldShards:
                 self._note(number, held, _failure_of(error))
             if held.shard:
                 held.opened_at = self._clock()
+        if held.told and held.shard and self._clock() - held.opened_at > WAIT_SECONDS_MAX:
+            held.told = ""
+            log.info("shard %d is at work again", number)
         if held.shard and held.edition != self._edition:
             self._close(held)
             held.tried_again_at = 0.0
@@ -183,7 +188,9 @@ class HeldShards:
         seconds = min(FIRST_WAIT_SECONDS * 2 ** (held.failures - 1), WAIT_SECONDS_MAX)
         seconds = max(seconds, FENCED_WAIT_SECONDS if is_fenced else 0.0)
         held.tried_again_at = now + seconds
-        log.warning("shard %d is tried again in %.1f s: %s", number, seconds, failure)
+        if str(failure) != held.told:
+            held.told = str(failure)
+            log.warning("shard %d is tried again until it goes, first in %.1f s: %s", number, seconds, failure)
 
 
 def _closed(shard: RunningShard) -> RunningShard | None:

@@ -2,7 +2,7 @@
 
 Rules:
 - Secrets are files, named here by path: an environment is too easily printed.
-- A missing or impossible setting stops the worker with a message that names it.
+- A missing or impossible setting stops the worker with a message that names it. An empty one is not set.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.connection import KafkaConnection, SecurityProtocol
 from contracts.failures import BadSetting
+from contracts.setting_faults import Brokers, setting_faults
 from contracts.topics import Names
 
 SECRET_BYTES = 32
@@ -24,9 +25,9 @@ SECRET_BYTES = 32
 class WorkerSettings(BaseSettings):
     """What `python -m hub` needs to know."""
 
-    model_config = SettingsConfigDict(env_prefix="HUB_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="HUB_", extra="ignore", env_ignore_empty=True)
 
-    kafka: str = Field(description="bootstrap servers, `host:port[,host:port]`")
+    kafka: Brokers = Field(description="bootstrap servers, `host:port[,host:port]`")
     kafka_security: SecurityProtocol = Field(
         "SASL_PLAINTEXT", description="`SASL_PLAINTEXT`, `SASL_SSL` or `SSL` (client certificates)"
     )
@@ -99,10 +100,7 @@ def load_settings() -> WorkerSettings:
     try:
         return WorkerSettings()
     except ValidationError as invalid:
-        wrong = ", ".join(
-            f"`HUB_{'_'.join(map(str, error['loc'])).upper()}`: {error['msg'].lower()}" for error in invalid.errors()
-        )
-        raise BadSetting(f"settings: {wrong}") from None
+        raise BadSetting(f"settings: {setting_faults('HUB_', invalid)}") from None
 
 
 def read_secret(file: Path) -> bytes:

@@ -78,6 +78,7 @@ class Worker:
 
     def join(self, stop: threading.Event) -> None:
         """Ask for shards, once the cluster answers; raise what waiting cannot help."""
+        outage = ""
         while not stop.is_set():
             try:
                 self._look_at(self._registry)
@@ -85,8 +86,12 @@ class Worker:
             except Failure as failure:
                 if not failure.retriable:
                     raise
-                log.warning("trying again in a moment: %s", failure)
+                if str(failure) != outage:
+                    outage = str(failure)
+                    log.warning("trying again until it goes: %s", failure)
                 stop.wait(JOIN_RETRY_SECONDS)
+        if outage:
+            log.info("the cluster answers")
         self._ownership.start(self._shards.give_up)
         if self._settings.tick_seconds:
             self._control = self._ticking_channel()

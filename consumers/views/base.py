@@ -21,6 +21,7 @@ from functools import cached_property, wraps
 from pathlib import Path
 from typing import Final
 
+from consumers.views.reading import RETRACTION, taken_back
 from consumers.visible import VisibleEvent
 
 Line = Mapping[str, object]
@@ -97,6 +98,23 @@ REMINDER_COLUMNS: Final = (
     Column("perhaps_not_stated", Shape.CODES),
 )
 """What the hub reminds the agency of, since when the first of it has run out, and of what the publishers are silent."""
+
+
+def standing(view: View) -> View:
+    """Return `view` without what its own publisher has taken back: the hub leaves that fact to its publisher alone."""
+
+    @wraps(view.fold)
+    def fold(events: Sequence[VisibleEvent]) -> Line | None:
+        gone = taken_back(events)
+        stand = [event for event in events if view.reads([event.event_type]) and _identity(event) not in gone]
+        return view.fold(stand) if stand else None
+
+    wanted = view.event_types | {RETRACTION} if view.event_types else view.event_types
+    return replace(view, event_types=wanted, fold=fold)
+
+
+def _identity(event: VisibleEvent) -> tuple[str, str]:
+    return event.party, event.event_id
 
 
 def reminded(view: View) -> View:

@@ -26,7 +26,7 @@ from consumers.views import (
     support,
     youth_guidance,
 )
-from consumers.views.base import View, reminded
+from consumers.views.base import View, reminded, standing
 from contracts.parties import Party
 
 _OF_AGENCIES: Final = (
@@ -49,8 +49,8 @@ _OF_NOBODY_REMINDED: Final = (cohort, steering, summary)
 VIEWS: Final[Mapping[str, View]] = {
     view.name: view
     for view in (
-        *(reminded(module.VIEW) for module in _OF_AGENCIES),
-        *(module.VIEW for module in _OF_NOBODY_REMINDED),
+        *(reminded(standing(module.VIEW)) for module in _OF_AGENCIES),
+        *(standing(module.VIEW) for module in _OF_NOBODY_REMINDED),
     )
 }
 """The views by name. Evaluators, the steering group and roles without a view of their own are reminded of nothing."""

@@ -17,6 +17,7 @@ Events = Sequence[VisibleEvent]
 
 CUSTODY_STARTS: Final = ("ImprisonmentStarted", "RemandStarted", "RecalledToPrison")
 RELEASES: Final = ("ReleasedOnParole", "ReleasedAtEndOfSentence", "ReleasedOnOtherGround", "ReleasedFromRemand")
+RETRACTION: Final = "EventRetracted"
 TRANSFERS: Final = ("TransferredBetweenPrisons",)
 CUSTODY: Final = frozenset(CUSTODY_STARTS + RELEASES)
 RELEASE_DATES: Final = frozenset({"ReleaseDateSet", "ReleaseDateChanged"})
@@ -35,6 +36,15 @@ TREATMENT: Final = (
 
 HANDED_OVER: Final = ("TreatmentReferred", "TreatmentTransferred")
 TAKEN_UP: Final = ("TreatmentStarted", "TreatmentResumed", "TreatmentCompleted", "TreatmentInterrupted")
+
+
+def taken_back(events: Events) -> frozenset[tuple[str, str]]:
+    """Which events (party and id) their own publisher has taken back: only that publisher still has them."""
+    return frozenset(
+        (event.party, event.payload["targetEventId"])
+        for event in events
+        if event.event_type == RETRACTION and "targetEventId" in event.payload
+    )
 
 
 def latest(events: Events, names: Iterable[str]) -> VisibleEvent | None:

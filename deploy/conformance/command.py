@@ -25,15 +25,15 @@ from kafka.errors import KafkaError
 from contracts.connection import KafkaConnection
 from contracts.failures import BadSetting, NotFound, TransportFailure
 from contracts.parties import Party, PartyRegistry
-from contracts.signatures import public_key_of
+from contracts.signatures import SigningKey, public_key_of
 from contracts.topics import Names
 from deploy.conformance.lines import GivenRecord, line_of, read_lines
 from deploy.conformance.publishing import PublisherCheck
-from deploy.conformance.receiving import Sequence, differences, read_report
+from deploy.conformance.receiving import TEST_KEY, Sequence, differences, read_report
 from deploy.conformance.resyncing import ResyncSequence
 from deploy.options import world_option
 from deploy.stores import opened_stores
-from deploy.world import World
+from deploy.world import HUB_KEY, World
 from hub.broker.ports import InputRecord
 from hub.broker.record_mending import mend_records
 
@@ -110,13 +110,16 @@ def _judge(check: PublisherCheck, given: Iterable[GivenRecord], *, as_json: bool
         sys.exit(FAILED)
 
 
-@conformance.command("sequence")
+@conformance.command(
+    "sequence",
+    help="Give the sequence for a receiver of PARTY as lines of JSON.\n\nIt is signed with the key of the example in "
+    f'WIRE.md, "Signatures"; its public key is\n\n{TEST_KEY.public.hex()}',
+)
 @party_argument
 @partitions_option
 @resync_option
 def sequence(party: str, partitions: int, of_resync: bool) -> None:
-    """Give the sequence for a receiver of PARTY as lines of JSON."""
-    for record in _sequence_of(of_resync, party, Names(), partitions).records():
+    for record in _sequence_of(of_resync, party, Names(), partitions, TEST_KEY).records():
         click.echo(line_of(record))
 
 
@@ -125,9 +128,9 @@ def sequence(party: str, partitions: int, of_resync: bool) -> None:
 @resync_option
 @world_option
 def send(party: str, of_resync: bool, directory: Path) -> None:
-    """Send the sequence to PARTY's output topic in a world, which must be empty."""
+    """Send the sequence to PARTY's output topic in a world, which must be empty, signed with the hub's key there."""
     world = _world_of(party, directory)
-    wanted = _sequence_of(of_resync, party, world.names, world.partitions).records()
+    wanted = _sequence_of(of_resync, party, world.names, world.partitions, world.signing_key(HUB_KEY)).records()
     receiver = world.connection(world.names.user(party))
     if next(iter(_whole_topic(receiver, world.names.output(party))), None) is not None:
         raise BadSetting(f"topic `{world.names.output(party)}` holds records: expected a world made for this test")
@@ -143,7 +146,7 @@ def send(party: str, of_resync: bool, directory: Path) -> None:
 @resync_option
 def receiver(party: str, report: TextIO, as_json: bool, partitions: int, of_resync: bool) -> None:
     """Compare what a receiver of PARTY reports (file, or standard input) with what the sequence must leave."""
-    wanted = _sequence_of(of_resync, party, Names(), partitions)
+    wanted = _sequence_of(of_resync, party, Names(), partitions, TEST_KEY)
     found = differences(wanted.expected(), read_report("".join(_lines(report))), wanted.why())
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -153,8 +156,8 @@ def receiver(party: str, report: TextIO, as_json: bool, partitions: int, of_resy
         sys.exit(FAILED)
 
 
-def _sequence_of(of_resync: bool, party: str, names: Names, partitions: int) -> Sequence:
-    return (ResyncSequence if of_resync else Sequence)(party, names, partitions)
+def _sequence_of(of_resync: bool, party: str, names: Names, partitions: int, signing_key: SigningKey) -> Sequence:
+    return (ResyncSequence if of_resync else Sequence)(party, names, partitions, signing_key)
 
 
 def _world_of(party: str, directory: Path) -> World:

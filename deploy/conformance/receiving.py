@@ -2,6 +2,7 @@
 
 Rules:
 - The sequence is fixed: the same party and number of partitions give the same records, byte for byte.
+- Each record is signed as the hub signs: in a world with that hub's own key, else with `TEST_KEY`, which is no secret.
 - What must come out is written down beside it by hand, not folded by the code that it tests.
 - A report names what is visible, and where reading stopped; both are compared whole. Absent and null are the same.
 """
@@ -20,6 +21,7 @@ from contracts.codec import codec
 from contracts.failures import InvalidFact, Refused
 from contracts.partitioning import partition_of
 from contracts.schema_ids import schema_ids
+from contracts.signatures import SigningKey, disclosed_message, signature_headers
 from contracts.topics import Names
 from hub.broker.ports import InputRecord
 
@@ -27,6 +29,8 @@ AT: Final = 1_767_225_600_000
 """2026-01-01T00:00Z, of which all times in the sequence are counted in hours."""
 HOUR_MS: Final = 3_600_000
 _NAMESPACE: Final = uuid.UUID("8f1d4a52-6c0e-4d3b-9a53-1e6f2c7b9d10")
+TEST_KEY: Final = SigningKey(bytes(range(32)))
+"""The key of the wire page's example, for a sequence that no hub sends: no hub is told to trust it."""
 HOUSING: Final = "HousingSecured"
 CUSTODY: Final = "ImprisonmentStarted"
 NEVER_SENT: Final = "CaseOpened"
@@ -74,7 +78,8 @@ class Report(BaseModel):
 class Sequence:
     """The records for `party` on a topic of `partitions` partitions, in the order in which they are sent."""
 
-    def __init__(self, party: str, names: Names, partitions: int) -> None:
+    def __init__(self, party: str, names: Names, partitions: int, signing_key: SigningKey = TEST_KEY) -> None:
+        self._signing_key = signing_key
         self._party, self._topic, self._partitions = party, names.output(party), partitions
         self._records: list[InputRecord] = []
         self._numbers: dict[int, int] = {}
@@ -167,7 +172,9 @@ class Sequence:
             payload = {"occurredAt": AT + hour * HOUR_MS, **fields}
             value = codec().encode(schema_ids().disclosed(event_type), payload)
         offset, headers = len(self._records), disclosed_headers(attributes)
-        record = InputRecord(self._topic, partition, offset, AT + offset, key.encode(), value, headers)
+        signature = self._signing_key.sign(disclosed_message(self._topic, key.encode(), headers, value))
+        signed = [*headers, *signature_headers(self._signing_key.id, signature)]
+        record = InputRecord(self._topic, partition, offset, AT + offset, key.encode(), value, signed)
         self._records.append(record)
         return record
 

@@ -34,6 +34,19 @@ from hub.disclosure.cutter import cut
 _NONE: Final[frozenset[str]] = frozenset()
 
 
+class DecisionIds:
+    """The `hub_decision` of each number that one shard gives out, for who has the hub's `secret`."""
+
+    def __init__(self, secret: bytes, shard: int) -> None:
+        self._keyed = blake2b(b"decision|%d|" % shard, key=secret, digest_size=16)
+
+    def of(self, party: str, number: int) -> str:
+        """Return the `hub_decision` of a number: the same on every sending, meaningless to its reader."""
+        keyed = self._keyed.copy()
+        keyed.update(f"{party}|{number}".encode())
+        return uuid_of(keyed.hexdigest())
+
+
 @dataclass(slots=True)
 class Envelopes:
     """Builds the records of one shard."""
@@ -49,10 +62,10 @@ class Envelopes:
     _last_form: bytes | None = None
     _last_event: str = ""
     _event: Headers = ()
-    _keyed: blake2b = field(init=False, repr=False)
+    _decision_ids: DecisionIds = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._keyed = blake2b(b"decision|%d|" % self.shard, key=self.secret, digest_size=16)
+        self._decision_ids = DecisionIds(self.secret, self.shard)
 
     def form(
         self,
@@ -109,14 +122,8 @@ class Envelopes:
         if fact.corrects or fact.correlation or fact.causation:
             event = [*event, *_links(case, entry, party)]
         effect: Effect = "disclosed" if form else "retracted"
-        headers = numbered_headers(event, number, self.decision_reference(party, number), effect)
+        headers = numbered_headers(event, number, self._decision_ids.of(party, number), effect)
         return OutputRecord(party, number, key.encode("ascii"), form, headers)
-
-    def decision_reference(self, party: str, number: int) -> str:
-        """Return the `hub_decision` of a number: the same on every sending, meaningless to its reader."""
-        keyed = self._keyed.copy()
-        keyed.update(f"{party}|{number}".encode())
-        return uuid_of(keyed.hexdigest())
 
 
 def _links(case: CaseTimeline, entry: TimelineFact, party: str) -> Headers:

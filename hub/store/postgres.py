@@ -111,7 +111,7 @@ def _opened(url: str, shard: int) -> tuple[PostgresRecorder, StoreIdentity]:
         ) from error
     try:
         if not exists:
-            raise ForeignStore(f"no store in schema `{schema}`: create it by command, or give the right URL")
+            raise ForeignStore(f"no store in schema `{schema}`: make one with `hub world make`, or give the right URL")
         with storage_errors_named():
             return recorder, read_identity(recorder)
     except BaseException:

@@ -59,7 +59,9 @@ class PostgresKeyTable:
             ((stored_format,),) = self._select("SELECT format FROM key_store")
         except psycopg.errors.UndefinedTable:
             self.close()
-            raise ForeignStore("the database holds no key store: create it by command, or give the right URL") from None
+            raise ForeignStore(
+                "the database holds no key store: make one with `hub world make`, or give the right URL"
+            ) from None
         except BaseException:
             self.close()
             raise

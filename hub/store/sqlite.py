@@ -66,7 +66,7 @@ def open_for_reading(path: Path, keys: KeyStore) -> ShardReader:
 
 def _opened_read_only(path: Path) -> tuple[SQLiteRecorder, StoreIdentity]:
     if not path.is_file():
-        raise ForeignStore(f"no store at `{path}`: create it by command, or give the right path")
+        raise ForeignStore(f"no store at `{path}`: make one with `hub world make`, or give the right path")
     recorder = SQLiteRecorder(ShardDatastore(path, "ro"))
     try:
         return recorder, read_identity(recorder)

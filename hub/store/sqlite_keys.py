@@ -30,7 +30,7 @@ class SQLiteKeyTable:
     def __init__(self, path: Path, *, read_only: bool) -> None:
         """Open what `create` made; raise `ForeignStore` where there is none or of another format."""
         if not path.is_file():
-            raise ForeignStore(f"no key store at `{path}`: create it by command, or give the right path")
+            raise ForeignStore(f"no key store at `{path}`: make one with `hub world make`, or give the right path")
         self._connection = _connect(path, "ro" if read_only else "rw")
         try:
             (stored_format,) = self._connection.execute("PRAGMA user_version").fetchone()

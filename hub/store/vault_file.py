@@ -180,7 +180,7 @@ def open_vault_file(path: Path, vault_key: bytes) -> VaultFile:
     """
     require_secret(vault_key, "the vault key")
     if not path.is_file():
-        raise ForeignStore(f"no vault at `{path}`: create it by command, or give the right path")
+        raise ForeignStore(f"no vault at `{path}`: make one with `hub world make`, or give the right path")
     try:
         with ExitStack() as opened:
             connection = opened.enter_context(closing(_connect(path)))

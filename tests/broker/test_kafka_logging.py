@@ -8,6 +8,7 @@ import kafka  # noqa: F401  the client's loggers exist from here on
 import pytest
 
 from contracts.connection import KafkaConnection
+from contracts.kafka_logging import quiet_kafka_logging
 
 LOGGERS = ("kafka", "kafka.producer.kafka", "kafka.consumer.fetcher", "kafka.admin.client", "kafka.net.connection")
 
@@ -23,3 +24,20 @@ def test_the_client_says_nothing_below_info(name: str, caplog: pytest.LogCapture
 
 def test_a_connection_does_not_show_its_password() -> None:
     assert "very-secret" not in repr(KafkaConnection("127.0.0.1:1", "user", "very-secret"))
+
+
+@pytest.mark.parametrize(("level", "told"), [(logging.INFO, ["broken"]), (logging.DEBUG, ["away", "broken"])])
+def test_a_program_that_runs_for_long_lets_the_client_tell_errors_only_but_at_debug(
+    level: int, told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = logging.getLogger("kafka")
+    before = client.level
+    try:
+        client.setLevel(logging.NOTSET)
+        with caplog.at_level(level):
+            quiet_kafka_logging()
+            logging.getLogger("kafka.net.connection").warning("away")
+            logging.getLogger("kafka.net.connection").error("broken")
+    finally:
+        client.setLevel(before)
+    assert caplog.messages == told

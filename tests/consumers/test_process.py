@@ -15,7 +15,7 @@ from consumers import __main__ as process
 from consumers.settings import consumer_settings
 from consumers.store import PartyStore, store_path
 from consumers.subscription import Subscription
-from contracts.failures import BadSetting, MissingNumber, NotFound
+from contracts.failures import BadSetting, CallerFailure, MissingNumber, NotFound
 from contracts.parties import Party, PartyRegistry
 from deploy.view_command import view
 from deploy.world import World
@@ -53,6 +53,30 @@ def test_the_store_is_made_once_by_command(environment: Path, caplog: pytest.Log
     assert process.main(["make-store"]) == process.FAILED
     assert process.main(["something"]) == process.FAILED
     PartyStore.open(environment, "PRI").close()
+
+
+def test_a_mistyped_path_makes_no_folders(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HUB_CONSUMER_STORE", str(environment.parent / "mistyped" / "pri.db"))
+    assert process.main(["make-store"]) == process.FAILED
+    assert "`HUB_CONSUMER_STORE`: no directory `" in caplog.text
+    assert not (environment.parent / "mistyped").exists()
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("bootstrap", ["", "kafka-1", "kafka-1:", ":9092", "kafka-1:9092,", "SSL://kafka-1:9092"])
+def test_brokers_without_host_and_port_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, bootstrap: str) -> None:
+    monkeypatch.setenv("HUB_CONSUMER_BOOTSTRAP", bootstrap)
+    with pytest.raises(BadSetting, match="`HUB_CONSUMER_BOOTSTRAP`: "):
+        consumer_settings()
+
+
+@pytest.mark.usefixtures("environment")
+def test_values_that_are_expected_stand_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_CONSUMER_SECURITY_PROTOCOL", "sasl_ssl")
+    with pytest.raises(BadSetting, match=r"`HUB_CONSUMER_SECURITY_PROTOCOL`: input should be .*'SASL_SSL'"):
+        consumer_settings()
 
 
 class Stopping(SimulatedTopic):
@@ -120,6 +144,15 @@ def test_view_show_prints_the_view_or_one_citizens_events() -> None:
     assert (line["key"], line["custody"]) == (KEYS[0], "IMPRISONED")
     (event,) = json.loads(run(view, ["show", "PRI", KEYS[0], "--json"]).output)
     assert event["fields"]["institution"] == "PRI"
+
+
+@pytest.mark.usefixtures("world_directory")
+@pytest.mark.parametrize("key", ["Citizen Hans Hansen 0101900005 of A.SOC", "", KEYS[0].upper()])
+def test_view_show_does_not_repeat_what_is_no_key(key: str) -> None:
+    result = CliRunner().invoke(view, ["show", "PRI", key])
+    assert isinstance(result.exception, CallerFailure)
+    assert result.output == ""
+    assert not key or key not in str(result.exception)
 
 
 @pytest.mark.usefixtures("world_directory")

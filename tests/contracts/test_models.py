@@ -90,11 +90,40 @@ def _fault(name: str, **changes: Any) -> tuple[str, str] | None:
     return fault_in(catalogue().event_types[name], _check(name) | changes)
 
 
+def _wire_fault(name: str, field: str, value: object) -> tuple[str, str] | None:
+    return fault_in(catalogue().event_types[name], _check(name) | {field: value})
+
+
 @given(st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_good_wire_values_have_no_fault(data: st.DataObject) -> None:
     event_type = data.draw(event_types())
     assert fault_in(event_type, data.draw(payloads(event_type))) is None
+
+
+@pytest.mark.parametrize(
+    ("event_type", "field", "value", "rule"),
+    [
+        ("HousingSecured", "housingId", "7B0F", "is a UUID in lower case, with hyphens"),
+        ("HousingSecured", "housingId", "7" * 40, "is a UUID in lower case, with hyphens"),
+        ("HousingSecured", "address", "a\x00", "is text of 1 to 2000 characters, without control characters"),
+        ("HousingSecured", "address", "a" * 2001, "is text of 1 to 2000 characters, without control characters"),
+        ("HousingSecured", "at", -5_364_662_400_000, "is an instant of the years 1900 to 2199"),
+        ("HousingSecured", "at", 10**15, "is an instant of the years 1900 to 2199"),
+        ("HousingSecured", "startsOn", -62_000, "is a day of the years 1900 to 2199"),
+        ("ConsentGiven", "collector", "010190-0005", "is a pseudonym of 1 to 80 letters"),
+        ("ConsentGiven", "collectedBy", "A..SOC", "is a party id: 1 to 4 parts"),
+        ("ConsentGiven", "version", -1, "is a whole number from 0 to 2147483647"),
+        ("BenefitGranted", "reason", "no code", "is a code of 1 to 64 letters"),
+    ],
+)
+def test_a_broken_form_or_range_is_said_by_what_its_kind_asks_for(
+    event_type: str, field: str, value: object, rule: str
+) -> None:
+    found = _wire_fault(event_type, field, value)
+    assert found is not None
+    assert (found[0], found[1][: len(rule)]) == (field, rule)
+    assert "input should" not in found[1]
 
 
 @given(st.data())
@@ -156,7 +185,7 @@ def test_an_amount_is_exact_whatever_the_callers_context() -> None:
         ("HousingSecured", "occurredAt", datetime(2025, 1, 1), "zone"),
         ("HousingSecured", "occurredAt", INSTANT, "instant"),
         ("HousingSecured", "occurredAt", None, "mandatory"),
-        ("HousingSecured", "at", datetime(1850, 1, 1, tzinfo=UTC), "greater"),
+        ("HousingSecured", "at", datetime(1850, 1, 1, tzinfo=UTC), "years 1900 to 2199"),
         ("HousingSecured", "startsOn", MOMENT, "day"),
         ("HousingSecured", "startsOn", "2025-11-01", "day"),
         ("HousingSecured", "housingId", "h1", "UUID"),
@@ -164,10 +193,10 @@ def test_an_amount_is_exact_whatever_the_callers_context() -> None:
         ("HousingSecured", "kind", "CASTLE", "HousingKind"),
         ("HousingSecured", "kind", 1, "HousingKind"),
         ("HousingSecured", "address", 5, "text"),
-        ("HousingSecured", "address", "", "form"),
-        ("HousingSecured", "address", "a\x00b", "form"),
+        ("HousingSecured", "address", "", "text of 1 to 2000"),
+        ("HousingSecured", "address", "a\x00b", "text of 1 to 2000"),
         ("HousingSecured", "address", "x" * 2001, "2000"),
-        ("HousingSecured", "reason", "no spaces", "form"),
+        ("HousingSecured", "reason", "no spaces", "a code of 1 to 64"),
         ("HousingSecured", "diagnosis", "x", "not in the contract"),
         ("BenefitGranted", "monthlyAmount", 12.5, "decimal"),
         ("BenefitGranted", "monthlyAmount", Decimal("0.001"), "2 decimals"),
@@ -180,8 +209,8 @@ def test_an_amount_is_exact_whatever_the_callers_context() -> None:
         ("BenefitGranted", "monthlyAmount", Decimal("NaN"), "decimal"),
         ("SentencePlanAgreed", "version", True, "whole number"),
         ("SentencePlanAgreed", "version", 1.0, "whole number"),
-        ("SentencePlanAgreed", "version", -1, "greater"),
-        ("SentencePlanAgreed", "version", 2**31, "less"),
+        ("SentencePlanAgreed", "version", -1, "number from 0 to"),
+        ("SentencePlanAgreed", "version", 2**31, "number from 0 to"),
         ("SentencePlanAgreed", "citizenAgrees", "false", "true or false"),
         ("SentencePlanAgreed", "citizenAgrees", 1, "true or false"),
         ("SentencePlanAgreed", "items", {}, "list"),
@@ -190,9 +219,9 @@ def test_an_amount_is_exact_whatever_the_callers_context() -> None:
         ("ConsentGiven", "withdrawalExplained", False, "must be true"),
         ("ConsentGiven", "capacityConfirmed", None, "mandatory"),
         ("ConsentGiven", "sources", ["PRI"] * (LIST_ITEMS_MAX + 1), "at most"),
-        ("ConsentGiven", "collector", "0101901234", "form"),
-        ("ConsentGiven", "collector", "010190-1234", "form"),
-        ("ConsentGiven", "collector", "19900101-1234", "form"),
+        ("ConsentGiven", "collector", "0101901234", "a pseudonym"),
+        ("ConsentGiven", "collector", "010190-1234", "a pseudonym"),
+        ("ConsentGiven", "collector", "19900101-1234", "a pseudonym"),
     ],
 )
 def test_a_wrong_value_is_refused_naming_field_rule_and_fix(event: str, field: str, value: Any, rule: str) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from kafka.errors import ClusterAuthorizationFailedError, KafkaError, KafkaTimeoutError
 
-from contracts.failures import BadSetting
+from contracts.connection import KafkaConnection
+from contracts.failures import BadSetting, TransportFailure
+from deploy import world_making
 from deploy.cluster import deployer_connection, opened_cluster
 
 
@@ -69,3 +73,19 @@ def test_a_deployer_with_a_certificate_needs_no_password(monkeypatch: pytest.Mon
     monkeypatch.setenv("HUB_DEPLOYER_KEY_FILE", "deployer.key")
     connection = deployer_connection()
     assert (connection.certificate_file, connection.key_file) == ("deployer.pem", "deployer.key")
+
+
+def test_a_cluster_that_does_not_answer_has_refused_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(error: KafkaError) -> None:
+        def client(**_options: object) -> NoReturn:
+            raise error
+
+        monkeypatch.setattr(world_making, "KafkaAdminClient", client)
+        with world_making.administering(KafkaConnection("127.0.0.1:1", "deployer", "password")):
+            pass
+
+    with pytest.raises(TransportFailure, match="does not answer") as silent:
+        raising(KafkaTimeoutError())
+    assert "refused" not in str(silent.value)
+    with pytest.raises(TransportFailure, match="refused user `deployer`"):
+        raising(ClusterAuthorizationFailedError())

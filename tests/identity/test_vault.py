@@ -130,7 +130,7 @@ def test_rows_moved_to_another_case_do_not_open(vault: Vault, vault_path: Path) 
 
 
 def test_a_vault_is_never_made_by_opening_nor_made_twice(vault: Vault, vault_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(ForeignStore, match="create it by command"):
+    with pytest.raises(ForeignStore, match="`hub world make`"):
         Vault.open(tmp_path / "missing.db", VAULT_KEY)
     assert not (tmp_path / "missing.db").exists()
     with pytest.raises(ForeignStore, match="is made once"):

@@ -17,6 +17,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient, record_subject
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from consumers.hub_signatures import HubSignatures
 from consumers.kafka_source import KafkaSource
 from consumers.store import PartyStore
 from consumers.subscription import Subscription
@@ -30,7 +31,7 @@ from deploy.conformance.command import conformance
 from deploy.conformance.receiving import Sequence
 from deploy.hub_process import HubProcess, create_hub
 from deploy.key_registration import change_keys
-from deploy.world import World
+from deploy.world import HUB_KEY, World
 from hub.shard.signing_keys import REGISTRATION
 from tests.conftest import MakeWorld
 from tests.kafka.schema_registry import schema_text
@@ -170,10 +171,13 @@ def stock_report(world: World, registry: SchemaRegistryClient) -> dict[str, Any]
 
 @pytest.mark.parametrize("which", [(), ("--resync",)])
 def test_our_own_subscription_reports_what_must_come_out(world: World, tmp_path: Path, which: tuple[str, ...]) -> None:
+    # It checks every signature: the sequence is signed with the key of the world's hub.
     assert run(world, "send", *which).exit_code == 0
     names = world.names
     store = PartyStore.create(tmp_path / "store.db", PARTY)
-    subscription = Subscription(PARTY, KafkaSource(world.connection(names.user(PARTY)), names, PARTY), store)
+    signatures = HubSignatures(names.output(PARTY), [world.signing_key(HUB_KEY).public])
+    source = KafkaSource(world.connection(names.user(PARTY)), names, PARTY)
+    subscription = Subscription(PARTY, source, store, signatures)
     try:
         with pytest.raises(MissingNumber):
             deadline = time.monotonic() + WAIT_SECONDS_MAX

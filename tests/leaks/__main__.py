@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import secrets
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.leaks.run import CRASHES, LOUD, swept
 
 def main() -> int:
     """Plant, call, crash, sweep; print how much was searched and what was found, without any canary."""
+    argparse.ArgumentParser(prog="python -m tests.leaks", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as place, LocalKafka(Path(place) / "kafka") as kafka:
         directory, name = Path(place) / "world", f"leaks-{secrets.token_hex(3)}"
         world = create_world(directory, kafka.admin, REGISTRY, partitions=PARTITIONS, played=False, world_name=name)

@@ -360,5 +360,5 @@ class MemoryStores:
 
     def _made(self) -> Content:
         if self.content is None:
-            raise ForeignStore("no store here: create it by command")
+            raise ForeignStore("no store here: make one with `hub world make`")
         return self.content

@@ -228,3 +228,22 @@ def test_a_fault_that_nobody_foresaw_is_its_shards_alone_and_that_begins_again(
     at_work.turn_until(lambda: at_work.held.at_work == sorted(ALL))
     assert "`KeyError` in `test_held_shards.py:" in caplog.text
     assert "0101900005" not in caplog.text
+
+
+def test_an_outage_is_said_once_and_its_end_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    bench.refuses[2] = StoreUnavailable("the store is away")
+    for tries in range(1, 5):
+        bench.turn_until(lambda tries=tries: bench.tried[2] >= tries and bench.held._held[2].job is None)  # type: ignore[misc]
+        bench.now += WAIT_SECONDS_MAX
+    assert [record.message for record in caplog.records if "shard 2" in record.message] == [
+        "shard 2 is tried again until it goes, first in 0.5 s: the store is away"
+    ]
+    del bench.refuses[2]
+    bench.turn_until(lambda: 2 in bench.held.at_work)
+    bench.now += WAIT_SECONDS_MAX + 1
+    bench.held.hold(ALL)
+    bench.held.hold(ALL)
+    assert [record.message for record in caplog.records if "shard 2" in record.message][1:] == [
+        "shard 2 is at work again"
+    ]
