@@ -3,9 +3,9 @@
 Rules:
 - The client library logs keys, values, headers and passwords at DEBUG: whatever a program sets, its loggers
   give nothing below INFO.
-- A program that runs for long lets the client tell errors only: while a broker is away it would repeat every try and
-  every login, some lines a second, and the program itself says when an outage begins and ends. Where DEBUG is asked
-  for, all that the first rule leaves is told.
+- In a program that runs for long the client is silent: while a broker is away it would tell every try and every
+  connection as an error, ten lines a second. What matters of that reaches the program as an exception, and the program
+  says when an outage begins and ends. Where DEBUG is asked for, all that the first rule leaves is told.
 - Every connection of the project passes through `contracts.connection`, which calls this first.
 """
 
@@ -28,9 +28,9 @@ def cap_kafka_logging() -> None:
 
 
 def quiet_kafka_logging() -> None:
-    """Let the Kafka client log errors only, unless the program logs at DEBUG."""
+    """Let the Kafka client log nothing that it goes on after, unless the program logs at DEBUG."""
     if logging.getLogger().getEffectiveLevel() > logging.DEBUG:
-        logging.getLogger(LIBRARY).setLevel(logging.ERROR)
+        logging.getLogger(LIBRARY).setLevel(logging.CRITICAL)
 
 
 def _at_least_info(record: logging.LogRecord) -> bool:

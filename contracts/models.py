@@ -41,6 +41,7 @@ from contracts.limits import (
     TEXT_CHARACTERS_MAX,
 )
 from contracts.parties import PARTY_ID
+from contracts.phrases import lower_first
 
 UUID_TEXT: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"
 
@@ -197,7 +198,7 @@ def _rule(kind: str, message: str, limits: Mapping[str, Any]) -> str:
         case "greater_than_equal" | "less_than_equal":
             return _RULE_OF_BOUND[limits["ge" if kind == "greater_than_equal" else "le"]]
         case _:
-            return _RULE_TEXT.get(kind) or message[:1].lower() + message[1:]
+            return _RULE_TEXT.get(kind) or lower_first(message)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

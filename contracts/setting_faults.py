@@ -14,6 +14,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, ValidationError
 
+from contracts.phrases import lower_first
+
 _BROKER: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _PORT_MAX: Final = 65_535
 _OF_A_VALIDATOR: Final = "Value error, "
@@ -38,6 +40,4 @@ def setting_faults(prefix: str, invalid: ValidationError) -> str:
 
 
 def _words(message: str) -> str:
-    """The words of a fault, its first letter small: what follows may be values, which are exactly as they stand."""
-    said = message.removeprefix(_OF_A_VALIDATOR)
-    return said[:1].lower() + said[1:]
+    return lower_first(message.removeprefix(_OF_A_VALIDATOR))

@@ -33,6 +33,7 @@ from contracts.history.recorded import (
     todays_schemas,
 )
 from contracts.lint import lint
+from contracts.phrases import number_of
 from contracts.schema_ids import schema_ids, write_schemas
 
 HISTORY: Final = "history"
@@ -77,7 +78,7 @@ def list_contracts(event_type: str | None, role: str | None, as_json: bool) -> N
                 kind = f"{field.kind} {field.type_name}".strip() + (" list" if field.repeated else "")
                 click.echo(f"  {mark} {field.name}: {kind}  @{field.category}  {field.doc}")
     if not event_type:
-        click.echo(f"{len(chosen)} event types")
+        click.echo(number_of(len(chosen), "event type"))
 
 
 candidate_argument = click.argument(
@@ -98,8 +99,8 @@ def lint_contracts(directory: Path | None) -> None:
     for finding in findings:
         click.echo(f"{finding.rule}  {finding.where}: {finding.message}", err=True)
     types, versions = len(judged.event_types), len(judged.every_version)
-    counted = f"{types} event types" + (f" in {versions} versions" if versions > types else "")
-    click.echo(f"{counted}, {len(findings)} findings")
+    counted = number_of(types, "event type") + (f" in {versions} versions" if versions > types else "")
+    click.echo(f"{counted}, {number_of(len(findings), 'finding')}")
     if findings:
         sys.exit(1)
 
@@ -128,7 +129,7 @@ def check_contracts(directory: Path | None) -> None:
     findings = check(todays_schemas(_judged(directory)), recorded, given_ids(), accepted_breaks())
     for finding in findings:
         click.echo(f"{finding.rule}  {finding.where}: {finding.message}", err=True)
-    click.echo(f"{len(recorded)} recorded schemas, {len(findings)} findings")
+    click.echo(f"{number_of(len(recorded), 'recorded schema')}, {number_of(len(findings), 'finding')}")
     if findings:
         sys.exit(1)
 
@@ -136,7 +137,7 @@ def check_contracts(directory: Path | None) -> None:
 @contracts.command("record")
 def record_contracts() -> None:
     """Add the schemas that got an id since to the recorded history."""
-    click.echo(f"{len(record(catalogue()))} schemas recorded")
+    click.echo(f"{number_of(len(record(catalogue())), 'schema')} recorded")
 
 
 @contracts.command("diff")

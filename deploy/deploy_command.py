@@ -22,6 +22,7 @@ import click
 from kafka.admin import ACL, ACLResourcePatternType, ResourceType
 
 from contracts.parties import PartyRegistry
+from contracts.phrases import number_of
 from contracts.registry_file import read_registry
 from contracts.topics import Names
 from deploy.cluster import cluster_settings, deployer_connection
@@ -87,7 +88,7 @@ def quotas(as_json: bool, check: bool, directory: Path) -> None:
         return
     with administering(deployer_connection()) as client:
         found = quota_differences(wanted, read_quotas(client), frozenset(users_of(world.names, world.registry)))
-    click.echo(json.dumps(found, indent=2) if as_json else "\n".join([*found, f"{len(found)} differences"]))
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join([*found, number_of(len(found), "difference")]))
     if found:
         sys.exit(DIFFERENT)
 
@@ -152,4 +153,4 @@ def _values_of_difference(found: RightsDifference) -> dict[str, object]:
 def _difference_text(found: RightsDifference) -> str:
     lines = [f"missing  {text_of(acl)}" for acl in found.missing]
     lines += [f"surplus  {text_of(acl)}" for acl in found.surplus]
-    return "\n".join([*lines, f"{len(found)} differences"])
+    return "\n".join([*lines, number_of(len(found), "difference")])

@@ -28,6 +28,7 @@ from contracts.civil_time import moment_of
 from contracts.derived_ids import derived_id
 from contracts.fact import event_id_of
 from contracts.failures import CallerFailure, TransportFailure
+from contracts.phrases import number_of
 from contracts.private_files import write_private
 from contracts.topics import HUB_PARTY
 from deploy.figures import Drawing
@@ -157,7 +158,7 @@ def _wait_until_stored(
             _raise_if_parked(stores[shard], event_id, parked_before[shard])
         if time.monotonic() > deadline:
             raise TransportFailure(
-                f"not stored within {STORED_SECONDS_MAX:.0f} s on {len(missing)} shards: "
+                f"not stored within {STORED_SECONDS_MAX:.0f} s on {number_of(len(missing), 'shard')}: "
                 "is the hub of this world running; give the command again, nothing is lost"
             )
         wait(POLL_SECONDS)

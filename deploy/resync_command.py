@@ -21,6 +21,7 @@ from uuid import uuid4
 import click
 
 from contracts.failures import CallerFailure, NotFound, TransportFailure
+from contracts.phrases import number_of
 from deploy.key_registration import last_parked, raise_if_parked
 from deploy.operator_channel import tell_every_shard
 from deploy.options import world_option
@@ -63,7 +64,7 @@ def resync(party: str, as_json: bool, directory: Path) -> None:
         return
     for each in told:
         click.echo(f"shard {each.shard}: from number {each.begun_with}, all told by {each.ended_by}")
-    click.echo(f"{party} is told everything anew on {len(told)} shards")
+    click.echo(f"{party} is told everything anew on {number_of(len(told), 'shard')}")
 
 
 def tell_anew(world: World, party: str) -> list[Told]:
@@ -102,9 +103,9 @@ def _ends(stores: list[ShardReader], payload: Mapping[str, str], stood: list[int
                 seen, since = stands, time.monotonic()
             if waiting and time.monotonic() - since > PROGRESS_SECONDS_MAX:
                 raise TransportFailure(
-                    f"nothing went on for {PROGRESS_SECONDS_MAX:.0f} s on {len(waiting)} shards: is the hub of this "
-                    "world running, do `hub_undecided_total` or `hub_unsent_records` grow; what was asked for stands: "
-                    "wait, or ask again"
+                    f"nothing went on for {PROGRESS_SECONDS_MAX:.0f} s on {number_of(len(waiting), 'shard')}: is the "
+                    "hub of this world running, do `hub_undecided_total` or `hub_unsent_records` grow; what was asked "
+                    "for stands: wait, or ask again"
                 )
             time.sleep(POLL_SECONDS)
     return [told[shard] for shard in sorted(told)]

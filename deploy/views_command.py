@@ -21,6 +21,7 @@ from consumers.store import PartyStore
 from consumers.views.choice import VIEWS, view_names
 from consumers.views.versions import VersionStatus
 from contracts.failures import CallerFailure
+from contracts.phrases import number_of
 from deploy.options import world_option
 from deploy.view_command import known_store_path, open_store
 
@@ -72,8 +73,9 @@ def status(party_id: str, directory: Path, as_json: bool) -> None:
         state = "live" if one["live"] else "being built"
         code = "other code than this" if one["stale"] else "this code"
         click.echo(
-            f"  version {one['version']} of {one['view']}, {state}: {one['rows']} lines, {one['waiting']} waiting, "
-            f"built from {_numbers(one['built_from'])}, {code} ({one['digest'][:_DIGEST_SHOWN]})"
+            f"  version {one['version']} of {one['view']}, {state}: {number_of(one['rows'], 'line')}, "
+            f"{one['waiting']} waiting, built from {_numbers(one['built_from'])}, "
+            f"{code} ({one['digest'][:_DIGEST_SHOWN]})"
         )
 
 
@@ -85,11 +87,11 @@ def rebuild(party_id: str, directory: Path) -> None:
     try:
         with PartyStore.open_for_rebuilding(known_store_path(directory, party_id), party_id) as store:
             for waiting in store.rebuild_beside():
-                click.echo(f"{waiting} citizens to fold", err=True)
+                click.echo(f"{number_of(waiting, 'citizen')} to fold", err=True)
             (live,) = [one for one in store.view_status() if one.version.live]
     except sqlite3.OperationalError as error:
         raise CallerFailure(f"the store could not be written: {error}; the live view stands, try again") from error
-    click.echo(f"version {live.version.number} of {live.version.name} is live: {live.rows} lines")
+    click.echo(f"version {live.version.number} of {live.version.name} is live: {number_of(live.rows, 'line')}")
 
 
 def _values(one: VersionStatus) -> dict[str, Any]:

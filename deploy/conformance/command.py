@@ -25,6 +25,7 @@ from kafka.errors import KafkaError
 from contracts.connection import KafkaConnection
 from contracts.failures import BadSetting, NotFound, TransportFailure
 from contracts.parties import Party, PartyRegistry
+from contracts.phrases import number_of
 from contracts.signatures import SigningKey, public_key_of
 from contracts.topics import Names
 from deploy.conformance.lines import GivenRecord, line_of, read_lines
@@ -105,7 +106,11 @@ def _judge(check: PublisherCheck, given: Iterable[GivenRecord], *, as_json: bool
     if as_json:
         click.echo(json.dumps([verdict.values() for verdict in verdicts], indent=2))
     else:
-        click.echo("\n".join([*(one.text() for one in verdicts), f"{len(verdicts)} records, {parked} would be parked"]))
+        click.echo(
+            "\n".join(
+                [*(one.text() for one in verdicts), f"{number_of(len(verdicts), 'record')}, {parked} would be parked"]
+            )
+        )
     if parked or not verdicts:
         sys.exit(FAILED)
 
@@ -135,7 +140,7 @@ def send(party: str, of_resync: bool, directory: Path) -> None:
     if next(iter(_whole_topic(receiver, world.names.output(party))), None) is not None:
         raise BadSetting(f"topic `{world.names.output(party)}` holds records: expected a world made for this test")
     _send(world.connection(world.names.service("sender")), wanted)
-    click.echo(f"{len(wanted)} records sent to {world.names.output(party)}")
+    click.echo(f"{number_of(len(wanted), 'record')} sent to {world.names.output(party)}")
 
 
 @conformance.command("receiver")
@@ -151,7 +156,7 @@ def receiver(party: str, report: TextIO, as_json: bool, partitions: int, of_resy
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        click.echo("\n".join([*found, f"{len(found)} differences"]))
+        click.echo("\n".join([*found, number_of(len(found), "difference")]))
     if found:
         sys.exit(FAILED)
 

@@ -21,6 +21,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.failures import InvalidFact
+from contracts.phrases import lower_first
 from hub.broker.ports import InputRecord
 
 LINES_MAX: Final = 100_000
@@ -61,7 +62,9 @@ def read_lines(lines: Iterable[str], now_ms: int) -> Iterator[GivenRecord]:
         except ValidationError as invalid:
             fault = invalid.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in fault["loc"]) or "line"
-            raise InvalidFact(f"line {number}, {where}", fault["msg"].lower(), "see WIRE.md, conformance") from None
+            raise InvalidFact(
+                f"line {number}, {where}", lower_first(fault["msg"]), "see WIRE.md, conformance"
+            ) from None
         record = InputRecord(
             line.topic,
             line.partition,

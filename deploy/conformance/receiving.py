@@ -20,6 +20,7 @@ from contracts.cloudevents import DisclosureAttributes, Effect, disclosed_header
 from contracts.codec import codec
 from contracts.failures import InvalidFact, Refused
 from contracts.partitioning import partition_of
+from contracts.phrases import lower_first
 from contracts.schema_ids import schema_ids
 from contracts.signatures import SigningKey, disclosed_message, signature_headers
 from contracts.topics import Names
@@ -206,7 +207,7 @@ def read_report(text: str) -> Report:
     except ValidationError as invalid:
         fault = invalid.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in fault["loc"]) or "report"
-        raise InvalidFact(where, fault["msg"].lower(), "see WIRE.md, conformance") from None
+        raise InvalidFact(where, lower_first(fault["msg"]), "see WIRE.md, conformance") from None
 
 
 def differences(expected: Report, reported: Report, why: Mapping[str, str]) -> list[str]:

@@ -76,7 +76,8 @@ class KafkaOwnership:
         self._owned: frozenset[int] = frozenset()
         self._was_told = False
         self._rested_at = 0.0
-        self._last_error: int | None = None
+        self._told: set[int] = set()
+        """The errors that were said since the group was last at rest: each is said once, however often it comes."""
         self._fenced: list[float] = []
         self._is_fenced = False
         self._has_stopped = False
@@ -177,7 +178,10 @@ class KafkaOwnership:
         """Note that the group was at rest, with us in it."""
         group = json.loads(statistics).get("cgrp", {})
         if group.get("state") == "up" and group.get("join_state") == "steady":
-            self._rested_at, self._last_error = time.monotonic(), None
+            self._rested_at = time.monotonic()
+            if self._told:
+                self._told.clear()
+                _log.info("the group of the workers is at rest again")
 
     def _consider(self, error: KafkaError) -> None:
         """Raise where trying again cannot help; the client tries everything else again by itself."""
@@ -189,9 +193,9 @@ class KafkaOwnership:
                 f"group `{self._group}` on topic `{self._topic}` refused user `{self._connection.user}` "
                 f"(`{error.name()}`): give the hub's reader its rights"
             )
-        if error.code() != self._last_error:
-            self._last_error = error.code()
-            _log.warning("the group of the workers: `%s`; tried again", error.name())
+        if error.code() not in self._told:
+            self._told.add(error.code())
+            _log.warning("the group of the workers: `%s`; tried again until it goes", error.name())
 
     def _note_fenced(self, error: KafkaError) -> None:
         """Have the group joined anew; raise where that was of no use. What one client says again counts once."""

@@ -185,6 +185,23 @@ def test_a_missing_right_ends_the_worker_and_a_broker_that_is_away_does_not(
         group.ownership.look()
 
 
+def test_an_outage_is_said_once_and_its_end_once(group: Group, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger=kafka_ownership.__name__)
+    (client,) = group.clients
+    for _ in range(3):
+        client.fail(KafkaError(KafkaError._TRANSPORT))
+        client.fail(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+    group.ownership.look()
+    assert [message.split("`")[1] for message in caplog.messages] == ["_TRANSPORT", "_ALL_BROKERS_DOWN"]
+    for _ in range(2):
+        client.report("steady")
+    group.ownership.look()
+    assert caplog.messages[2:] == ["the group of the workers is at rest again"]
+    client.fail(KafkaError(KafkaError._TRANSPORT))
+    group.ownership.look()
+    assert len(caplog.messages) == 4, "another outage is said again"
+
+
 def test_a_client_that_stops_while_it_is_given_shards_is_replaced_and_nothing_is_ours_meanwhile(
     group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
