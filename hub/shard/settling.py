@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 from contracts.failures import StoreFailure
 from hub.broker.ports import OutputRecord
 from hub.consent.agreements import digest_of
+from hub.consent.decision import Decider
 from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import Change, Rights, differences, mask_of_shown, renewed
 from hub.identity.pseudonyms import TELLING_SHARD
@@ -162,7 +163,7 @@ class Settling:
             changes += self._noticed(held, rights, changed, changes, batch)
             look_at, changes = self._reminded(held, rights, changed, changes, batch)
             forms = [self._form(held, change, batch) for change in changes]
-            promised = self._promised(held, changes, batch) if takes_in else _NO_PROMISES
+            promised = self._promised(held, rights.decider, changes, batch) if takes_in else _NO_PROMISES
         except StoreFailure:
             raise
         except Exception as error:  # whatever went wrong while deciding: nothing of this case leaves, others go on
@@ -248,7 +249,7 @@ class Settling:
         facts = held.timeline.facts
         return any(facts[each].outline.event_type == WITHDRAWAL for each in self._to_decide(held, as_a_whole=False))
 
-    def _promised(self, held: HeldCase, changes: list[Change], batch: Batch) -> Promised:
+    def _promised(self, held: HeldCase, decider: Decider, changes: list[Change], batch: Batch) -> Promised:
         """What must be confirmed before a merge goes on, and before a withdrawal is acknowledged, after `changes`."""
         case = held.timeline
         steps = {other: removal_step(case.case_id, other, change) for other, (_, change) in case.removing.items()}
@@ -261,7 +262,10 @@ class Settling:
             if event_id not in self.promises.waiting
         }
         consents = consents_of(case) & set(consent_of.values())
-        before = told_before(self.store.case_records(case.case_id) if removing or consents else (), consents)
+        records = self.store.case_records(case.case_id) if removing or consents else ()
+        before = told_before(
+            records, consents, lambda basis, event_id: decider.consent_behind(basis, case.facts[event_id].outline)
+        )
         now = _last_numbers(changes, batch)
         taken_back_now = taken_back(changes, now)
         promised: dict[str, tuple[Promise, ...]] = {}

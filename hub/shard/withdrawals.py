@@ -19,7 +19,7 @@ Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from contracts.fact import Fact, ce_id_of, event_id_of
@@ -27,7 +27,6 @@ from contracts.topics import HUB_PARTY
 from hub.arrival.gate import RECEIPT
 from hub.case_timeline.timeline import NOTICE, RETRACTED, CaseTimeline, Reader, fact_recorded
 from hub.consent.consents import SCOPED
-from hub.consent.decision import CONSENT_BASIS
 from hub.disclosure.settlement import Change, mask_of_shown
 from hub.shard.notices import CONSENT_ENDED
 from hub.shard.stating import hub_event_id, hub_fact
@@ -39,6 +38,8 @@ WITHDRAWAL: Final = "ConsentWithdrawn"
 ACKNOWLEDGEMENT: Final = "WithdrawalAcknowledged"
 DELIVERED: Final = "WithdrawalDelivered"
 REMOVAL_DELIVERED: Final = "MergeRemovalDelivered"
+ConsentBehind = Callable[[str, str], str | None]
+"""The consent on which a basis rests for an event, if on one."""
 
 
 def unacknowledged(case: CaseTimeline, secret: bytes) -> Iterator[str]:
@@ -120,17 +121,16 @@ class Before(NamedTuple):
     fences: Mapping[str, Mapping[str, int]]
 
 
-def told_before(records: Iterable[CaseRecord], consents: Iterable[str]) -> Before:
+def told_before(records: Iterable[CaseRecord], consents: Iterable[str], consent_behind: ConsentBehind) -> Before:
     """Read once, from all `records` of a case, what promises about these consents and about merges rest on.
 
     What a party is still shown, on whatever basis, was not taken back.
     """
-    consent_of = {CONSENT_BASIS + consent_id: consent_id for consent_id in consents}
+    fences: dict[str, dict[str, int]] = {consent_id: {} for consent_id in consents}
     event_at: dict[int, str] = {}
     rested: dict[tuple[str, str], dict[str, int]] = {}
-    """(Event id, party) -> basis -> the categories still shown that were ever shown on it."""
+    """(Event id, party) -> consent -> the categories still shown that were ever shown on a basis that rests on it."""
     last: dict[str, int] = {}
-    fences: dict[str, dict[str, int]] = {consent_id: {} for consent_id in consent_of.values()}
     for record in records:
         if isinstance(record, FactRecorded):
             event_at[record.originator_version] = record.event_id
@@ -141,9 +141,12 @@ def told_before(records: Iterable[CaseRecord], consents: Iterable[str]) -> Befor
             line, party = (event_at[decision.fact_version], decision.party), decision.party
             last[party] = max(decision.number, last.get(party, 0))
             shown, ever = mask_of_shown(decision.shown), rested.pop(line, {})
-            losing |= {(consent_of[basis], party) for basis, mask in ever.items() if mask & ~shown}
-            ever |= {basis: ever.get(basis, 0) | mask for basis, mask in decision.shown if basis in consent_of}
-            if still := {basis: mask & shown for basis, mask in ever.items() if mask & shown}:
+            losing |= {(consent_id, party) for consent_id, mask in ever.items() if mask & ~shown}
+            for basis, mask in decision.shown if fences else ():
+                consent_id = consent_behind(basis, line[0])
+                if consent_id in fences:
+                    ever[consent_id] = ever.get(consent_id, 0) | mask
+            if still := {consent_id: mask & shown for consent_id, mask in ever.items() if mask & shown}:
                 rested[line] = still
         for consent_id, party in losing:
             fences[consent_id][party] = last[party]

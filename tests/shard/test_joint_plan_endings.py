@@ -12,6 +12,7 @@ from contracts.fact import ce_id_of
 from tests.shard.harness import HOUR_MS, ShardUnderTest, imprisonment
 from tests.shard.test_consent_endings import amended, invalidated, told_of_endings
 from tests.shard.test_disclosing import CONSENT_ID, SECOND_CONSENT_ID, given, withdrawn
+from tests.shard.test_withdrawals import acknowledged
 
 PARTIES = ("PRI", "KIF", "A.SOC", "B.SOC", "MNT")
 JOINT: Any = {"purposes": ["JOINT_PLANNING"]}
@@ -109,3 +110,23 @@ def test_a_plan_that_a_gate_closes_while_its_consent_stands_has_not_ended(hub: S
     hub.settle()
     assert stated not in hub.view("PRI")
     assert told_of_endings(hub, "PRI") == []
+
+
+def test_a_withdrawal_waits_for_who_lost_the_plan_when_its_consent_lapsed(hub: ShardUnderTest) -> None:
+    given(hub, ["HO"], ["B.SOC"], validUntil=hub.now + 2 * HOUR_MS, **JOINT)
+    stated = plan(hub)
+    hub.settle()
+    assert stated in hub.view("B.SOC")
+    hub.broker.unreachable.add(hub.names.output("B.SOC"))
+    hub.tick(3 * HOUR_MS)
+    hub.settle()
+    withdrawal = withdrawn(hub)
+    for _ in range(20):
+        hub.shard.step(0.0)
+    assert stated in hub.view("B.SOC")
+    assert acknowledged(hub) == []
+    hub.broker.unreachable.clear()
+    hub.restart()
+    hub.settle()
+    assert stated not in hub.view("B.SOC")
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]

@@ -340,6 +340,6 @@ def test_what_a_party_was_last_told_of_the_case_is_its_fence() -> None:
         for version in (2, 3)
     ]
     told = DecisionsRecorded(stream, 5, 0, "", "", (Decision(2, "A.JOB", (), 9), Decision(3, "PRI", (), 0)))
-    fences = removals(case, WINNER, {**told_before([*facts, told], ()).last, "PRI": 4})
+    fences = removals(case, WINNER, {**told_before([*facts, told], (), lambda *_: None).last, "PRI": 4})
     assert [(each.party, each.number) for each in fences] == [("A.JOB", 9), ("HUB", 0), ("PRI", 4)]
     assert {(each.case_id, each.other, each.other_shard, each.change) for each in fences} == {(LOSER, WINNER, 1, 3)}
