@@ -12,6 +12,7 @@ import pytest
 
 from contracts.failures import BadSetting, FencedOff, ForeignStore, StoreUnavailable
 from deploy.local_postgres import LocalPostgres
+from hub.store.checking import check_store
 from hub.store.database_place import DatabasePlace
 from hub.store.places import DatabaseOwner, place_of
 from hub.store.postgres import create_store, open_store, schema_of
@@ -361,3 +362,12 @@ def test_a_store_that_was_left_half_made_is_made_anew(stores: PostgresStores, mo
         schemas = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'shard%'").fetchall()
     assert schemas == [("shard_3",)]
     assert open_store(stores.url, IDENTITY, stores.keys).head().batch == 0
+
+
+def test_a_whole_store_is_looked_over_and_a_missing_digest_is_told(stores: PostgresStores) -> None:
+    store = stores.create()
+    store.commit(full_batch())
+    assert check_store(IDENTITY.shard, store).faults == []
+    store.commit(batch(2, [fact("case-1", 4)]))
+    (fault,) = check_store(IDENTITY.shard, store).faults
+    assert "`event_digests` lacks `1` rows" in fault
