@@ -180,7 +180,7 @@ VALID: dict[str, Any] = {"caseNo": "17", "at": NOON}
         ("CaseOpened", VALID, {"occurred_at": -(10**17)}, "occurredAt", "1900 to 2199"),
         ("CaseOpened", VALID, {"occurred_at": True}, "occurredAt", "instant"),
         ("CaseOpened", VALID, {"occurred_at": "2025-01-01"}, "occurredAt", "instant"),
-        ("CaseOpened", VALID, {"occurred_at": datetime(2300, 1, 1, tzinfo=UTC)}, "occurredAt", "less than"),
+        ("CaseOpened", VALID, {"occurred_at": datetime(2300, 1, 1, tzinfo=UTC)}, "occurredAt", "years 1900 to 2199"),
         ("CaseOpened", VALID, {"published_at": datetime(2200, 1, 1, tzinfo=UTC)}, "published_at", "1900 to 2199"),
         ("CaseOpened", VALID, {"published_at": datetime(1899, 12, 31, tzinfo=UTC)}, "published_at", "1900 to 2199"),
         ("CaseOpened", VALID, {"published_at": 10**15}, "published_at", "1900 to 2199"),

@@ -22,6 +22,7 @@ from contracts.codec import codec
 from contracts.event_types import EventType, Field, Kind
 from contracts.fact import Fact, outline_of
 from contracts.schema_ids import schema_ids
+from hub.case_timeline.timeline import ABOUT_RECORDS
 from hub.consent.decision import Decider
 from hub.consent.policy import load_policy
 from hub.consent.standing import Person, Superseded, derive
@@ -142,7 +143,7 @@ def _fresh_views(hub: ShardUnderTest) -> dict[str, dict[str, dict[str, Any]]]:
     standing = derive(
         [fact for fact in live if fact.event_type in policy.gate_types],
         frozenset(fact.party for fact in live if types[fact.event_type].anchor != Category.CO),
-        frozenset(fact.party for fact in live),
+        frozenset(fact.party for fact in live if fact.event_type not in ABOUT_RECORDS),
         person,
         hub.shard.state.clock,
         policy,

@@ -78,8 +78,10 @@ def resolved(party: str, version: int, parked_version: int) -> ParkedResolved:
 
 
 def batch(version: int, records: Iterable[Record] = (), owner: str = "owner-1", **positions: int) -> BatchWrites:
-    """A batch of `records`."""
-    return BatchWrites(committed(version, owner, **positions), list(records))
+    """A batch of `records`, with the digests of the facts among them."""
+    listed = list(records)
+    digests = {each.event_id: b"digest" for each in listed if isinstance(each, FactRecorded)}
+    return BatchWrites(committed(version, owner, **positions), listed, digests=digests)
 
 
 def full_batch(version: int = 1, owner: str = "owner-1", case_id: str = "case-1") -> BatchWrites:
@@ -97,7 +99,6 @@ def full_batch(version: int = 1, owner: str = "owner-1", case_id: str = "case-1"
         owner,
         a_soc=7,
     )
-    writes.digests[f"A.SOC/{case_id}-2"] = b"digest"
     writes.keys["A.SOC", "key-1"] = case_id
     writes.due[case_id] = 5_000
     writes.cache_rows[case_id] = b"cache of the case"

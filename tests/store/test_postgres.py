@@ -368,6 +368,8 @@ def test_a_whole_store_is_looked_over_and_a_missing_digest_is_told(stores: Postg
     store = stores.create()
     store.commit(full_batch())
     assert check_store(IDENTITY.shard, store).faults == []
-    store.commit(batch(2, [fact("case-1", 4)]))
+    lacking = batch(2, [fact("case-1", 4)])
+    lacking.digests.clear()
+    store.commit(lacking)
     (fault,) = check_store(IDENTITY.shard, store).faults
     assert "`event_digests` lacks `1` rows" in fault
