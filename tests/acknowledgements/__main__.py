@@ -131,7 +131,7 @@ def consent(town: Town, case_id: str, consent_id: uuid.UUID) -> OutgoingRecord:
         "sources": ["A.SOC", "PRI"], "recipients": ["A.BEN", "A.SOC", "PRI"], "purposes": list(PURPOSES),
         "validFrom": at,
     }  # fmt: skip
-    return town.record(PARTY, "ConsentGiven", values, case_id, f"consent of {case_id}", at)
+    return town.record(PARTY, "ConsentGiven", values, case_id, f"consent {consent_id}", at)
 
 
 if __name__ == "__main__":

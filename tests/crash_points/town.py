@@ -160,7 +160,8 @@ class CrashTown(Town):
         given = consent(self, case_id, consent_id)
         values = {"consentId": consent_id, "at": now, "by": "SUBJECT"}
         withdrawn = self.record(STATING, "ConsentWithdrawn", values, case_id, f"end of {consent_id}", now)
-        self.publish(STATING, [given, self.housing(case_id, self._reference(case_id)), withdrawn])
+        self.publish(RECEIVING, [given])
+        self.publish(STATING, [self.housing(case_id, self._reference(case_id)), withdrawn])
 
     def _state_of_somebody_late(self) -> None:
         case_id = str(uuid.UUID(int=self._draw.getrandbits(128)))
