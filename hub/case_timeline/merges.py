@@ -24,11 +24,20 @@ from typing import Any, Final, NamedTuple
 
 from contracts.fact import ce_id_of, event_id_of
 from contracts.topics import HUB_PARTY
-from hub.case_timeline.timeline import JOINED, JOINING, LEAVING, LEFT, MERGED, REOPENED, CaseTimeline
+from hub.case_timeline.timeline import (
+    JOINED,
+    JOINING,
+    LEAVING,
+    LEFT,
+    MERGED,
+    RECEIPT,
+    REOPENED,
+    RETRACTION,
+    CaseTimeline,
+)
 from hub.store.records import CaseRecord, FactRecorded, MergeStepped
 
-RECEIPT: Final = "RemovalReceipted"
-DERIVED: Final = frozenset({"ReminderRaised", "EventRetracted", "WithdrawalAcknowledged"})
+DERIVED: Final = frozenset({"ReminderRaised", RETRACTION, "WithdrawalAcknowledged"})
 """What the hub states of each case by itself; of its own events it takes back reminders only."""
 
 FACTS_COME: Final = "MergeOpened"

@@ -14,22 +14,12 @@ from deploy.scenario.core_world import CoreWorld
 from deploy.scenario.expansion import Playbook, expand
 from deploy.scenario.grammar import read_scenarios
 from deploy.scenario.player import Outcome, outcome_of, play, steps, terms_in
-from deploy.scenario.scenario import Scenario
 from deploy.scenario.shuffles import Deck, play_shuffled
 from hub.case_timeline.timeline import Reader, fact_recorded
 from hub.store.records import FactRecorded
-from tests.scenario.vignettes import CONSENT, CUSTODY, all_files, good_release, vignette
+from tests.scenario.vignettes import CONSENT, CUSTODY, all_files, good_release, played, vignette
 
 SHUFFLES = 5
-
-
-def played(scenario: Scenario) -> Outcome:
-    playbook = expand(scenario)
-    world = CoreWorld(playbook.registry)
-    try:
-        return play(playbook, world)
-    finally:
-        world.close()
 
 
 def differences(outcome: Outcome) -> list[str]:

@@ -10,25 +10,14 @@ import pytest
 
 from contracts.catalogue import catalogue
 from contracts.categories import Category
-from deploy.scenario.core_world import CoreWorld
-from deploy.scenario.expansion import expand
 from deploy.scenario.indicators import stated_indicators
-from deploy.scenario.player import Outcome, play
 from deploy.scenario.scenario import Scenario
 from tests.scenario import second_reading as second
 from tests.scenario import third_reading as third
+from tests.scenario.vignettes import played
 
 SCENARIOS = [*second.second_reading(), *third.third_reading()]
 REFUSED = {**second.REFUSED, **third.REFUSED}
-
-
-def played(scenario: Scenario) -> Outcome:
-    playbook = expand(scenario)
-    world = CoreWorld(playbook.registry)
-    try:
-        return play(playbook, world)
-    finally:
-        world.close()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: f"{scenario.id} {scenario.title[:40]}")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from deploy.scenario.core_world import CoreWorld
 from deploy.scenario.examples import GOOD_RELEASE
+from deploy.scenario.expansion import expand
 from deploy.scenario.grammar import parse_scenarios, read_scenarios
+from deploy.scenario.player import Outcome, play
 from deploy.scenario.scenario import Scenario
 
 SCENARIO_DIRECTORY: Final = Path(__file__).parent.parent / "scenarios"
@@ -24,6 +27,16 @@ def vignette(*lines: str) -> Scenario:
     """Return the scenario of `HEADER` and `lines`."""
     (scenario,) = parse_scenarios("\n".join([HEADER, *lines]))
     return scenario
+
+
+def played(scenario: Scenario) -> Outcome:
+    """What comes of a scenario in the hub's own code, in one process."""
+    playbook = expand(scenario)
+    world = CoreWorld(playbook.registry)
+    try:
+        return play(playbook, world)
+    finally:
+        world.close()
 
 
 def all_files() -> list[Path]:

@@ -16,6 +16,7 @@ from hub.disclosure import endings
 from hub.shard import notices
 from hub.shard.stating import hub_event_id
 from tests.shard.harness import CASE, DAY_MS, HOUR_MS, ShardUnderTest, consent, imprisonment
+from tests.shard.reminding import released
 from tests.shard.test_disclosing import CONSENT_ID, SECOND_CONSENT_ID, given, withdrawn
 
 THIRD_CONSENT_ID = "d0000000-0000-4000-8000-000000000003"
@@ -139,8 +140,7 @@ def test_what_a_gate_closes_or_another_rule_goes_on_showing_is_no_ending(hub: Sh
     hub.settle()
     assert outreach in hub.view("PRI")
     hub.tick(HOUR_MS)
-    released = {"custodyId": imprisonment(0)["custodyId"], "releasedAt": hub.now, "supervision": False}
-    hub.state("PRI", "ReleasedAtEndOfSentence", released, "released")
+    released(hub)
     hub.settle()
     assert outreach not in hub.view("PRI"), "the prison receives while custody is open only"
     assert told_of_endings(hub, "PRI") == []

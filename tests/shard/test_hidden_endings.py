@@ -10,6 +10,7 @@ import pytest
 from contracts.fact import ce_id_of
 from hub.disclosure import endings
 from tests.shard.harness import DAY_MS, HOUR_MS, ShardUnderTest, imprisonment
+from tests.shard.reminding import released
 from tests.shard.test_consent_endings import amended, told_of_endings
 from tests.shard.test_disclosing import given, withdrawn
 
@@ -36,8 +37,7 @@ def shown_then_hidden(hub: ShardUnderTest, **changes: Any) -> str:
     hub.settle()
     assert contact in hub.view("PRI")
     hub.tick(HOUR_MS)
-    released = {"custodyId": imprisonment(0)["custodyId"], "releasedAt": hub.now, "supervision": False}
-    hub.state("PRI", "ReleasedAtEndOfSentence", released, "released")
+    released(hub)
     hub.settle()
     assert contact not in hub.view("PRI")
     assert told_of_endings(hub, "PRI") == []

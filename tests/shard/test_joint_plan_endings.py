@@ -10,6 +10,7 @@ import pytest
 
 from contracts.fact import ce_id_of
 from tests.shard.harness import HOUR_MS, ShardUnderTest, imprisonment
+from tests.shard.reminding import released
 from tests.shard.test_consent_endings import amended, invalidated, told_of_endings
 from tests.shard.test_disclosing import CONSENT_ID, SECOND_CONSENT_ID, given, withdrawn
 from tests.shard.test_withdrawals import acknowledged
@@ -105,8 +106,7 @@ def test_a_plan_that_a_gate_closes_while_its_consent_stands_has_not_ended(hub: S
     hub.settle()
     assert stated in hub.view("PRI")
     hub.tick(HOUR_MS)
-    released = {"custodyId": imprisonment(0)["custodyId"], "releasedAt": hub.now, "supervision": False}
-    hub.state("PRI", "ReleasedAtEndOfSentence", released, "released")
+    released(hub)
     hub.settle()
     assert stated not in hub.view("PRI")
     assert told_of_endings(hub, "PRI") == []
