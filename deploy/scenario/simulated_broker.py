@@ -136,6 +136,7 @@ class SimulatedInputs:
         self._hub_input = names.hub_input
         self._topics = sorted([names.hub_input, *(names.input(party.id) for party in registry)])
         self._next: dict[str, int] = dict.fromkeys(self._topics, 0)
+        self._newest_tick = self._ticks_seen = 0
 
     def start(self, positions: Positions) -> None:
         """Read from `positions`; raise `ForeignStore` where one lies outside its log."""
@@ -160,7 +161,12 @@ class SimulatedInputs:
 
     def newest_tick(self) -> int:
         """The newest timestamp on the hub's own input, 0 where there is none."""
-        return max((record.timestamp for record in self._log(self._hub_input)), default=0)
+        log = self._log(self._hub_input)
+        # Only what came since: asked at every step, the whole log would take longer than the step.
+        for offset in range(self._ticks_seen, len(log)):
+            self._newest_tick = max(self._newest_tick, log[offset].timestamp)
+        self._ticks_seen = len(log)
+        return self._newest_tick
 
     def lag_records(self) -> int:
         """How many records lie ahead."""

@@ -13,7 +13,7 @@ import click
 from tests.withdrawal_races.race import drawn, interleavings, new_hub, new_race, run
 from tests.withdrawal_races.verdict import faults
 
-PER_HUB = 1_000
+PER_HUB = 250
 """So many races meet one hub; then another one begins, so that memory and files stay small."""
 
 

@@ -32,7 +32,10 @@ class Sent(NamedTuple):
 
 
 class HeldOutputs(SimulatedOutputs):
-    """A sender that keeps what it is given until `deliver`, and what it knows of it until `confirm`."""
+    """A sender that keeps what it is given until `deliver`, and what it knows of it until `confirm`.
+
+    Of a party whose topic refuses a record it keeps nothing: what follows waits to be handed over again.
+    """
 
     def __init__(self, hub: RacingHub) -> None:
         super().__init__(hub.broker, hub.names, 0)
@@ -52,6 +55,7 @@ class HeldOutputs(SimulatedOutputs):
             super().send([record])
             if reached and record.party not in self._stalled:
                 self._hub.sent.append(Sent(record.party, record.number, record))
+        self._held = [record for record in self._held if record.party not in self._stalled]
 
     def lose(self) -> None:
         """Drop what is kept, and say so: the shard goes back to what was confirmed."""
