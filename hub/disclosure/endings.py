@@ -30,9 +30,9 @@ from hub.consent.standing import Superseded, derive, next_change
 from hub.disclosure.settlement import Change, mask_of_shown, person_of
 
 PolicyAt = Callable[[int], tuple[Policy, int | None]]
+"""The policy in force at an instant, and when the next one comes into force."""
 Holds = Callable[[Decider], bool]
 """What is asked of the case as it was decided at a moment."""
-"""The policy in force at an instant, and when the next one comes into force."""
 
 
 class Loss(NamedTuple):
