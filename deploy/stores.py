@@ -20,7 +20,7 @@ from hub.case_timeline.timeline import known_at, timeline_of
 from hub.consent.agreements import Agreements
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
-from hub.identity.pseudonyms import TELLING_SHARD, governance_case, parking_case, resync_case
+from hub.identity.pseudonyms import TELLING_SHARD, governance_case, parking_cases, resync_case
 from hub.shard.cases import agreements_of
 from hub.shard.reading import reader_for
 from hub.store.keys import KeyStore
@@ -83,7 +83,8 @@ def citizens_of(secret: bytes, stores: list[ShardReader]) -> Iterator[tuple[Shar
     """Every case that is about a citizen, with the store of its shard. `stores` are all, `secret` is the hub's."""
     for shard, store in enumerate(stores):
         about_nobody = {governance_case(secret, each, shard) for each in ZONE_OF_JURISDICTION}
-        about_nobody |= {parking_case(secret, party, shard) for party in store.head().parked}
+        for party, last in store.head().parked.items():
+            about_nobody.update(parking_cases(secret, party, shard, last))
         about_nobody |= {resync_case(secret, party, shard) for party in store.resyncs()}
         yield from ((store, case_id) for case_id in store.cases() if case_id not in about_nobody)
 

@@ -20,6 +20,8 @@ from contracts.partitioning import partition_of
 
 TELLING_SHARD: Final = 0
 """The shard that tells the parties what is about no citizen; parties' keys of the governance timeline are of it."""
+PARKED_PER_TIMELINE: Final = 250
+"""How many parked records the hub speaks of on one timeline."""
 
 
 def governance_case(secret: bytes, jurisdiction: str, shard: int) -> str:
@@ -27,9 +29,18 @@ def governance_case(secret: bytes, jurisdiction: str, shard: int) -> str:
     return derived_id(secret, "governance", jurisdiction, str(shard))
 
 
-def parking_case(secret: bytes, party: str, shard: int) -> str:
-    """Return the id of the timeline on `shard` that tells `party` of its parked records: a UUIDv8 as text."""
-    return derived_id(secret, "parking", party, str(shard))
+def parking_case(secret: bytes, party: str, shard: int, number: int) -> str:
+    """Return the id of the timeline on `shard` that tells `party` of its parked record `number`: a UUIDv8 as text.
+
+    After so many records another one begins: whoever floods the hub makes no timeline long.
+    """
+    part = (number - 1) // PARKED_PER_TIMELINE
+    return derived_id(secret, "parking", party, str(shard), *([str(part)] if part else ()))
+
+
+def parking_cases(secret: bytes, party: str, shard: int, last: int) -> list[str]:
+    """Return the ids of all timelines that tell `party` of its parked records up to the number `last`, in order."""
+    return [parking_case(secret, party, shard, number) for number in range(1, last + 1, PARKED_PER_TIMELINE)]
 
 
 def resync_case(secret: bytes, party: str, shard: int) -> str:

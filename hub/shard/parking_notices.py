@@ -4,8 +4,9 @@ Rules:
 - Told is where the record lies, its `ce_id` if it can be read, and why it is parked: what its publisher knows, and the
   contracts say. Nothing of its content, of another party, or of a case.
 - Told is that it is parked (again too, under its new number), was admitted by a retry, or has expired.
-- One timeline for each publisher on each shard, under a key of its own that leads nowhere: nothing can be stated under
-  it. So one publisher's flood of bad records lengthens no other timeline.
+- A timeline for each publisher on each shard, another one after so many records (`hub.identity.pseudonyms`), each under
+  a key of its own that leads nowhere: nothing can be stated under it. So a flood of bad records lengthens no other
+  timeline, and makes none long.
 - A notice is a fact of the hub's own: stored, decided, numbered and sent like every other, to its recipient alone.
 
 From `hub.shard.parking`, into the same batch; the case is settled at its end.
@@ -40,7 +41,7 @@ class ParkingNotices:
         party = parked.originator_id.partition(":")[2]
         if party not in self.cases.policies.registry:
             return
-        held = self._timeline(party, at, batch)
+        held = self._timeline(party, parked.originator_version, at, batch)
         case, reader = held.timeline, self.cases.reader
         claimed = claimed_event(parked.headers)
         payload = {
@@ -61,7 +62,7 @@ class ParkingNotices:
         put_on_timeline(held, *hub_fact(case, NOTIFIED, event_id, payload, at, reader), batch, reader)
         batch.touch(held)
 
-    def _timeline(self, party: str, at: int, batch: Batch) -> HeldCase:
-        held = self.cases.get(parking_case(self.cases.secret, party, self.cases.shard))
+    def _timeline(self, party: str, number: int, at: int, batch: Batch) -> HeldCase:
+        held = self.cases.get(parking_case(self.cases.secret, party, self.cases.shard, number))
         open_about_nobody(held, at, self.cases, batch)
         return held

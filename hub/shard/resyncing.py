@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 from contracts.failures import Refused
 from contracts.parties import PartyRegistry
 from contracts.reasons import Reason
-from hub.identity.pseudonyms import parking_case, resync_case
+from hub.identity.pseudonyms import parking_cases, resync_case
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.stating import hub_event_id, hub_fact, open_about_nobody, put_on_timeline
@@ -107,6 +107,13 @@ class Resyncs:
     def _marks(self, last: ResyncStepped) -> str:
         return resync_case(self.cases.secret, party_of(last), self.cases.shard)
 
+    def begin(self, last: ResyncStepped, number: int, batch: Batch) -> None:
+        """Note that a resync has begun with the mark `number`. What is told under keys never issued comes first."""
+        party = party_of(last)
+        parking = parking_cases(self.cases.secret, party, self.cases.shard, batch.after.parked.get(party, 0))
+        known = set(parking).intersection(self.store.cases()) if parking else ()
+        _step(last, BEGUN, batch, number=number, left=tuple(case_id for case_id in parking if case_id in known))
+
     def portions(self, batch: Batch, resting: Collection[str]) -> list[Portion]:
         """What this batch tells again, of every running resync; cases that are `resting` wait."""
         running = [(party, last) for party, last in sorted(batch.after.resyncs.items()) if _has_cases(last)]
@@ -114,13 +121,11 @@ class Resyncs:
         return [self._portion(party, last, limit, resting) for party, last in running]
 
     def _portion(self, party: str, last: ResyncStepped, limit: int, resting: Collection[str]) -> Portion:
-        again = [case_id for case_id in last.left if case_id not in resting]
+        again = [case_id for case_id in last.left if case_id not in resting][:limit]
         if last.step == LEFT_OVER:
             return Portion(party, tuple(again), last.reached, is_last=True)
-        if last.step == BEGUN:
-            about_parking = parking_case(self.cases.secret, party, self.cases.shard)
-            if self.cases.get(about_parking).timeline.enrolled is not None:
-                again.append(about_parking)
+        if len(again) == limit:
+            return Portion(party, tuple(again), last.reached, is_last=False)
         fresh, is_last = self._next_cases(party, last.reached, limit)
         reached = fresh[-1] if fresh else last.reached
         return Portion(party, (*again, *fresh), reached, is_last)
@@ -169,11 +174,6 @@ def _next_mark(last: ResyncStepped) -> str:
 
 def _has_cases(last: ResyncStepped) -> bool:
     return last.step in (BEGUN, WENT_ON) or (last.step == LEFT_OVER and bool(last.left))
-
-
-def begin(last: ResyncStepped, number: int, batch: Batch) -> None:
-    """Note that a resync has begun with the mark `number`."""
-    _step(last, BEGUN, batch, number=number)
 
 
 def end(last: ResyncStepped, step: str, batch: Batch) -> None:

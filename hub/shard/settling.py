@@ -34,7 +34,7 @@ from hub.shard.cases import Cases, HeldCase
 from hub.shard.notices import notices_of_endings
 from hub.shard.promises import Promises
 from hub.shard.reminders import Reminders, ends_another, next_minute, reminders_stated
-from hub.shard.resyncing import BEGUN_MARK, COMPLETED, COMPLETED_MARK, GIVEN_UP, Portion, Resyncs, begin, end
+from hub.shard.resyncing import BEGUN_MARK, COMPLETED, COMPLETED_MARK, GIVEN_UP, Portion, Resyncs, end
 from hub.shard.stating import put_on_timeline
 from hub.shard.withdrawals import (
     WITHDRAWAL,
@@ -147,7 +147,7 @@ class Settling:
                 if held.timeline.case_id not in self._tried_again_at:
                     end(last, GIVEN_UP, batch)
             elif state == BEGUN_MARK:
-                begin(last, number, batch)
+                self.resyncs.begin(last, number, batch)
             else:
                 end(last, COMPLETED, batch)
         return told

@@ -109,7 +109,7 @@ def test_of_every_kind_of_bad_record_its_publisher_alone_hears_and_in_a_sound_fo
     assert [said["reasonCode"] for said in heard(hub)] == [reason]
     for party in PARTIES:
         assert bool(heard(hub, party)) == (party == "A.SOC")
-    case_id = parking_case(SECRET, "A.SOC", 0)
+    case_id = parking_case(SECRET, "A.SOC", 0, 1)
     (fact,) = (one for one in hub.store.case_records(case_id) if isinstance(one, FactRecorded))
     payload = hub.shard.cases.reader.codec.decode_body(fact.schema_id, fact.value)
     assert fault_in(catalogue().event_types["ParkingNotified"], payload) is None
@@ -137,7 +137,7 @@ def test_it_comes_under_a_key_of_its_own_that_leads_nowhere(hub: ShardUnderTest)
     case_opened(hub)
     hub.settle()
     key = hub.broker.log(hub.names.output("A.SOC"), 0)[-1].key
-    case_id = parking_case(SECRET, "A.SOC", 0)
+    case_id = parking_case(SECRET, "A.SOC", 0, 1)
     assert key == pseudonym(SECRET, case_id, "A.SOC", 0, 1).encode()
     hub.append("A.SOC", hub.last_input("A.SOC")._replace(key=key))
     hub.settle()
