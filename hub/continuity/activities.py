@@ -6,19 +6,23 @@ Rules (domain specification, 6, I1):
   those completed before r.
 - An activity continues within N days if an event with its id, or continuing it, happened after r and by r + N days,
   of a type that is a start, a resumption, a session or a contact, attended as far as attendance is stated.
+- A fact may leave out the activity where it states the treatment or trial: ids that one fact states name one activity.
 
 Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from contracts.civil_time import Period, start_of_day
 from contracts.fact import Fact
 from hub.continuity.case import KnownCase, Share
 from hub.continuity.plans import joint_plan, sentence_plan
+
+_IDS: Final = ("activityId", "treatmentId", "trialId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +46,26 @@ class Continuation:
 
 def activity_of(fact: Fact) -> str | None:
     """The id of the activity that a fact is about."""
-    payload = fact.payload
-    found = payload.get("activityId") or payload.get("treatmentId") or payload.get("trialId")
-    return str(found) if found is not None else None
+    return next(iter(ids_of(fact)), None)
+
+
+def ids_of(fact: Fact) -> list[str]:
+    """Every id by which a fact names the activity that it is about, the one that stands for it first."""
+    return [str(found) for name in _IDS if (found := fact.payload.get(name)) is not None]
 
 
 def continuation(case: KnownCase, start: int, released_at: int) -> Continuation:
     """I1 for one release."""
-    activities = (_begun(case, start, released_at) | _planned(case, released_at)) - _completed(case, released_at)
-    return Continuation(released_at, {each: _first_continued(case, each, released_at) for each in sorted(activities)})
+    names = _names(case, _begun(case, start, released_at) | _planned(case, released_at))
+    completed = _completed(case, released_at)
+    return Continuation(
+        released_at,
+        {
+            activity: _first_continued(case, names[activity], released_at)
+            for activity in sorted(names)
+            if names[activity].isdisjoint(completed)
+        },
+    )
 
 
 def _begun(case: KnownCase, start: int, released_at: int) -> set[str]:
@@ -74,23 +89,32 @@ def _planned(case: KnownCase, released_at: int) -> set[str]:
     }
 
 
+def _names(case: KnownCase, activities: Iterable[str]) -> dict[str, set[str]]:
+    names = {activity: {activity} for activity in activities}
+    for fact in case.facts:
+        ids = ids_of(fact)
+        for activity in names.keys() & ids:
+            names[activity].update(ids)
+    return names
+
+
 def _completed(case: KnownCase, released_at: int) -> set[str]:
-    completed = set()
+    completed: set[str] = set()
     for fact in case.of_types(*case.terms.completed_by, *case.terms.completed_by_reason):
         by_reason = fact.event_type in case.terms.completed_by_reason
         if by_reason and fact.payload.get("reason") != case.terms.completed_reason:
             continue
-        if case.happened(fact) < released_at and (activity := activity_of(fact)) is not None:
-            completed.add(activity)
+        if case.happened(fact) < released_at:
+            completed.update(ids_of(fact))
     return completed
 
 
-def _first_continued(case: KnownCase, activity: str, released_at: int) -> int | None:
+def _first_continued(case: KnownCase, names: set[str], released_at: int) -> int | None:
     for fact in case.facts:
         if (
             case.happened(fact) > released_at
             and fact.event_type.endswith(case.terms.continued_by_suffix)
-            and activity in (activity_of(fact), fact.payload.get("continuesId"))
+            and not names.isdisjoint((*ids_of(fact), fact.payload.get("continuesId")))
             and fact.payload.get("attendance") in (None, case.terms.attended)
         ):
             return case.happened(fact)

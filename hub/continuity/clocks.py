@@ -113,14 +113,17 @@ def treatment_not_begun(case: KnownCase) -> Iterator[Clock]:
 
 
 def sentence_plan_missing(case: KnownCase) -> Iterator[Clock]:
-    """I7 plan, from the first start of the open episode that states the duty to plan."""
+    """I7 plan, from the first start of the open episode that states the duty to plan, if the latest one states it."""
     episode = _open_conviction(case)
     if episode is None:
         return
+    sentences = [fact for fact in episode.starts if fact.event_type in ("ImprisonmentStarted", "RecalledToPrison")]
     with_duty = [
-        fact for fact in episode.starts if fact.payload.get("planDuty") is True or fact.event_type == "RecalledToPrison"
+        fact for fact in sentences if fact.payload.get("planDuty") is True or fact.event_type == "RecalledToPrison"
     ]
-    if with_duty and not case.between(episode.start, case.at + 1, "SentencePlanAgreed"):
+    if not with_duty or with_duty[-1] is not sentences[-1]:
+        return  # the duty is that of the latest start (4.9.3)
+    if not case.between(episode.start, case.at + 1, "SentencePlanAgreed"):
         since = with_duty[0].occurred_at
         due = _after_days(case, since, case.terms.plan_within_days)
         yield Clock("SENTENCE_PLAN_MISSING", due, episode.start, (with_duty[0],))

@@ -2,7 +2,7 @@
 
 Rules (domain specification, 6, I8):
 - An effort is open if it began, or was resumed, and has not ended by the cut-off; two overlap if both were open for a
-  day at least.
+  day at least. A treatment or trial is told by its own number, which each of its facts states, whatever else one names.
 - A pair that was resolved as justified does not count. The area is a housing effort's master plan.
 - The pairs are counted for the indicator only: they are the square of the efforts. Clocks ask of each effort with
   which one it overlaps first.
@@ -18,18 +18,20 @@ from itertools import combinations
 from typing import Final
 
 from contracts.fact import Fact
-from hub.continuity.activities import activity_of
+from hub.continuity.activities import activity_of, ids_of
 from hub.continuity.case import KnownCase
 from hub.continuity.terms import Effort
 
 _BY_NOTHING: Final[frozenset[int]] = frozenset()
+_OWN_NUMBERS: Final = ("trialId", "treatmentId", "activityId")
 
 
 @dataclass(frozen=True, slots=True)
 class OpenEffort:
-    """One effort that has begun and not ended."""
+    """One effort that has begun and not ended. `ids`: every id by which somebody may name it."""
 
     effort_id: str
+    ids: frozenset[str]
     domain: str
     provider: str
     since: int
@@ -80,7 +82,7 @@ def _resolved_by(case: KnownCase) -> Callable[[OpenEffort], frozenset[int]]:
             for effort_id in fact.payload.get("efforts") or ():
                 found.setdefault(str(effort_id), set()).add(number)
     resolved = {effort_id: frozenset(numbers) for effort_id, numbers in found.items()}
-    return lambda effort: resolved.get(effort.effort_id, _BY_NOTHING)
+    return lambda effort: _BY_NOTHING.union(*(resolved.get(each, _BY_NOTHING) for each in effort.ids))
 
 
 def _in_order(case: KnownCase) -> list[OpenEffort]:
@@ -90,19 +92,22 @@ def _in_order(case: KnownCase) -> list[OpenEffort]:
 def open_efforts(case: KnownCase) -> Iterator[OpenEffort]:
     """The efforts of one citizen that are open at the cut-off."""
     for kind in case.terms.effort:
-        last: dict[str, Fact] = {}
+        stated: dict[str, list[Fact]] = {}
         for fact in case.of_types(*kind.begun_by, *kind.ended_by):
-            effort_id = activity_of(fact)
-            if effort_id is not None:
-                last[effort_id] = fact
-        for effort_id, fact in last.items():
-            if fact.event_type in kind.begun_by:
-                yield _effort(case, kind, effort_id, fact)
+            number = next((fact.payload[name] for name in _OWN_NUMBERS if fact.payload.get(name) is not None), None)
+            if number is not None:
+                stated.setdefault(str(number), []).append(fact)
+        for facts in stated.values():
+            if facts[-1].event_type in kind.begun_by:
+                yield _effort(case, kind, facts)
 
 
-def _effort(case: KnownCase, kind: Effort, effort_id: str, begun: Fact) -> OpenEffort:
+def _effort(case: KnownCase, kind: Effort, facts: list[Fact]) -> OpenEffort:
+    begun = facts[-1]
     payload = begun.payload
     named = (payload.get(name) for name in case.terms.provider_fields)
     provider = next((str(each) for each in named if each is not None), begun.party)
     domain = kind.domain or str(payload.get("domain"))
-    return OpenEffort(effort_id, domain, provider, case.happened(begun), payload.get("masterPlan"), begun)
+    ids = frozenset(each for fact in facts for each in ids_of(fact))
+    effort_id = activity_of(begun) or ""
+    return OpenEffort(effort_id, ids, domain, provider, case.happened(begun), payload.get("masterPlan"), begun)

@@ -2,7 +2,7 @@
 
 Rules (domain specification, 6, I3):
 - The prison's plan is the latest sentence plan; the municipality's the latest joint plan, else the latest municipal
-  plan. A joint plan that is only proposed, or ended, is none.
+  plan. A joint plan that is only proposed, or ended, is none; the end of another plan does not end it.
 - Compared are the domains of items that are not dropped, offending left out: difference / union; 0 where both are
   empty, 1 where exactly one plan exists.
 - A day is judged at 12:00. Mismatch days are the days in custody on which the plans differ at all.
@@ -91,8 +91,12 @@ def _noons(case: KnownCase, since: int, before: int) -> int:
 def _latest(case: KnownCase, at: int, begun_by: Iterable[str], ended_by: frozenset[str]) -> Plan:
     latest: Fact | None = None
     for fact in case.of_types(*begun_by, *ended_by):
-        if case.happened(fact) <= at:
+        if case.happened(fact) > at:
+            continue
+        if fact.event_type not in ended_by:
             latest = fact
-    if latest is None or latest.event_type in ended_by:
+        elif latest is not None and latest.payload["planId"] == fact.payload["planId"]:
+            latest = None
+    if latest is None:
         return NO_PLAN
     return Plan(exists=True, items=tuple(latest.payload.get("items") or ()))

@@ -4,8 +4,8 @@ Rules (domain specification, 6, I11, I12):
 - Notice lag: hours from a release to its recording. Without notice: a release from remand with less than 24 hours'
   notice, or none stated.
 - Housing: secured at or before r and not lost by r. Gap nights: from r (the planned date while r is not known) to the
-  earliest start of what is secured; none secured: censored.
-- Income: a benefit that has begun, or employment, not ended at r.
+  earliest start of what is secured and was not lost before it, or r, came; none secured: censored.
+- Income: a benefit that has begun, or employment, not ended since at r.
 - A department's case is open from its opening or reopening until its closing. One of which only the keeping open is
   known is open until its closing or the day until which it is kept (at 00:00), whichever comes first. The share is of
   [s, r) in exact time, to the cut-off while r is not known.
@@ -45,13 +45,25 @@ def without_housing(case: KnownCase, released_at: int) -> bool:
 
 def housing_gap_nights(case: KnownCase, episode: Episode) -> int | None:
     """I11 housingGapNights; `None` = censored."""
-    planned = planned_release(case, episode, case.at)
-    release_day = case.day(episode.end) if episode.end is not None else planned
-    secured = secured_housing(case, case.at)
+    if episode.end is None:
+        planned = planned_release(case, episode, case.at)
+        secured, release_day = secured_housing(case, case.at), planned
+    else:
+        secured, release_day = _secured_after(case, episode.end), case.day(episode.end)
     if release_day is None or not secured:
         return None
     first = min(_first_day(case, fact) for fact in secured)
     return max(0, first - release_day)
+
+
+def _secured_after(case: KnownCase, released_at: int) -> list[Fact]:
+    """The housing that stood at the release, or later when it began: a home that is lost after that was one."""
+    found = []
+    for fact in case.of_types("HousingSecured"):
+        begins = max(released_at, case.happened(fact), start_of_day(_first_day(case, fact), case.zone))
+        if fact in secured_housing(case, min(begins, case.at)):
+            found.append(fact)
+    return found
 
 
 def without_income(case: KnownCase, released_at: int) -> bool:
@@ -61,10 +73,14 @@ def without_income(case: KnownCase, released_at: int) -> bool:
 
 def income_begins(case: KnownCase, at: int) -> list[int]:
     """When each source of income begins, or began, that had not ended at `at`."""
-    ended = {
-        _source_of_income(fact) for fact in case.of_types(*case.terms.income_ended_by) if case.happened(fact) <= at
-    }
-    return [_begun(case, fact) for fact in case.of_types(*case.terms.income_by) if _source_of_income(fact) not in ended]
+    begins: dict[str, list[int]] = {}
+    for fact in case.of_types(*case.terms.income_by, *case.terms.income_ended_by):
+        source = _source_of_income(fact)
+        if fact.event_type in case.terms.income_by:
+            begins.setdefault(source, []).append(_begun(case, fact))
+        elif case.happened(fact) <= at:
+            begins.pop(source, None)
+    return [begun for of_source in begins.values() for begun in of_source]
 
 
 def kept_open(case: KnownCase, episode: Episode) -> Mapping[str, Fraction]:

@@ -10,6 +10,13 @@ from hub.continuity.terms import terms
 from tests.continuity.cases import START, ZONE, at, case_of
 from tests.scenario.vignettes import vignette
 
+STOPPED_PAY = (
+    "g 2024-12-01T10:00 A.BEN BenefitGranted(benefitId=u) ;; h 2025-01-10T10:00 A.BEN BenefitStopped(benefitId=u)"
+)
+CARE = (
+    "t 2025-03-03T10:00 A.ADD TreatmentStarted(treatmentId=t activityId=a provider=A.ADD) ;; "
+    "u 2025-04-03T10:00 PHE TreatmentStarted(treatmentId=u provider=PHE)"
+)
 LATE = at("2026-12-01T10:00")
 REMAND = "s 2025-01-06T09:00 PRI RemandStarted(custodyId=c0 restrictions=false homeMunicipality=A)"
 PAROLE = START.replace("planDuty=true", "planDuty=true earliestParole=2026-06-15")
@@ -96,6 +103,7 @@ STOPPED = [
     ),
     ("RELEASED_WITHOUT_INCOME", OUT, "x 2025-07-02T10:00 A.BEN BenefitGranted(benefitId=u kind=CASH_ASSISTANCE)"),
     ("RELEASED_WITHOUT_INCOME", OUT, "x 2025-05-02T10:00 A.JOB EmploymentStarted(activityId=u kind=ORDINARY)"),
+    ("RELEASED_WITHOUT_INCOME", f"{OUT} ;; {STOPPED_PAY}", "x 2025-07-02T10:00 A.BEN BenefitGranted(benefitId=u)"),
     ("RELEASED_WITHOUT_CONTACT", OUT, "x 2025-07-01T10:00 A.SOC MunicipalContactHeld(attendance=ATTENDED)"),
     ("RELEASED_WITHOUT_CONTACT", OUT, "x 2025-07-20T10:00 A.JOB JobcenterMeetingHeld(attendance=ATTENDED)"),
     (
@@ -107,6 +115,12 @@ STOPPED = [
         "EFFORTS_OVERLAP",
         f"{MENTOR} ;; {WORK}",
         "x 2025-03-20T10:00 A.SOC OverlapResolved(domain=EMPLOYMENT efforts=[m1,w1] resolution=BOTH_JUSTIFIED)",
+    ),
+    ("EFFORTS_OVERLAP", CARE, "x 2025-05-20T10:00 A.ADD TreatmentCompleted(treatmentId=t)"),
+    (
+        "EFFORTS_OVERLAP",
+        CARE,
+        "x 2025-05-20T10:00 A.SOC OverlapResolved(domain=SUBSTANCE efforts=[t,u] resolution=BOTH_JUSTIFIED)",
     ),
     ("REVIEW_OVERDUE", GLASS, f"x 2025-05-20T10:00 KIF {REVIEW})"),
     ("CITIZEN_NOTICE_OVERDUE", GLASS, f"x 2025-05-20T10:00 KIF {REVIEW} subjectNotifiedAt=2025-05-20T09:00)"),
@@ -159,6 +173,11 @@ def test_what_is_something_else_does_not_stop_it(kind: str, facts: str, other: s
     [
         ("SENTENCE_PLAN_MISSING", START.replace("planDuty=true", "planDuty=false")),
         ("SENTENCE_PLAN_MISSING", REMAND),
+        (
+            "SENTENCE_PLAN_MISSING",
+            f"{START} ;; t 2025-01-20T09:00 PRI ImprisonmentStarted(custodyId=c2 priorCustodyId=c1 "
+            "legalStatus=CONVICTED planDuty=false)",
+        ),
         ("COORDINATOR_MISSING", f"{REMAND} ;; {DATE}"),
         ("CONTACT_BEFORE_PAROLE_MISSING", START),
         ("REVIEW_OVERDUE", ASKED),
