@@ -28,7 +28,7 @@ from contracts.civil_time import day_of, local_of
 
 _DATA: Final = Path(__file__).parent / "views" / "boards.toml"
 _NEVER: Final = "NEVER"
-_PERIODS: Final = frozenset({"within_days", "last_days", "past_days", "quiet_days"})
+_PERIODS: Final = frozenset({"within_days", "last_days", "past_days", "quiet_days", "ahead_days"})
 Lines = Sequence[Mapping[str, Any]]
 
 
@@ -143,6 +143,8 @@ class _Reader:
                 return 0 <= days_ahead <= period
             case "last_days":
                 return 0 <= -days_ahead <= period
+            case "ahead_days":
+                return days_ahead > period
             case "quiet_days" | "past_days":
                 return -days_ahead > period
         raise ValueError(f"condition `{kind}` of a board is not one of those that there are")

@@ -2,7 +2,8 @@
 
 Rules:
 - Events come in their order; the last answer holds.
-- A release ends custody only when it did not happen before the latest start (domain specification, 4.9.3).
+- A release ends custody only when it did not happen before the latest start; a start that names an earlier one of
+  the same time in custody goes on with it (domain specification, 4.9.3).
 - A question whose answer lies in a field that is not there is answered with `None`, never guessed.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from consumers.visible import VisibleEvent
+from contracts.parties import Party
 
 Events = Sequence[VisibleEvent]
 
@@ -84,10 +86,22 @@ def custody_line(events: Events) -> dict[str, object]:
     }
 
 
+def custody_began(events: Events) -> int | None:
+    """When the latest time in custody began: remand and the sentence that it goes over into are one."""
+    began: int | None = None
+    ids: set[object] = set()
+    for event in events:
+        if event.event_type in CUSTODY_STARTS:
+            if event.payload.get("priorCustodyId", "") not in ids:
+                began, ids = event.occurred_at, set()
+            ids |= {event.payload[name] for name in ("custodyId", "newCustodyId") if name in event.payload}
+    return began
+
+
 def planned_release(events: Events) -> int | None:
     """The release date that was set last in the present time in custody, as a day number."""
-    start, dated = latest(events, CUSTODY_STARTS), latest(events, RELEASE_DATES)
-    if dated is None or (start is not None and dated.occurred_at < start.occurred_at):
+    began, dated = custody_began(events), latest(events, RELEASE_DATES)
+    if dated is None or (began is not None and dated.occurred_at < began):
         return None
     day = dated.payload.get("releaseDate")
     return day if isinstance(day, int) else None
@@ -107,17 +121,7 @@ def income(events: Events) -> list[str]:
 
 def plan(events: Events, names: Iterable[str] = PLANS) -> VisibleEvent | None:
     """The plan that was agreed or revised last and has not ended."""
-    wanted = frozenset(names)
-    ended = {field_of(event, "planId") for event in events if event.event_type == "JointPlanEnded"}
-    return _last(
-        [
-            event
-            for event in events
-            if event.event_type in wanted
-            and event.event_type != "JointPlanEnded"
-            and field_of(event, "planId") not in ended
-        ]
-    )
+    return _last(open_ones(events, frozenset(names) - {"JointPlanEnded"}, ("JointPlanEnded",), "planId"))
 
 
 def coordinator(events: Events) -> str | None:
@@ -162,8 +166,16 @@ def awaited(events: Events) -> VisibleEvent | None:
 
 
 def own_case(events: Events) -> VisibleEvent | None:
-    """The last opening or closing of a municipal case."""
-    return latest(events, CASES)
+    """The last opening of a case that is open, else the last closing, in the municipality that last said something."""
+    last = latest(events, CASES)
+    running: dict[object, VisibleEvent] = {}
+    for event in events:
+        if event.event_type in CASES and last and _municipality(event) == _municipality(last):
+            case = event.party, event.payload.get("caseNo")
+            running.pop(case, None)
+            if event.event_type != "CaseClosed":
+                running[case] = event
+    return _last(list(running.values())) or last
 
 
 def open_ones(events: Events, starts: Iterable[str], ends: Iterable[str], id_field: str) -> list[VisibleEvent]:
@@ -197,6 +209,10 @@ def _goals(agreed: VisibleEvent | None) -> dict[str, set[str]]:
         if "domain" in item and item["domain"] != "OFFENDING" and item.get("status") != "DROPPED":
             goals.setdefault(item["domain"], set()).add(item.get("goal", ""))
     return goals
+
+
+def _municipality(event: VisibleEvent) -> str | None:
+    return Party(event.party).municipality
 
 
 def _last(events: Events) -> VisibleEvent | None:

@@ -223,6 +223,7 @@ def test_every_list_names_columns_of_its_view_and_has_words(name_of_view: str) -
         "within_days": {Shape.DAY, Shape.INSTANT},
         "last_days": {Shape.DAY, Shape.INSTANT},
         "past_days": {Shape.DAY, Shape.INSTANT},
+        "ahead_days": {Shape.DAY, Shape.INSTANT},
         "quiet_days": {Shape.DAY, Shape.INSTANT},
         "present": set(Shape),
     }

@@ -54,3 +54,8 @@ def test_nothing_has_a_word_that_no_contract_knows(language: str) -> None:
 def test_a_treatment_trial_is_one_word_in_swedish() -> None:
     words = [word.lower() for section in wording("sv").sections.values() for word in section.values()]
     assert not [word for word in words if "prövotid" in word or "prövning" in word or "behandlingspraktik" in word]
+
+
+def test_emergency_access_is_one_word_in_danish() -> None:
+    words = [word.lower() for section in wording("da").sections.values() for word in section.values()]
+    assert not [word for word in words if "værdispring" in word]

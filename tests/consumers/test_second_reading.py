@@ -1,0 +1,96 @@
+"""What a second reader of the specification's text expects of the views: events, and what the line then says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consumers.board import board_of
+from consumers.views.choice import VIEWS
+from consumers.visible import VisibleEvent
+from contracts.civil_time import zone_of
+from tests.consumers.simulated_topic import name
+from tests.consumers.test_views import A_DAY, HOUR_MS, START, event, line
+
+REMAND = event("RemandStarted", 0, custodyId="c0")
+SENTENCE = event("ImprisonmentStarted", 20, custodyId="c1", priorCustodyId="c0")
+ANOTHER = event("ImprisonmentStarted", 20, custodyId="c1")
+OUT = event("ReleasedOnParole", 40, custodyId="c1")
+OURS = event("CaseOpened", 0, "A.SOC", caseNo="1")
+CARE = event("TreatmentStarted", 10, "A.ADD", treatmentId=name("t"), activityId=name("a"))
+WORK = event("EmploymentStarted", 10, "A.JOB", activityId=name("w"))
+J1, J2 = (event("JointPlanAgreed", at, "A.SOC", planId=name(at), followUpDate=A_DAY + at) for at in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("view", "events", "column", "expected"),
+    [
+        # A case is open until it is closed itself: the case of another department does not close it.
+        ("social", [OURS], "case", "CaseOpened"),
+        ("social", [OURS, event("CaseOpened", 1, "A.JOB", caseNo="1"), event("CaseClosed", 2, "A.JOB", caseNo="1")],
+         "case", "CaseOpened"),
+        ("social", [OURS, event("CaseOpened", 1, "A.SOC", caseNo="2"), event("CaseClosed", 2, "A.SOC", caseNo="2")],
+         "case", "CaseOpened"),
+        ("social", [OURS, event("CaseClosed", 2, "A.SOC", caseNo="1")], "case", "CaseClosed"),
+        ("social", [OURS, event("CaseClosed", 2, "A.SOC", caseNo="1"), event("CaseReopened", 3, "A.SOC", caseNo="1")],
+         "case", "CaseReopened"),
+        ("social", [OURS, event("CaseOpened", 1, "B.SOC", caseNo="1"), event("CaseClosed", 2, "B.SOC", caseNo="1")],
+         "case", "CaseClosed"),
+        ("child_family", [event("CaseOpened", 0, "A.CHI", caseNo="1"), event("CaseClosed", 2, "A.JOB", caseNo="9")],
+         "case", "CaseOpened"),
+        # A remand that goes over into a sentence is one time in custody (4.9.3); an unchained start is another.
+        ("prison", [REMAND, event("ReleaseDateSet", 5, releaseDate=A_DAY), SENTENCE], "planned_release", A_DAY),
+        ("prison", [REMAND, event("ReleaseDateSet", 5, releaseDate=A_DAY), ANOTHER], "planned_release", None),
+        ("cohort", [REMAND, SENTENCE, OUT], "custody_at", START),
+        ("cohort", [REMAND, ANOTHER, OUT], "custody_at", START + 20 * HOUR_MS),
+        ("cohort", [REMAND, CARE, SENTENCE, OUT], "went_on", "NO"),
+        ("cohort", [REMAND, CARE, ANOTHER, OUT], "went_on", None),
+        # I1 and I2 as the hub counts them.
+        ("cohort", [REMAND, CARE, SENTENCE, OUT, event("TreatmentResumed", 50, "A.ADD", treatmentId=name("t"))],
+         "went_on", "YES"),
+        ("cohort", [REMAND, CARE, event("TreatmentCompleted", 30, "A.ADD", treatmentId=name("t")), SENTENCE, OUT],
+         "went_on", None),
+        ("cohort", [REMAND, WORK, event("EmploymentEnded", 30, "A.JOB", activityId=name("w"), reason="COMPLETED"),
+                    SENTENCE, OUT], "went_on", None),
+        ("cohort", [REMAND, WORK, event("EmploymentEnded", 30, "A.JOB", activityId=name("w"), reason="LEFT"),
+                    SENTENCE, OUT], "went_on", "NO"),
+        ("cohort", [event("EmploymentStarted", -9, "A.JOB", activityId=name("w")), REMAND, WORK, SENTENCE, OUT],
+         "went_on", None),
+        ("cohort", [REMAND, SENTENCE, OUT, event("MunicipalContactHeld", 40, "A.SOC", attendance="ATTENDED")],
+         "first_contact", START + 40 * HOUR_MS),
+        ("cohort", [REMAND, SENTENCE, event("MunicipalContactHeld", 39, "A.SOC", attendance="ATTENDED"), OUT],
+         "first_contact", None),
+        # A plan that ended and was agreed again is in force; the end of another does not end it.
+        ("social", [J1, event("JointPlanEnded", 5, "A.SOC", planId=name(1))], "plan", None),
+        ("social", [J1, event("JointPlanEnded", 5, "A.SOC", planId=name(1)),
+                    event("JointPlanAgreed", 9, "A.SOC", planId=name(1))], "plan", "JointPlanAgreed"),
+        ("social", [J1, J2, event("JointPlanEnded", 5, "A.SOC", planId=name(1))], "follow_up", A_DAY + 2),
+        # A vacancy, a benefit and a home that began again.
+        ("social", [event("BenefitGranted", 1, "A.BEN", benefitId=name("b")),
+                    event("BenefitStopped", 2, "A.BEN", benefitId=name("b")),
+                    event("BenefitGranted", 3, "A.BEN", benefitId=name("b"))], "income", ["BenefitGranted"]),
+    ],
+)  # fmt: skip
+def test_a_line_says_what_its_events_hold(view: str, events: list[VisibleEvent], column: str, expected: Any) -> None:
+    assert line(view, *events).get(column) == expected
+
+
+@pytest.mark.parametrize(
+    ("view", "list_name", "events"),
+    [
+        ("prison_health", "risks_in_force", [event("RiskNoteRecorded", 0, riskKind="SUICIDE", validUntil=A_DAY)]),
+        ("psychiatry", "risks_in_force", [event("RiskNoteRecorded", 0, riskKind="SUICIDE", validUntil=A_DAY)]),
+        ("probation", "police_cooperation", [REMAND, event("KspActivated", 1, endsOn=A_DAY)]),
+    ],
+)
+def test_what_ends_on_a_day_is_in_force_until_that_day_begins(
+    view: str, list_name: str, events: list[VisibleEvent]
+) -> None:
+    made = VIEWS[view]
+    held = {column.name: None for column in made.columns} | {"key": events[0].key} | line(view, *events)
+    for day, there in ((A_DAY - 1, 1), (A_DAY, 0), (A_DAY + 1, 0)):
+        (found,) = [
+            each for each in board_of(made, "X", [held], day, zone_of("DK")).lists if each.list.name == list_name
+        ]
+        assert len(found.lines) == there, day - A_DAY
