@@ -56,6 +56,9 @@ def test_a_treatment_trial_is_one_word_in_swedish() -> None:
     assert not [word for word in words if "prövotid" in word or "prövning" in word or "behandlingspraktik" in word]
 
 
-def test_emergency_access_is_one_word_in_danish() -> None:
-    words = [word.lower() for section in wording("da").sections.values() for word in section.values()]
+def test_emergency_access_and_a_treatment_trial_are_one_word_each_in_danish() -> None:
+    sections = wording("da").sections
+    words = [word.lower() for section in sections.values() for word in section.values()]
     assert not [word for word in words if "værdispring" in word]
+    assert sections["codes"]["INTERNSHIP"] == "praktik", "the word for work experience, so not for a trial"
+    assert [word for word in words if "praktik" in word.replace("behandlingspraktik", "")] == ["praktik"]
