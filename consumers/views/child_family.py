@@ -3,6 +3,7 @@
 Rules:
 - Every citizen of whom one of these events is visible has a line; the citizen is the parent, or the young person.
 - A placement runs from ChildPlaced to ChildPlacementEnded of the same child; a visit is open until held or cancelled.
+- Where children are placed, visits are those of the child that is seen least: one without a visit to come first.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ _NEEDS: Final = {"CHILD_PERSPECTIVE": "perspective_at", "CARE": "care", "COORDIN
 def _fold(events: reading.Events) -> Line | None:
     perspective = reading.latest(events, ("ChildPerspectiveRecorded",))
     placed = reading.open_ones(events, ("ChildPlaced",), ("ChildPlacementEnded",), "childRef")
-    visits = reading.open_ones(events, ("VisitArranged",), ("VisitHeld", "VisitCancelled"), "visitId")
+    visits = [_visits(events, reading.field_of(each, "childRef")) for each in placed] or [_visits(events, None)]
+    arranged, last_visit = min(visits, key=lambda visit: (visit[0] is not None, visit[1] or 0))
     infants = reading.open_ones(events, ("InfantStayApproved",), ("InfantStayEnded",), "childRef")
     concern = reading.latest(events, ("ChildConcernNotified",))
     cares = reading.field_of(reading.latest(events, ("ImprisonmentStarted", "RemandStarted")), "caresForChild")
@@ -30,8 +32,8 @@ def _fold(events: reading.Events) -> Line | None:
         "perspective_at": perspective.occurred_at if perspective else None,
         "care": reading.field_of(perspective, "careArrangement"),
         "child_placement": reading.field_of(placed[-1], "placement") if placed else None,
-        "visit_arranged": visits[-1].occurred_at if visits else None,
-        "last_visit": reading.latest_instant(events, ("VisitHeld",)),
+        "visit_arranged": arranged,
+        "last_visit": last_visit,
         "infant_since": infants[-1].occurred_at if infants else None,
         "concern": reading.field_of(concern, "concern"),
         "concern_at": concern.occurred_at if concern else None,
@@ -40,6 +42,13 @@ def _fold(events: reading.Events) -> Line | None:
     }
     line["missing"] = missing(line, _NEEDS)
     return line
+
+
+def _visits(events: reading.Events, child: object) -> tuple[int | None, int | None]:
+    """When the last visit was arranged that is open, and when the last one was held; `None` = of whichever child."""
+    of_child = [event for event in events if child is None or event.payload.get("childRef", child) == child]
+    to_come = reading.open_ones(of_child, ("VisitArranged",), ("VisitHeld", "VisitCancelled"), "visitId")
+    return to_come[-1].occurred_at if to_come else None, reading.latest_instant(of_child, ("VisitHeld",))
 
 
 VIEW: Final = View(

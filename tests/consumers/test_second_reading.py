@@ -20,6 +20,8 @@ OUT = event("ReleasedOnParole", 40, custodyId="c1")
 OURS = event("CaseOpened", 0, "A.SOC", caseNo="1")
 CARE = event("TreatmentStarted", 10, "A.ADD", treatmentId=name("t"), activityId=name("a"))
 WORK = event("EmploymentStarted", 10, "A.JOB", activityId=name("w"))
+PLACED = [event("ChildPlaced", at, "A.CHI", childRef=child) for at, child in ((1, "one"), (2, "two"))]
+VISIT = event("VisitArranged", 4, "A.CHI", visitId=name("v"), childRef="one")
 J1, J2 = (event("JointPlanAgreed", at, "A.SOC", planId=name(at), followUpDate=A_DAY + at) for at in (1, 2))
 
 
@@ -66,7 +68,17 @@ J1, J2 = (event("JointPlanAgreed", at, "A.SOC", planId=name(at), followUpDate=A_
         ("social", [J1, event("JointPlanEnded", 5, "A.SOC", planId=name(1)),
                     event("JointPlanAgreed", 9, "A.SOC", planId=name(1))], "plan", "JointPlanAgreed"),
         ("social", [J1, J2, event("JointPlanEnded", 5, "A.SOC", planId=name(1))], "follow_up", A_DAY + 2),
-        # A vacancy, a benefit and a home that began again.
+        # Of children who are placed the one that is seen least (I14): a visit to one is none to the other.
+        ("child_family", [*PLACED, VISIT], "visit_arranged", None),
+        ("child_family", [*PLACED, VISIT, event("VisitArranged", 5, "A.CHI", visitId=name("w"), childRef="two")],
+         "visit_arranged", START + 4 * HOUR_MS),
+        ("child_family", [*PLACED, VISIT, event("VisitHeld", 5, "A.CHI", visitId=name("w"), childRef="two")],
+         "last_visit", START + 5 * HOUR_MS),
+        ("child_family", [*PLACED, event("VisitHeld", 5, "A.CHI", visitId=name("w"), childRef="two")],
+         "last_visit", None),
+        ("child_family", [PLACED[0], VISIT], "visit_arranged", START + 4 * HOUR_MS),
+        ("child_family", [VISIT], "visit_arranged", START + 4 * HOUR_MS),
+        # A benefit that began again.
         ("social", [event("BenefitGranted", 1, "A.BEN", benefitId=name("b")),
                     event("BenefitStopped", 2, "A.BEN", benefitId=name("b")),
                     event("BenefitGranted", 3, "A.BEN", benefitId=name("b"))], "income", ["BenefitGranted"]),
