@@ -220,7 +220,9 @@ def _cited_that_ended(fact: Fact, month: Month, agreements: RegisteredById) -> I
 
 
 def _is_in_custody(episodes: Iterable[Episode], instant: int) -> bool:
-    return any(each.start <= instant and (each.end is None or instant < each.end) for each in episodes)
+    # One that was overtaken by another has no release of its own: what ended the last one ended custody.
+    begun = [each for each in episodes if each.start <= instant]
+    return bool(begun) and (begun[-1].end is None or instant < begun[-1].end)
 
 
 _TABLES: Final[Mapping[str, Callable[[KnownCase, Month, RegisteredById], Iterator[Tally]]]] = {

@@ -140,6 +140,22 @@ def test_the_cost_rule_of_the_agreement_says_who_bears_a_treatment(
     assert not [each for each in counted(case(inside, uncited), agreements(rule)) if each.table == "COSTS"]
 
 
+@pytest.mark.parametrize(("begun_days", "phase"), [(-1, "IN_CUSTODY"), (0, "AFTER_RELEASE"), (1, "AFTER_RELEASE")])
+def test_of_two_custodies_the_release_ends_both(begun_days: int, phase: str) -> None:
+    """A second start that names no prior custody begins an episode while another is open (4.9.3)."""
+    release = MONTH.start + 9 * DAY
+    starts = [
+        fact(
+            number, "PRI", "ImprisonmentStarted", MONTH.start - days * DAY, custodyId=f"c{number}", homeMunicipality="A"
+        )
+        for number, days in ((1, 90), (2, 30))
+    ]
+    out = fact(3, "PRI", "ReleasedOnParole", release, custodyId="c2", supervision=False)
+    begun = treatment(4, "TreatmentStarted", release + begun_days * DAY, agreementId=AGREEMENT)
+    known = case(*starts, out, begun)
+    assert [each.column for each in counted(known, agreements("HOST_BEARS")) if each.table == "COSTS"] == [phase]
+
+
 def test_every_cost_rule_says_who_bears_each_known_funding(tmp_path: Path) -> None:
     for code, rule in cost_rules().items():
         assert rule.in_custody.keys() == rule.after_release.keys(), code
