@@ -38,7 +38,7 @@ def _fold(events: reading.Events) -> Line | None:
         "handed_to": reading.field_of(handed, "to"),
         "awaited_by": reading.field_of(awaited, "to"),
         "referred_at": awaited.occurred_at if awaited else None,
-        "guarantee": reading.field_of(treatment, "guaranteeDate"),
+        "guarantee": reading.guarantee(events),
         "trial_until": reading.field_of(trial, "extendedTo") or reading.field_of(trial, "plannedEnd"),
         "plan": plan.event_type if plan else None,
         "coordinator": reading.coordinator(events),

@@ -23,7 +23,7 @@ def _fold(events: reading.Events) -> Line | None:
     arranged, last_visit = min(visits, key=lambda visit: (visit[0] is not None, visit[1] or 0))
     infants = reading.open_ones(events, ("InfantStayApproved",), ("InfantStayEnded",), "childRef")
     concern = reading.latest(events, ("ChildConcernNotified",))
-    cares = reading.field_of(reading.latest(events, ("ImprisonmentStarted", "RemandStarted")), "caresForChild")
+    cares = reading.stated_at_start(events, "caresForChild")
     case = reading.own_case(events)
     line: dict[str, object] = reading.custody_line(events) | {
         "planned_release": reading.planned_release(events),

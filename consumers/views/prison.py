@@ -26,9 +26,8 @@ def _fold(events: reading.Events) -> Line | None:
     if not line:
         return None
     housing, plan = reading.housing(events), reading.plan(events)
-    start = reading.latest(events, reading.CUSTODY_STARTS)
     line |= {
-        "earliest_parole": reading.field_of(start, "earliestParole"),
+        "earliest_parole": reading.stated_at_start(events, "earliestParole"),
         "planned_release": reading.planned_release(events),
         "plan": plan.event_type if plan else None,
         "coordinator": reading.coordinator(events),

@@ -98,6 +98,13 @@ def custody_began(events: Events) -> int | None:
     return began
 
 
+def stated_at_start(events: Events, field: str) -> Any:
+    """What the starts of the latest time in custody say of `field`; the last one that states it holds."""
+    began = custody_began(events)
+    starts = [event for event in events if event.event_type in CUSTODY_STARTS and event.occurred_at >= (began or 0)]
+    return _last_stated(starts, field)
+
+
 def planned_release(events: Events) -> int | None:
     """The release date that was set last in the present time in custody, as a day number."""
     began, dated = custody_began(events), latest(events, RELEASE_DATES)
@@ -209,6 +216,17 @@ def _goals(agreed: VisibleEvent | None) -> dict[str, set[str]]:
         if "domain" in item and item["domain"] != "OFFENDING" and item.get("status") != "DROPPED":
             goals.setdefault(item["domain"], set()).add(item.get("goal", ""))
     return goals
+
+
+def guarantee(events: Events) -> Any:
+    """Until when the treatment of which something was said last must have begun, as it was last stated."""
+    named = field_of(latest(events, TREATMENT), "treatmentId")
+    of_treatment = [each for each in events if each.event_type in TREATMENT and field_of(each, "treatmentId") == named]
+    return _last_stated(of_treatment, "guaranteeDate")
+
+
+def _last_stated(events: Events, field: str) -> Any:
+    return next((event.payload[field] for event in reversed(events) if field in event.payload), None)
 
 
 def _municipality(event: VisibleEvent) -> str | None:

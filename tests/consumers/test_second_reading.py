@@ -17,6 +17,8 @@ REMAND = event("RemandStarted", 0, custodyId="c0")
 SENTENCE = event("ImprisonmentStarted", 20, custodyId="c1", priorCustodyId="c0")
 ANOTHER = event("ImprisonmentStarted", 20, custodyId="c1")
 OUT = event("ReleasedOnParole", 40, custodyId="c1")
+CARING = event("RemandStarted", 0, custodyId="c0", caresForChild=True)
+ASKED = event("TreatmentRequested", 1, "A.ADD", treatmentId=name("t"), guaranteeDate=A_DAY)
 OURS = event("CaseOpened", 0, "A.SOC", caseNo="1")
 CARE = event("TreatmentStarted", 10, "A.ADD", treatmentId=name("t"), activityId=name("a"))
 WORK = event("EmploymentStarted", 10, "A.JOB", activityId=name("w"))
@@ -48,6 +50,18 @@ J1, J2 = (event("JointPlanAgreed", at, "A.SOC", planId=name(at), followUpDate=A_
         ("cohort", [REMAND, ANOTHER, OUT], "custody_at", START + 20 * HOUR_MS),
         ("cohort", [REMAND, CARE, SENTENCE, OUT], "went_on", "NO"),
         ("cohort", [REMAND, CARE, ANOTHER, OUT], "went_on", None),
+        # What the start of the remand said holds until the sentence says otherwise.
+        ("child_family", [CARING, SENTENCE], "cares_for_child", "YES"),
+        ("child_family", [CARING, event("ImprisonmentStarted", 20, custodyId="c1", priorCustodyId="c0",
+                                        caresForChild=False)], "cares_for_child", "NO"),
+        ("child_family", [CARING, ANOTHER], "cares_for_child", None),
+        ("prison", [event("ImprisonmentStarted", 0, custodyId="c0", earliestParole=A_DAY), SENTENCE],
+         "earliest_parole", A_DAY),
+        # A treatment's guarantee holds though a later word on it does not repeat it.
+        ("addiction", [ASKED, event("TreatmentAssessed", 2, "A.ADD", treatmentId=name("t"))], "guarantee", A_DAY),
+        ("addiction", [ASKED, event("TreatmentAssessed", 2, "A.ADD", treatmentId=name("t"), guaranteeDate=A_DAY + 1)],
+         "guarantee", A_DAY + 1),
+        ("addiction", [ASKED, event("TreatmentRequested", 2, "A.ADD", treatmentId=name("u"))], "guarantee", None),
         # I1 and I2 as the hub counts them.
         ("cohort", [REMAND, CARE, SENTENCE, OUT, event("TreatmentResumed", 50, "A.ADD", treatmentId=name("t"))],
          "went_on", "YES"),
