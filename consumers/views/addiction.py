@@ -3,7 +3,8 @@
 Rules:
 - Every citizen of whom one of these events is visible has a line.
 - Who was referred to a centre is awaited there until the treatment is taken up, whatever else is said of treatment.
-- Treatment is what was last said of it; a trial runs until it is converted or lapses.
+- Treatment is what was last said of it, an end only where no other goes on; a trial runs until it is converted or
+  lapses.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _NEEDS: Final = {"TREATMENT": "treatment", "PLAN": "plan", "COORDINATOR": "coord
 
 
 def _fold(events: reading.Events) -> Line | None:
-    treatment = reading.latest(events, reading.TREATMENT)
+    treatment = reading.treatment(events)
     handed = reading.latest(events, ("TreatmentReferred", "TreatmentTransferred"))
     trials = reading.open_ones(
         events,

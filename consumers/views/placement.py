@@ -18,7 +18,7 @@ _NEEDS: Final = {"COORDINATOR": "coordinator", "PLAN": "plan"}
 def _fold(events: reading.Events) -> Line | None:
     placements = reading.open_ones(events, ("CarePlacementStarted",), ("CarePlacementEnded",), "placementId")
     placement = placements[-1] if placements else None
-    treatment, plan = reading.latest(events, reading.TREATMENT), reading.plan(events)
+    treatment, plan = reading.treatment(events), reading.plan(events)
     awaited = reading.awaited(events)
     line: dict[str, object] = reading.custody_line(events) | {
         "planned_release": reading.planned_release(events),

@@ -2,7 +2,8 @@
 
 Rules:
 - Every citizen of whom one of these events is visible has a line.
-- A hand-over counts for the present time in custody only: one before the latest start says nothing of the next.
+- A hand-over counts for the present time in custody only: one before the latest start says nothing of the next. It
+  counts when all that prison health staff prescribe is handed over.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Final
 
 from consumers.views import reading
 from consumers.views.base import CUSTODY_COLUMNS, MISSING, Column, Line, Shape, View, missing
+from contracts.parties import Party
 
 _MEDICATION: Final = ("MedicationAgreementMade", "MedicationAgreementChanged")
 _NEEDS: Final = {"MEDICATION": "medication", "TREATMENT": "treatment"}
@@ -20,10 +22,16 @@ def _fold(events: reading.Events) -> Line | None:
     medication = reading.open_ones(events, _MEDICATION, ("MedicationAgreementEnded",), "episodeId")
     notes = reading.open_ones(events, ("RiskNoteRecorded",), ("RiskNoteLifted",), "noteId")
     start = reading.latest(events, reading.CUSTODY_STARTS)
-    handed_over = reading.latest(events, ("MedicationHandedOver",))
-    if start and handed_over and handed_over.occurred_at < start.occurred_at:
-        handed_over = None
-    treatment = reading.latest(events, reading.TREATMENT)
+    handed = [
+        event
+        for event in events
+        if event.event_type == "MedicationHandedOver" and (start is None or event.occurred_at >= start.occurred_at)
+    ]
+    episodes = {reading.field_of(event, "episodeId") for event in handed}
+    ours = [event for event in medication if Party(event.party).role == "PHE"]
+    complete = all(reading.field_of(event, "episodeId") in episodes for event in ours)
+    handed_over = handed[-1] if handed and complete else None
+    treatment = reading.treatment(events)
     line: dict[str, object] = reading.custody_line(events) | {
         "planned_release": reading.planned_release(events),
         "medication": [event.payload["atcGroup"] for event in medication if "atcGroup" in event.payload],

@@ -24,7 +24,7 @@ def _fold(events: reading.Events) -> Line | None:
     notes = reading.open_ones(events, ("RiskNoteRecorded",), ("RiskNoteLifted",), "noteId")
     agreement = reading.latest(events, _AGREEMENTS)
     handed_over = reading.latest(events, ("MedicationHandedOver",))
-    treatment = reading.latest(events, reading.TREATMENT)
+    treatment = reading.treatment(events)
     line: dict[str, object] = reading.custody_line(events) | {
         "planned_release": reading.planned_release(events),
         "admitted_since": admissions[-1].occurred_at if admissions else None,

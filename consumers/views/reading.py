@@ -218,9 +218,24 @@ def _goals(agreed: VisibleEvent | None) -> dict[str, set[str]]:
     return goals
 
 
+def treatment(events: Events) -> VisibleEvent | None:
+    """What was last said of treatment."""
+    begins, ends = ("TreatmentStarted", "TreatmentResumed"), ("TreatmentInterrupted", "TreatmentCompleted")
+    return last_word(events, TREATMENT, begins, (*ends, "TreatmentTransferred"), "treatmentId")
+
+
+def last_word(
+    events: Events, names: Iterable[str], starts: Sequence[str], ends: Sequence[str], id_field: str
+) -> VisibleEvent | None:
+    """The last event of one of the types `names`; the end of one thing is not that while another goes on."""
+    last = latest(events, names)
+    ended = last is not None and last.event_type in ends and last.event_type not in HANDED_OVER
+    return (_last(open_ones(events, starts, ends, id_field)) if ended else None) or last
+
+
 def guarantee(events: Events) -> Any:
     """Until when the treatment of which something was said last must have begun, as it was last stated."""
-    named = field_of(latest(events, TREATMENT), "treatmentId")
+    named = field_of(treatment(events), "treatmentId")
     of_treatment = [each for each in events if each.event_type in TREATMENT and field_of(each, "treatmentId") == named]
     return _last_stated(of_treatment, "guaranteeDate")
 

@@ -17,7 +17,7 @@ _NEEDS: Final = {"CASE": "case", "COORDINATOR": "coordinator", "PLAN": "plan", "
 
 def _fold(events: reading.Events) -> Line | None:
     case, housing, plan = reading.own_case(events), reading.housing(events), reading.plan(events)
-    treatment = reading.latest(events, reading.TREATMENT)
+    treatment = reading.treatment(events)
     line: dict[str, object] = reading.custody_line(events) | {
         "planned_release": reading.planned_release(events),
         "case": case.event_type if case else None,

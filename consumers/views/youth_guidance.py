@@ -2,7 +2,7 @@
 
 Rules:
 - Every citizen of whom one of these events is visible has a line.
-- Education is what was last said of it; guidance runs until it has ended.
+- Education is what was last said of it, an end only where no other goes on; guidance runs until it has ended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _NEEDS: Final = {"CONTACT_PERSON": "contact_person", "EDUCATION_PLAN": "educatio
 def _fold(events: reading.Events) -> Line | None:
     guides = reading.open_ones(events, ("YouthContactPersonAssigned",), ("YouthContactPersonEnded",), "staff")
     guidance = reading.open_ones(events, ("GuidanceStarted",), ("GuidanceEnded",), "activityId")
-    education = reading.latest(events, _EDUCATION)
+    education = reading.last_word(
+        events, _EDUCATION, ("EducationStarted",), ("EducationInterrupted", "EducationCompleted"), "activityId"
+    )
     line: dict[str, object] = reading.custody_line(events) | {
         "planned_release": reading.planned_release(events),
         "contact_person": reading.field_of(guides[-1], "staff") if guides else None,

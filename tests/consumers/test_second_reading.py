@@ -19,6 +19,11 @@ ANOTHER = event("ImprisonmentStarted", 20, custodyId="c1")
 OUT = event("ReleasedOnParole", 40, custodyId="c1")
 CARING = event("RemandStarted", 0, custodyId="c0", caresForChild=True)
 ASKED = event("TreatmentRequested", 1, "A.ADD", treatmentId=name("t"), guaranteeDate=A_DAY)
+RUNS = event("TreatmentStarted", 1, "A.ADD", treatmentId=name("t"))
+OVER = event("TreatmentCompleted", 5, "PHE", treatmentId=name("u"))
+COURSE = event("EducationStarted", 1, "A.YTH", activityId=name("d"))
+DRUGS = [event("MedicationAgreementMade", at, "PHE", episodeId=name(drug)) for at, drug in ((1, "m"), (2, "n"))]
+HANDED = event("MedicationHandedOver", 4, "PHE", episodeId=name("m"), to="PSY")
 OURS = event("CaseOpened", 0, "A.SOC", caseNo="1")
 CARE = event("TreatmentStarted", 10, "A.ADD", treatmentId=name("t"), activityId=name("a"))
 WORK = event("EmploymentStarted", 10, "A.JOB", activityId=name("w"))
@@ -62,6 +67,29 @@ J1, J2 = (event("JointPlanAgreed", at, "A.SOC", planId=name(at), followUpDate=A_
         ("addiction", [ASKED, event("TreatmentAssessed", 2, "A.ADD", treatmentId=name("t"), guaranteeDate=A_DAY + 1)],
          "guarantee", A_DAY + 1),
         ("addiction", [ASKED, event("TreatmentRequested", 2, "A.ADD", treatmentId=name("u"))], "guarantee", None),
+        # What ended is not the last word while something of its kind goes on.
+        *((view, [RUNS, OVER], "treatment", "TreatmentStarted")
+          for view in ("addiction", "social", "psychiatry", "prison_health", "placement")),
+        ("addiction", [RUNS, OVER], "treatment_at", START + HOUR_MS),
+        ("addiction", [OVER], "treatment", "TreatmentCompleted"),
+        ("addiction", [RUNS, OVER, event("TreatmentInterrupted", 6, "A.ADD", treatmentId=name("t"))],
+         "treatment", "TreatmentInterrupted"),
+        ("addiction", [RUNS, event("TreatmentReferred", 6, "A.ADD", treatmentId=name("u"), to="FAC")],
+         "treatment", "TreatmentReferred"),
+        ("addiction", [RUNS, event("TreatmentTransferred", 6, "A.ADD", treatmentId=name("u"), to="FAC")],
+         "treatment", "TreatmentTransferred"),
+        ("youth_guidance", [COURSE, event("EducationInterrupted", 6, "A.YTH", activityId=name("e"))],
+         "education", "EducationStarted"),
+        ("youth_guidance", [COURSE, event("EducationInterrupted", 6, "A.YTH", activityId=name("d"))],
+         "education", "EducationInterrupted"),
+        # Medication is handed over when all that the prison's doctors prescribe is.
+        ("prison_health", [*DRUGS, HANDED], "handed_over_at", None),
+        ("prison_health", [*DRUGS, HANDED, event("MedicationHandedOver", 5, "PHE", episodeId=name("n"), to="PSY")],
+         "handed_over_at", START + 5 * HOUR_MS),
+        ("prison_health", [*DRUGS, HANDED, event("MedicationAgreementEnded", 5, "PHE", episodeId=name("n"))],
+         "handed_over_at", START + 4 * HOUR_MS),
+        ("prison_health", [DRUGS[0], HANDED, event("MedicationAgreementMade", 3, "PSY", episodeId=name("o"))],
+         "handed_over_at", START + 4 * HOUR_MS),
         # I1 and I2 as the hub counts them.
         ("cohort", [REMAND, CARE, SENTENCE, OUT, event("TreatmentResumed", 50, "A.ADD", treatmentId=name("t"))],
          "went_on", "YES"),
@@ -89,6 +117,8 @@ J1, J2 = (event("JointPlanAgreed", at, "A.SOC", planId=name(at), followUpDate=A_
         ("child_family", [*PLACED, VISIT, event("VisitHeld", 5, "A.CHI", visitId=name("w"), childRef="two")],
          "last_visit", START + 5 * HOUR_MS),
         ("child_family", [*PLACED, event("VisitHeld", 5, "A.CHI", visitId=name("w"), childRef="two")],
+         "last_visit", None),
+        ("child_family", [*PLACED, event("VisitHeld", 5, "A.CHI", visitId=name("w"), childRef="one")],
          "last_visit", None),
         ("child_family", [PLACED[0], VISIT], "visit_arranged", START + 4 * HOUR_MS),
         ("child_family", [VISIT], "visit_arranged", START + 4 * HOUR_MS),
