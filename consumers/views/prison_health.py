@@ -35,7 +35,7 @@ def _fold(events: reading.Events) -> Line | None:
     line: dict[str, object] = reading.custody_line(events) | {
         "planned_release": reading.planned_release(events),
         "medication": [event.payload["atcGroup"] for event in medication if "atcGroup" in event.payload],
-        "next_dispense": reading.field_of(medication[-1], "nextDispense") if medication else None,
+        "next_dispense": reading.earliest(medication, "nextDispense"),
         "handed_over_at": handed_over.occurred_at if handed_over else None,
         "handed_to": reading.field_of(handed_over, "to"),
         "treatment": treatment.event_type if treatment else None,

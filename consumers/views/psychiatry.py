@@ -31,7 +31,7 @@ def _fold(events: reading.Events) -> Line | None:
         "legal_form": reading.field_of(admissions[-1], "legalForm") if admissions else None,
         "outpatient_since": outpatient[-1].occurred_at if outpatient else None,
         "medication": [event.payload["atcGroup"] for event in medication if "atcGroup" in event.payload],
-        "next_dispense": reading.field_of(medication[-1], "nextDispense") if medication else None,
+        "next_dispense": reading.earliest(medication, "nextDispense"),
         "handed_over_at": handed_over.occurred_at if handed_over else None,
         "agreement_until": reading.field_of(agreement, "endsOn"),
         "risks": sorted({event.payload["riskKind"] for event in notes if "riskKind" in event.payload}),

@@ -185,6 +185,11 @@ def own_case(events: Events) -> VisibleEvent | None:
     return _last(list(running.values())) or last
 
 
+def earliest(events: Events, day: str) -> int | None:
+    """The first of the days that the events state as their field `day`."""
+    return min((event.payload[day] for event in events if day in event.payload), default=None)
+
+
 def open_ones(events: Events, starts: Iterable[str], ends: Iterable[str], id_field: str) -> list[VisibleEvent]:
     """What has started and not ended, told apart by `id_field`, in the order in which it started."""
     starting, ending = frozenset(starts), frozenset(ends)

@@ -82,6 +82,12 @@ J1, J2 = (event("JointPlanAgreed", at, "A.SOC", planId=name(at), followUpDate=A_
          "education", "EducationStarted"),
         ("youth_guidance", [COURSE, event("EducationInterrupted", 6, "A.YTH", activityId=name("d"))],
          "education", "EducationInterrupted"),
+        # Of several medications the one that is due first.
+        *((view, [event("MedicationAgreementMade", 1, "PHE", episodeId=name("m"), nextDispense=A_DAY),
+                  event("MedicationAgreementMade", 2, "PHE", episodeId=name("n"), nextDispense=A_DAY + 9), *more],
+           "next_dispense", A_DAY + days)
+          for view in ("prison_health", "psychiatry")
+          for more, days in (([], 0), ([event("MedicationAgreementEnded", 5, "PHE", episodeId=name("m"))], 9))),
         # Medication is handed over when all that the prison's doctors prescribe is.
         ("prison_health", [*DRUGS, HANDED], "handed_over_at", None),
         ("prison_health", [*DRUGS, HANDED, event("MedicationHandedOver", 5, "PHE", episodeId=name("n"), to="PSY")],
