@@ -82,6 +82,12 @@ class PartyRegistry:
             by_id[party.id] = party
         return cls(dict(sorted(by_id.items())))
 
+    @classmethod
+    def of_cited_text(cls, text: bytes) -> PartyRegistry:
+        """Build the registry whose `cited_text` is `text`."""
+        lines = (line.partition(" ") for line in text.decode().splitlines())
+        return cls.of(Party(party_id, provider == str(True)) for party_id, _, provider in lines)
+
     def __iter__(self) -> Iterator[Party]:
         return iter(self.parties.values())
 
@@ -92,10 +98,17 @@ class PartyRegistry:
         return self.parties[party_id]
 
     @cached_property
+    def cited_text(self) -> bytes:
+        """What decisions rest on, one party a line. `reads` is no part of it: it only changes the form of what is sent.
+
+        `of_cited_text` reads it again.
+        """
+        return "\n".join(f"{party.id} {party.healthcare_provider}" for party in self).encode()
+
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 over what decisions rest on, in hex; they cite it. `reads` only changes the form of what is sent."""
-        lines = (f"{party.id} {party.healthcare_provider}" for party in self)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        """SHA-256 of `cited_text`, in hex; decisions cite it."""
+        return hashlib.sha256(self.cited_text).hexdigest()
 
     @cached_property
     def by_role(self) -> Mapping[str, tuple[Party, ...]]:

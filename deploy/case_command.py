@@ -15,26 +15,30 @@ import click
 
 from consumers.rendering import plain_value
 from contracts.catalogue import catalogue
-from contracts.categories import text_of
-from contracts.civil_time import format_local, zone_of
-from contracts.failures import DamagedStore, NotFound
+from contracts.civil_time import format_local
+from contracts.failures import NotFound
 from contracts.printable import printable
+from deploy.audited_case import audited_case
 from deploy.options import local_instant, world_option
-from deploy.stores import case_of, known_agreements, opened_stores, policies_of, records_of, store_of
+from deploy.seen_command import seen, shown_text
+from deploy.stores import case_of, opened_stores
 from deploy.world import World
 from hub.case_timeline.timeline import CONFIRMED, JOINED, JOINING, LEAVING, LEFT, MERGED, REMOVED, REOPENED
-from hub.consent.policies import Policies
 from hub.disclosure.envelope import DecisionIds
 from hub.evidence.explanation import Explanation
 from hub.evidence.explanation import explain as explain_decision
-from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling, replay
+from hub.evidence.grounds import ever_knew
+from hub.evidence.replay import LIVE, ReplayedFact, Telling, replay
 from hub.shard.reading import reader_for
-from hub.store.records import CaseRecord, CitizenEnrolled, GovernanceOpened, MergeStepped, Shown
+from hub.store.records import MergeStepped
 
 
 @click.group("case")
 def case() -> None:
     """The timeline of a case, for auditors."""
+
+
+case.add_command(seen)
 
 
 @case.command("find")
@@ -44,10 +48,11 @@ def case() -> None:
 def find(party: str, key: str, directory: Path) -> None:
     """Print the case behind PARTY's own KEY of a citizen."""
     world = World.open(directory)
-    if party not in world.registry:
-        known = ", ".join(f"`{each.id}`" for each in world.registry)
-        raise NotFound(f"PARTY is not in the registry of this world; expected {known}")
     with opened_stores(world) as stores:
+        # One that has left is asked for by what the shards know: what it was told is still there.
+        if party not in world.registry and not any(ever_knew(each.adoptions(), party) for each in stores):
+            known = ", ".join(f"`{each.id}`" for each in world.registry)
+            raise NotFound(f"PARTY is not in the registry of this world; expected {known}")
         click.echo(case_of(stores, party, key))
 
 
@@ -61,12 +66,16 @@ def timeline(case_id: str, known_at: str | None, valid_at: str | None, as_json: 
     """Replay CASE: every fact, and who was told what of it, when."""
     world = World.open(directory)
     with opened_stores(world) as stores:
-        records = records_of(stores, case_id)
-        partition = stores.index(store_of(stores, case_id))
-    replayed, zone = _replayed(records, case_id, policies_of(world), known_at, valid_at)
+        audited = audited_case(world, stores, case_id)
+    zone = audited.zone
+    known, valid = (local_instant(text, zone) if text else None for text in (known_at, valid_at))
+    replayed = replay(audited.records, case_id, reader_for(audited.present), known, valid)
     if as_json:
-        ids = DecisionIds(world.hub_secret, partition)
-        values = [_fact_values(fact, zone, partition, ids) for fact in replayed.facts]
+        ids = DecisionIds(world.hub_secret, audited.partition)
+        values = {
+            "facts": [_fact_values(fact, zone, audited.partition, ids) for fact in replayed.facts],
+            "merges": [_merge_values(step, zone) for step in replayed.merges],
+        }
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
     for fact in replayed.facts:
@@ -98,37 +107,16 @@ def explanation_of(
     world: World, case_id: str, event: str, party: str, known_at: str | None = None
 ) -> tuple[Explanation, ZoneInfo]:
     """Explain what `party` sees of `event`, as of local time `known_at` or as of now; with the case's time zone."""
-    if party not in world.registry:
-        raise NotFound(f"party `{party}` is not in the registry of this world")
     with opened_stores(world) as stores:
-        records = records_of(stores, case_id)
-        store = store_of(stores, case_id)
-        clock = store.head().clock
-        policies = policies_of(world)
-        replayed, zone = _replayed(records, case_id, policies, known_at, None)
-        at = local_instant(known_at, zone) if known_at else clock
-        agreements = known_agreements(world, stores, _jurisdiction(records), policies, at, stores.index(store))
-    return explain_decision(replayed, event, party, at, policies, reader_for(policies), agreements), zone
-
-
-def _replayed(
-    records: list[CaseRecord], case_id: str, policies: Policies, known: str | None, valid: str | None
-) -> tuple[Replay, ZoneInfo]:
-    zone = zone_of(_jurisdiction(records))
-    known_at, valid_at = (local_instant(text, zone) if text else None for text in (known, valid))
-    return replay(records, case_id, reader_for(policies), known_at, valid_at), zone
-
-
-def _jurisdiction(records: list[CaseRecord]) -> str:
-    first = records[0]
-    if not isinstance(first, CitizenEnrolled | GovernanceOpened):
-        raise DamagedStore("a case does not begin with its enrolment")
-    return first.jurisdiction
-
-
-def shown_text(shown: Shown) -> str:
-    """Return what is shown as people read it: `CU=S1 PL+RE=S2`."""
-    return " ".join(f"{text_of(mask)}={basis}" for basis, mask in shown)
+        audited = audited_case(world, stores, case_id)
+    if not audited.knew_party(party):
+        raise NotFound(f"party `{party}` is not in the registry of this world, and never was")
+    at = audited.instant(known_at)
+    policies = audited.grounds.policies_at(at)
+    reader = reader_for(policies)
+    replayed = replay(audited.records, case_id, reader, at)
+    agreements = audited.agreements_at(at)
+    return explain_decision(replayed, event, party, at, policies, reader, agreements), audited.zone
 
 
 def _fact_lines(fact: ReplayedFact, zone: ZoneInfo) -> list[str]:
@@ -158,6 +146,16 @@ _MERGE_TEXTS = {
 
 def _merge_text(step: MergeStepped, zone: ZoneInfo) -> str:
     return f"{format_local(step.recorded_at, zone)}  {_MERGE_TEXTS[step.step].format(step.other)}"
+
+
+def _merge_values(step: MergeStepped, zone: ZoneInfo) -> dict[str, object]:
+    return {
+        "at": format_local(step.recorded_at, zone),
+        "step": step.step,
+        "other": step.other,
+        "other_partition": step.other_shard,
+        "event_ids": list(step.event_ids),
+    }
 
 
 def _value_text(value: object) -> str:
@@ -211,6 +209,8 @@ def _fact_values(fact: ReplayedFact, zone: ZoneInfo, partition: int, ids: Decisi
                 "hub_decision": ids.of(telling.party, telling.number) if telling.number else None,
                 "again": telling.again,
                 "rule_set": telling.rule_set,
+                "registry": telling.registry,
+                "agreements": telling.agreements or None,
             }
             for telling in fact.tellings
         ],
@@ -247,6 +247,7 @@ def explanation_values(explained: Explanation, zone: ZoneInfo) -> dict[str, obje
         "decided": shown_text(explained.decided),
         "stored": shown_text(explained.recorded),
         "rule_set": explained.rule_set,
+        "rule_set_digest": explained.rule_set_digest,
         "told_under_it": explained.told_under_it,
         "fields": [
             {

@@ -1,8 +1,9 @@
-"""`hub rules matrix|diff|rehearse`: the rules as lawyers read them, compare them and try them.
+"""`hub rules matrix|diff|rehearse|adopted|cited`: the rules as lawyers read, compare, try and look them up again.
 
 Rules:
 - A rule set is named by its id (`DK-1`), by its jurisdiction (`DK`: the newest one), or by the path of a file.
 - Nothing is written and nothing is put in force; a rehearsal only reads the stores of a world.
+- What decisions cite is read from the shards that kept it, not from the files of today.
 - `diff` ends like the command of that name: 0 where nothing differs, 1 where something does.
 """
 
@@ -10,15 +11,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
 from contracts.catalogue import catalogue
-from contracts.civil_time import ZONE_OF_JURISDICTION, zone_of
+from contracts.civil_time import ZONE_OF_JURISDICTION, moment_of, zone_of
 from contracts.codec import codec
-from contracts.failures import BadRuleSet
+from contracts.failures import BadRuleSet, NotFound
 from deploy.options import local_instant, world_option
 from deploy.rules.differences import differences
 from deploy.rules.rehearsal import CASES_MIN, Rehearsal, counted
@@ -30,10 +31,12 @@ from hub.consent.matrix import MatrixReader
 from hub.consent.policy import Policy
 from hub.consent.rule_reader import RULES_FOLDER, parse_rule_set, read_rule_set
 from hub.consent.rule_set import RuleSet
+from hub.evidence.grounds import Cited, cited_texts
 from hub.store.reader import ShardReader
 from hub.store.records import CitizenEnrolled, FactRecorded
 
 CASES_PER_WORD = 200
+DIGEST_CHARACTERS_MIN = 16
 
 
 @click.group("rules")
@@ -89,6 +92,45 @@ def rehearse(new: str, since: str | None, as_json: bool, directory: Path) -> Non
     for row in rows if len(rows) > 1 else ():
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
     click.echo(f"{_few(rehearsal.decided)} cases decided, {_few(rehearsal.changed)} would change")
+
+
+@rules.command("adopted")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@world_option
+def adopted(as_json: bool, directory: Path) -> None:
+    """List every rule set and registry by which cases were decided: what decisions cite, and since when."""
+    found = _kept(World.open(directory)).values()
+    if as_json:
+        values = [
+            {"kind": one.kind, "id": one.name or None, "digest": one.digest, "adopted_at": _utc(one.adopted_at)}
+            for one in found
+        ]
+        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        return
+    for one in found:
+        click.echo(f"{one.digest}  {_utc(one.adopted_at)}  {one.kind} {one.name}".rstrip())
+    click.echo(f"{len(found)} texts")
+
+
+@rules.command("cited")
+@click.argument("digest")
+@world_option
+def cited(digest: str, directory: Path) -> None:
+    """Print the text that decisions cite by DIGEST, or by 16 or more of its first characters, as it was kept."""
+    kept = _kept(World.open(directory))
+    found = [one for known, one in kept.items() if len(digest) >= DIGEST_CHARACTERS_MIN and known.startswith(digest)]
+    if len(found) != 1:
+        raise NotFound("no text of this digest is kept: see `hub rules adopted`")
+    click.echo(found[0].text, nl=False)
+
+
+def _kept(world: World) -> Mapping[str, Cited]:
+    with opened_stores(world) as stores:
+        return cited_texts(adoption for store in stores for adoption in store.adoptions())
+
+
+def _utc(instant: int) -> str:
+    return moment_of(instant).isoformat(timespec="milliseconds")
 
 
 def rule_set_of(name: str) -> RuleSet:

@@ -23,7 +23,7 @@ from contracts.civil_time import ZONE_OF_JURISDICTION, resolve
 from contracts.failures import BadRuleSet
 from contracts.parties import PartyRegistry
 from hub.consent.policy import Policy
-from hub.consent.rule_reader import RULES_FOLDER, read_rule_sets
+from hub.consent.rule_reader import RULES_FOLDER, parse_rule_set, read_rule_sets
 
 
 class Policies:
@@ -55,6 +55,12 @@ class Policies:
             for jurisdiction in ZONE_OF_JURISDICTION
             for rule_set in read_rule_sets(jurisdiction, folder)
         )
+
+    @classmethod
+    def of_texts(cls, rule_sets: Iterable[bytes], registry: bytes) -> Policies:
+        """Make again what was in force, from the texts of it; raise `BadRuleSet` where one is not understood."""
+        parties = PartyRegistry.of_cited_text(registry)
+        return cls(Policy(parse_rule_set(text, "as it was kept"), parties) for text in rule_sets)
 
     @property
     def registry(self) -> PartyRegistry:

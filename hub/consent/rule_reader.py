@@ -77,6 +77,7 @@ def parse_rule_set(content: bytes, name: str) -> RuleSet:
         title=top.take("title", str),
         jurisdiction=top.take("jurisdiction", str),
         in_force_from=top.take("in_force_from", date),
+        text=content,
         digest=hashlib.sha256(content).hexdigest(),
         order=tuple(top.take("order", list)),
         rules=tuple(_rule(table) for table in top.tables("rule")),

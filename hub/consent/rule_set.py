@@ -10,7 +10,7 @@ Made by `hub.consent.rule_reader`; joined with the party registry in `hub.consen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from contracts.civil_time import Period
@@ -177,12 +177,13 @@ class BreakGlassTerms:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """One whole rule set. `digest` is the SHA-256 of the file; decisions cite it."""
+    """One whole rule set. `text` is the file, `digest` its SHA-256; decisions cite it."""
 
     id: str
     title: str
     jurisdiction: str
     in_force_from: date
+    text: bytes = field(repr=False)
     digest: str
     order: tuple[str, ...]
     rules: tuple[Rule, ...]

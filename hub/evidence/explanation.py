@@ -58,6 +58,7 @@ class Explanation:
     reasoning: tuple[Reasoning, ...]
     fields: tuple[FieldExplained, ...]
     rule_set: str
+    rule_set_digest: str
     told_under_it: bool | None
 
     @property
@@ -101,6 +102,7 @@ def explain(
         reasoning,
         tuple(_fields(event_type, fact.payload, mask_of_shown(decided), withheld, reasoning, _why_not(case, fact))),
         policy.rule_set,
+        policy.digest,
         next((told.rule_set == policy.digest for told in reversed(fact.tellings) if told.party == party), None),
     )
 

@@ -28,6 +28,7 @@ LIVE: Final = "live"
 class Telling:
     """One decision on one fact. `number` 0: recorded, not sent; empty `shown`: taken back.
 
+    `rule_set`, `registry` and `agreements` are the digests that it cites (`hub.evidence.grounds`).
     `again`: it shows what the party was shown before, and was sent nevertheless, since the party asked for a resync.
     """
 
@@ -36,6 +37,8 @@ class Telling:
     number: int
     clock: int
     rule_set: str
+    registry: str
+    agreements: str
     again: bool = False
 
 
@@ -107,7 +110,8 @@ def _tellings(records: Iterable[CaseRecord], event_at: Mapping[int, str]) -> dic
                 place, mask = (decision.fact_version, decision.party), mask_of_shown(decision.shown)
                 again = bool(decision.number) and masks.get(place) == mask
                 masks[place] = mask
-                telling = Telling(decision.party, decision.shown, decision.number, record.clock, record.rule_set, again)
+                cited = (record.rule_set, record.registry, record.agreements)
+                telling = Telling(decision.party, decision.shown, decision.number, record.clock, *cited, again)
                 tellings.setdefault(event_at[decision.fact_version], []).append(telling)
     return tellings
 

@@ -14,6 +14,7 @@ from typing import Any
 from contracts.failures import Refused
 from hub.arrival.keyring import Keyring
 from hub.broker.ports import InputRecord
+from hub.consent.policies import Policies
 from hub.shard.cases import HeldCase
 from hub.store.ports import BatchWrites, Head
 from hub.store.records import (
@@ -143,11 +144,12 @@ class Batch:
         """Note a party's sign of life."""
         self.after.heard[party] = self.writes.heard[party] = recorded_at
 
-    def adopt(self, rules: str, case_ids: Iterable[str]) -> None:
-        """Record that cases are settled under `rules` from now on, and make every one of them due."""
+    def adopt(self, rules: str, policies: Policies, at: int, case_ids: Iterable[str]) -> None:
+        """Record that cases are settled under `rules` from `at` on, in their words, and make every one of them due."""
         self.after.rules_version += 1
         self.after.rules = rules
-        self.writes.records.append(RulesAdopted(RULES, self.after.rules_version, self.after.clock, rules))
+        rule_sets, registry = tuple(policy.rules.text for policy in policies), policies.registry.cited_text
+        self.writes.records.append(RulesAdopted(RULES, self.after.rules_version, at, rules, rule_sets, registry))
         self.make_due(case_ids)
 
     def make_due(self, case_ids: Iterable[str]) -> None:

@@ -187,9 +187,11 @@ class Shard:
 
     def _run_batch(self, records: Sequence[InputRecord]) -> bool:
         batch = Batch.after_state(self.state, self.owner)
+        # The clock of the store is that of the batch before: a hub that was stopped did nothing in between.
+        begins = max(batch.after.clock, records[0].timestamp if records else 0)
         if self._must_adopt():
-            batch.adopt(self.cases.settled_under, self.store.cases())
-        self.governance.keep(batch, max(batch.after.clock, records[0].timestamp if records else 0))
+            batch.adopt(self.cases.settled_under, self.cases.policies, begins, self.store.cases())
+        self.governance.keep(batch, begins)
         self.admission.admit(records, batch)
         if self._is_behind(batch.after.clock):
             self.settling.postpone(batch)

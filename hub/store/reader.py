@@ -168,8 +168,7 @@ class ShardReader:
         """Every case id of the shard, in order."""
         prefix = case_stream("")
         with storage_errors_named():
-            for stream in streams_of(self._recorder, prefix):
-                yield stream.removeprefix(prefix)
+            yield from (stream.removeprefix(prefix) for stream in streams_of(self._recorder, prefix))
 
     def cases_of(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
         """The case of each (party, key) that is known."""
@@ -218,8 +217,8 @@ class ShardReader:
         found: dict[str, tuple[OpenReview, ...]] = {}
         with storage_errors_named():
             rows = self._recorder.select("SELECT case_id, kind, due FROM open_reviews ORDER BY case_id, place")
-        for case_id, kind, due in rows:
-            found[case_id] = (*found.get(case_id, ()), OpenReview(kind, due))
+        for case_id, *owed in rows:
+            found[case_id] = (*found.get(case_id, ()), OpenReview(*owed))
         return found
 
     def forwardings(self) -> Sequence[Forwarding]:
@@ -308,10 +307,13 @@ class ShardReader:
     def resyncs(self) -> Mapping[str, ResyncStepped]:
         """The last step of every party's last resync, by party."""
         with storage_errors_named():
-            heads = self._heads(resync_stream(""))
-            return {
-                party: cast(ResyncStepped, self._record(resync_stream(party), last)) for party, last in heads.items()
-            }
+            last = self._heads(resync_stream(""))
+            steps = {party: self._record(resync_stream(party), last[party]) for party in last}
+        return cast(dict[str, ResyncStepped], steps)
+
+    def adoptions(self) -> Iterator[RulesAdopted]:
+        """Every adoption of rules and parties, in order."""
+        return (cast(RulesAdopted, record) for record in self._records(RULES, 0))
 
     def rows_by_stream(self, stream: str, version: int, limit: int) -> Sequence[CheckedRow]:
         """The rows of the whole store after version `version` of `stream`, in the order of streams and versions."""

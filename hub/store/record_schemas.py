@@ -67,12 +67,13 @@ class StoredSchema:
 
 _LONGS: Final = {"type": "array", "items": "long"}
 _STRINGS: Final = {"type": "array", "items": "string"}
+_TEXTS: Final = {"type": "array", "items": "bytes"}
 
 
 def _plain(number: int, stored_class: type, /, *, sealed: bool, **fields: object) -> StoredSchema:
     """A format whose Avro fields are the fields of the class, as they are; an array is a tuple there."""
     codec = RecordCodec(_schema(stored_class.__name__, **fields))
-    names, arrays = tuple(fields), [name for name, kind in fields.items() if kind in (_LONGS, _STRINGS)]
+    names, arrays = tuple(fields), [name for name, kind in fields.items() if kind in (_LONGS, _STRINGS, _TEXTS)]
     values_of = attrgetter(*names)
 
     def encode(record: Any) -> bytes:
@@ -250,6 +251,7 @@ _SCHEMAS: Final = (
         left=_STRINGS,
     ),
     _plain(17, MergeStepped, sealed=True, **_MERGE_STEPPED, told_version="long"),
+    _plain(18, RulesAdopted, sealed=False, recorded_at="long", digest="string", rule_sets=_TEXTS, registry="bytes"),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}

@@ -224,12 +224,17 @@ class BatchCommitted:
 
 
 class RulesAdopted(NamedTuple):
-    """From this batch on, cases are settled under these rules and parties (`Policies.digest`); all of them were due."""
+    """From this batch on, cases are settled under these rules and parties (`Policies.digest`); all of them were due.
+
+    Decisions cite rule sets and registry by their digests: the texts are here, so that what is cited can be read again.
+    """
 
     originator_id: str
     originator_version: int
     recorded_at: int
     digest: str
+    rule_sets: tuple[bytes, ...] = ()
+    registry: bytes = b""
 
 
 class SigningKeyChanged(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -78,12 +79,12 @@ def test_what_was_stated_steers_no_terminal_and_is_exact_for_programs(world: Sto
     text = output(world, "case", "timeline", CASE)
     assert r"    caseNo: 1\u202e2\n    event forged" in text.splitlines()
     assert text.replace("\n", "").isprintable()
-    facts = json.loads(output(world, "case", "timeline", CASE, "--json"))
+    facts = json.loads(output(world, "case", "timeline", CASE, "--json"))["facts"]
     assert [fact["fields"]["caseNo"] for fact in facts if "caseNo" in fact["fields"]] == [HOSTILE_TEXT]
 
 
 def test_a_timeline_names_each_decision_as_its_receiver_got_it(world: StoredWorld) -> None:
-    facts = json.loads(output(world, "case", "timeline", CASE, "--json"))
+    facts = json.loads(output(world, "case", "timeline", CASE, "--json"))["facts"]
     told = [telling for fact in facts for telling in fact["told"] if telling["number"]]
     named = {(one["party"], one["partition"], one["number"]): one["hub_decision"] for one in told}
     was_sent = {}
@@ -97,9 +98,9 @@ def test_a_timeline_names_each_decision_as_its_receiver_got_it(world: StoredWorl
 
 def test_a_timeline_as_known_and_as_valid_at_a_local_time_holds_back_the_rest(world: StoredWorld) -> None:
     # The story begins on 6 January 2025 at 09:00 in Denmark, and goes on once a day.
-    facts = json.loads(output(world, "case", "timeline", CASE, "--json", "--known-at", "2025-01-06T09:00"))
+    facts = json.loads(output(world, "case", "timeline", CASE, "--json", "--known-at", "2025-01-06T09:00"))["facts"]
     assert {fact["event_id"] for fact in facts} == {world.events[name] for name in ("start", "date", "child")}
-    valid = json.loads(output(world, "case", "timeline", CASE, "--json", "--valid-at", "2025-01-06T08:59:59"))
+    valid = json.loads(output(world, "case", "timeline", CASE, "--json", "--valid-at", "2025-01-06T08:59:59"))["facts"]
     assert [fact["event_id"] for fact in valid] == [world.events["late"]]
     assert (valid[0]["late"], valid[0]["state"], valid[0]["corrects"]) == (True, "live", None)
     assert {telling["party"] for telling in valid[0]["told"]} >= {"A.JOB", "PRI"}
@@ -141,6 +142,44 @@ def test_an_explanation_of_the_past_is_of_the_past(world: StoredWorld) -> None:
 def test_an_explanation_for_a_stranger_or_of_a_strange_event_is_refused(world: StoredWorld) -> None:
     assert "`Z.SOC` is not in the registry" in refusal(world, "explain", CASE, world.events["start"], "Z.SOC")
     assert "0 of this case match" in refusal(world, "explain", CASE, CASE, "A.SOC")
+
+
+def test_an_explanation_of_what_is_still_to_come_is_refused(world: StoredWorld) -> None:
+    said = refusal(world, "explain", CASE, world.events["start"], "A.SOC", "--known-at", "2031-01-01")
+    assert "the hub has come as far as 2025-01-09 09:00" in said
+
+
+def test_what_was_seen_in_a_period_names_basis_consent_version_and_rule_set(world: StoredWorld) -> None:
+    period = ("--from", "2025-01-08T00:00", "--to", "2025-01-08T12:00", "--party", "B.SOC")
+    answer = json.loads(output(world, "case", "seen", CASE, "--json", *period))
+    (start,) = (one for one in answer["seen"] if one["event_id"] == world.events["start"])
+    (consent,) = start["consents"]
+    assert start["shown"] == f"CU+OF=C:{consent['consent_id']}"
+    assert (consent["version"], consent["event_id"]) == (1, world.events["consent"])
+    assert (start["from"], start["until"]) == ("2025-01-07T09:00:00.000+01:00", "2025-01-09T09:00:00.000+01:00")
+    assert (start["rule_set"], start["confirmed_sent"]) == ("DK-1", True)
+    assert {one["party"] for one in answer["seen"]} == {"B.SOC"}
+    text = output(world, "case", "seen", CASE, *period)
+    assert f"consent {consent['consent_id']} version 1 (event {consent['event_id']})" in text
+    assert "rule set DK-1 (" in text
+    assert f"{len(answer['seen'])} entries" in text
+    assert "VIOLENCE" not in text + json.dumps(answer), "the log names fields and tells no value"
+    nothing = json.loads(output(world, "case", "seen", CASE, "--json", "--to", "2025-01-01"))
+    assert nothing["seen"] == []
+
+
+def test_every_digest_that_an_entry_cites_leads_to_its_text(world: StoredWorld) -> None:
+    answer = json.loads(output(world, "case", "seen", CASE, "--json"))
+    adopted = {one["digest"]: one for one in json.loads(output(world, "rules", "adopted", "--json"))}
+    digests = {one[name] for one in answer["seen"] for name in ("rule_set_digest", "registry")}
+    assert len(digests) == 2
+    for digest in digests:
+        text = output(world, "rules", "cited", digest[:16])
+        assert hashlib.sha256(text.encode()).hexdigest() == digest
+        assert digest in adopted
+    assert {one["id"] for one in adopted.values()} == {"DK-1", "SE-1", None}
+    for wrong in ("", "0" * 64, min(digests)[:15]):
+        assert "no text of this digest is kept" in refusal(world, "rules", "cited", wrong)
 
 
 # --- parked records

@@ -1,0 +1,93 @@
+"""One case opened for an auditor: its records, and all by which its shard decided at any time.
+
+Rules:
+- The shard's clock is read before the records: what a worker stores meanwhile is not told as known by then.
+- Nothing is known of what comes after that clock, so nothing is said of a later time.
+- The rules of a time are those that the shard kept, not what the files say today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from contracts.civil_time import format_local, zone_of
+from contracts.failures import CallerFailure, DamagedStore
+from deploy.options import local_instant
+from deploy.stores import governance_records, policies_of, store_of
+from deploy.world import World
+from hub.case_timeline.timeline import known_at, timeline_of
+from hub.consent.agreements import NO_AGREEMENTS, Agreements
+from hub.consent.policies import Policies
+from hub.evidence.grounds import Grounds, ever_knew
+from hub.shard.cases import agreements_of
+from hub.shard.reading import reader_for
+from hub.store.reader import ShardReader
+from hub.store.records import CaseRecord, CitizenEnrolled, GovernanceOpened, RulesAdopted
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedCase:
+    """The records of a case up to `clock` (milliseconds), its shard, and the grounds of that shard."""
+
+    case_id: str
+    records: list[CaseRecord]
+    jurisdiction: str
+    clock: int
+    partition: int
+    present: Policies
+    adoptions: list[RulesAdopted]
+    grounds: Grounds
+    governance: list[CaseRecord]
+    confirmed: Mapping[str, int]
+    """The last number of each party that the broker has confirmed."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The civil time zone of the case."""
+        return zone_of(self.jurisdiction)
+
+    def instant(self, text: str | None) -> int:
+        """The instant of a local time, or the shard's clock; raise `CallerFailure` for a time that is still to come."""
+        if text is None:
+            return self.clock
+        at = local_instant(text, self.zone)
+        if at > self.clock:
+            last = format_local(self.clock, self.zone)
+            raise CallerFailure(f"time `{text}`: the hub has come as far as {last}; give that or an earlier time")
+        return at
+
+    def agreements_at(self, at: int) -> Agreements:
+        """The agreements as the shard knew them at `at`."""
+        policies = self.grounds.policies_at(at)
+        timeline = timeline_of("governance", known_at(self.governance, at), reader_for(policies))
+        return agreements_of(timeline, policies) if timeline.enrolled is not None else NO_AGREEMENTS
+
+    def knew_party(self, party: str) -> bool:
+        """Whether a party is in the registry, or was in one under which the shard decided."""
+        return party in self.present.registry or ever_knew(self.adoptions, party)
+
+
+def audited_case(world: World, stores: list[ShardReader], case_id: str) -> AuditedCase:
+    """Read a case; raise `NotFound` where no shard has it, or where it was erased."""
+    clocks = {id(store): store.head().clock for store in stores}
+    store = store_of(stores, case_id)
+    partition, clock, present = stores.index(store), clocks[id(store)], policies_of(world)
+    records = list(known_at(store.case_records(case_id), clock))
+    adoptions = list(store.adoptions())
+    first = records[0]
+    if not isinstance(first, CitizenEnrolled | GovernanceOpened):
+        raise DamagedStore("a case does not begin with its enrolment")
+    return AuditedCase(
+        case_id,
+        records,
+        first.jurisdiction,
+        clock,
+        partition,
+        present,
+        adoptions,
+        Grounds(adoptions, present),
+        governance_records(world, stores, first.jurisdiction, partition),
+        store.send_positions(),
+    )

@@ -1,0 +1,162 @@
+"""The disclosure log of a case: which party could see what of it in a period, on which basis and by what rules.
+
+Rules:
+- Read from the decisions as they were recorded; nothing is decided again, so later rules or facts change nothing.
+- One entry is a span of time in which a party was shown the same of one fact on the same bases. It lies in the period
+  where a part of it does: what was told before and not taken back yet is seen in it too.
+- What a party stated itself is left out.
+- A consent is named with the version that was in force when the decision was made, as known then.
+- Fields are named by today's contract; values are left to the timeline.
+
+For auditors, and for the access of citizens (`hub case seen`); records come from `hub.store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from hub.case_timeline.timeline import CaseTimeline, Reader
+from hub.consent.consents import SCOPED
+from hub.consent.decision import Decider
+from hub.consent.policies import Policies
+from hub.consent.policy import Policy
+from hub.disclosure.cutter import cut
+from hub.disclosure.settlement import mask_of_shown, person_of, rights_in
+from hub.evidence.replay import Replay, ReplayedFact, Telling
+from hub.store.records import Shown
+
+_ALWAYS: Final = 2**63 - 1
+PoliciesAt = Callable[[int], Policies]
+"""The policies under which the shard decided at an instant."""
+
+
+class ConsentVersion(NamedTuple):
+    """A consent on which something was shown; `version` and `event_id` are of the record whose scope was in force."""
+
+    consent_id: str
+    version: int | None
+    event_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One entry: from `since` until `until` (milliseconds; `None`: still). `number` 0: only the basis became another.
+
+    `rule_set`, `registry` and `agreements` are the digests that the decision cites; `rule_set_id` is the id that the
+    text of that digest has, empty where it is not there any more.
+    """
+
+    party: str
+    event_id: str
+    event_type: str
+    stated_by: str
+    shown: Shown
+    fields: tuple[str, ...]
+    since: int
+    until: int | None
+    number: int
+    consents: tuple[ConsentVersion, ...]
+    rule_set: str
+    rule_set_id: str
+    registry: str
+    agreements: str
+
+
+def seen_between(
+    replayed: Replay, reader: Reader, policies_at: PoliciesAt, since: int | None = None, until: int | None = None
+) -> list[Seen]:
+    """Return who could see what from `since` until `until`, by party, time and fact; without them, ever."""
+    log = _Log(replayed.case, reader, policies_at)
+    begin, end = since or 0, _ALWAYS if until is None else until
+    found = [
+        entry
+        for fact in replayed.facts
+        for entry in _entries(log, fact)
+        if entry.since < end and (entry.until is None or entry.until > begin or entry.since >= begin)
+    ]
+    return sorted(found, key=lambda entry: (entry.party, entry.since, entry.event_id, entry.until or _ALWAYS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """The case whose log it is, and what reads it."""
+
+    case: CaseTimeline
+    reader: Reader
+    policies_at: PoliciesAt
+    deciders: dict[Policy, Decider] = field(default_factory=dict)
+    """One for each policy: which consent is behind a basis depends on nothing else."""
+
+    def decider(self, policy: Policy) -> Decider:
+        """What tells which consent is behind a basis, under `policy`."""
+        if policy not in self.deciders:
+            self.deciders[policy] = rights_in(self.case, 0, policy).decider
+        return self.deciders[policy]
+
+
+def _entries(log: _Log, fact: ReplayedFact) -> Iterator[Seen]:
+    for party in dict.fromkeys(telling.party for telling in fact.tellings if telling.party != fact.party):
+        open_one: Seen | None = None
+        for telling in (each for each in fact.tellings if each.party == party):
+            if telling.again:
+                continue  # sent once more to whom had it already: it was seen all the time
+            if open_one is not None:
+                yield replace(open_one, until=telling.clock)
+            open_one = _entry(log, fact, telling) if telling.shown else None
+        if open_one is not None:
+            yield open_one
+
+
+def _entry(log: _Log, fact: ReplayedFact, telling: Telling) -> Seen:
+    policies = log.policies_at(telling.clock)
+    policy = policies.in_force(person_of(log.case).jurisdiction, telling.clock)
+    contract = log.reader.catalogue.event_types[fact.event_type]
+    withheld = policy.withheld_fields(fact.event_type, telling.party)
+    form = cut(contract, fact.payload, mask_of_shown(telling.shown), withheld) or {}
+    return Seen(
+        telling.party,
+        fact.event_id,
+        fact.event_type,
+        fact.party,
+        telling.shown,
+        tuple(each.name for each in contract.fields if each.name in form),
+        telling.clock,
+        None,
+        telling.number,
+        tuple(_consents(log.case, fact, telling, log.decider(policy))),
+        telling.rule_set,
+        next((each.rule_set for each in policies if each.digest == telling.rule_set), ""),
+        telling.registry,
+        telling.agreements,
+    )
+
+
+def _consents(case: CaseTimeline, fact: ReplayedFact, telling: Telling, decider: Decider) -> Iterable[ConsentVersion]:
+    outline = case.facts[fact.event_id].outline
+    for basis, _ in telling.shown:
+        consent_id = decider.consent_behind(basis, outline)
+        if consent_id is not None:
+            yield _version_at(case, consent_id, telling.clock)
+
+
+def _version_at(case: CaseTimeline, consent_id: str, at: int) -> ConsentVersion:
+    """The record whose scope of the consent was in force at `at`, as known then."""
+    known = [
+        fact
+        for fact in case.gate_facts.values()
+        if fact.event_type in SCOPED
+        and fact.payload["consentId"] == consent_id
+        and fact.occurred_at <= at
+        and case.facts[fact.event_id].record.recorded_at <= at
+        and (fact.event_id not in case.dead or case.dead[fact.event_id].at > at)
+    ]
+    # Of two ConsentGiven with one id the first counts; of amendments the last.
+    amended = [fact for fact in known if fact.event_type == "ConsentAmended"]
+    last = max(amended, key=lambda fact: fact.order, default=None) or min(
+        known, key=lambda fact: fact.order, default=None
+    )
+    if last is None:
+        return ConsentVersion(consent_id, None, None)
+    return ConsentVersion(consent_id, last.payload["version"], last.event_id)

@@ -1,0 +1,127 @@
+"""The disclosure log: who could see what of a case in a period, on which basis, consent version and rule set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub.consent.policies import Policies
+from hub.evidence.disclosures import Seen, seen_between
+from hub.evidence.replay import replay
+from hub.store.records import DecisionsRecorded
+from tests.evidence.story import CONSENTED, CORRECTED_AT, WITHDRAWN_AT, Story
+from tests.shard.harness import CASE, DAY_MS, START, ShardUnderTest, consent, imprisonment
+
+CONSENT = "d0000000-0000-4000-8000-000000000001"
+
+
+def seen(story: Story, since: int | None = None, until: int | None = None) -> list[Seen]:
+    return seen_between(story.replay(), story.reader, lambda _: story.policies, since, until)
+
+
+def of(entries: list[Seen], story: Story, party: str, name: str) -> list[Seen]:
+    return [each for each in entries if (each.party, each.event_id) == (party, story.events[name])]
+
+
+def test_a_span_goes_from_the_telling_to_the_taking_back(story: Story) -> None:
+    (told,) = of(seen(story), story, "B.SOC", "start")
+    assert (told.since, told.until) == (CONSENTED, WITHDRAWN_AT)
+    assert {"legalStatus", "offenceGroup"} <= set(told.fields)
+    assert "planDuty" not in told.fields
+    assert [basis for basis, _ in told.shown] == [f"C:{CONSENT}"]
+    assert told.consents == ((CONSENT, 1, story.events["consent"]),)
+    assert told.number > 0
+
+
+def test_what_lies_in_a_period_only_in_part_is_seen_in_it(story: Story) -> None:
+    inside = [
+        bool(of(seen(story, since, until), story, "B.SOC", "start"))
+        for since, until in (
+            (START, CONSENTED),
+            (START, CONSENTED + 1),
+            (CORRECTED_AT, CORRECTED_AT + 1),
+            (WITHDRAWN_AT - 1, WITHDRAWN_AT + 1),
+            (WITHDRAWN_AT, None),
+            (None, CONSENTED),
+        )
+    ]
+    assert inside == [False, True, True, True, False, False]
+
+
+def test_a_withheld_field_was_not_seen_though_its_category_was_open(story: Story) -> None:
+    (told,) = of(seen(story), story, "A.YTH", "child")
+    assert "placement" in told.fields
+    assert "childRef" not in told.fields
+
+
+def test_the_fields_seen_now_are_those_that_the_receivers_hold(story: Story) -> None:
+    still = [each for each in seen(story) if each.until is None]
+    for party in story.hub.parties:
+        held = {each.event_id: set(each.fields) for each in still if each.party == party}
+        view = story.hub.held(party)
+        others = {event_id: set(values) for event_id, values in view.items() if event_id.split("/")[0] != party}
+        assert held == others, party
+
+
+def test_every_entry_cites_what_its_decision_cites(story: Story) -> None:
+    cited = {
+        (decision.party, decision.number): (record.rule_set, record.registry, record.agreements)
+        for record in story.hub.store.case_records(CASE)
+        if isinstance(record, DecisionsRecorded)
+        for decision in record.decisions
+        if decision.number
+    }
+    for each in seen(story):
+        assert (each.rule_set, each.registry, each.agreements) == cited[each.party, each.number]
+        assert each.rule_set_id == "DK-1"
+
+
+def test_nobody_is_said_to_have_seen_what_it_stated_itself(story: Story) -> None:
+    assert all(each.party != each.stated_by for each in seen(story))
+
+
+def test_a_text_of_the_rules_that_is_there_no_more_gives_no_id(story: Story, tmp_path: Path) -> None:
+    for policy in story.policies:
+        (tmp_path / f"{policy.rule_set}.toml").write_bytes(policy.rules.text + b"\n# another text\n")
+    others = Policies.load(story.hub.registry, tmp_path)
+    entries = seen_between(story.replay(), story.reader, lambda _: others)
+    assert entries
+    assert {each.rule_set_id for each in entries} == {""}
+
+
+# --- a consent that is amended, corrected, and a resync
+
+
+@pytest.fixture
+def amended(tmp_path: Path) -> Iterator[ShardUnderTest]:
+    """The consent is amended after a day, and again after another one, backdated to the first."""
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    given = consent(hub.now, ["CU"], ["B.SOC"])
+    hub.state("PRI", "ConsentGiven", given, "given")
+    hub.settle()
+    for version, categories in ((2, ["CU", "RE"]), (3, ["CU", "OF"])):
+        hub.tick(DAY_MS)
+        values = {**given, "version": version, "at": hub.now, "categories": categories}
+        hub.state("PRI", "ConsentAmended", values, f"amended {version}")
+        hub.settle()
+    yield hub
+    hub.store.close()
+
+
+def test_each_span_names_the_version_of_the_consent_that_was_in_force(amended: ShardUnderTest) -> None:
+    reader, policies = amended.shard.cases.reader, amended.shard.cases.policies
+    replayed = replay(amended.store.case_records(CASE), CASE, reader)
+    entries = [
+        each
+        for each in seen_between(replayed, reader, lambda _: policies)
+        if (each.party, each.event_type) == ("B.SOC", "ImprisonmentStarted")
+    ]
+    assert [(each.since, [one.version for one in each.consents]) for each in entries] == [
+        (START, [1]),
+        (START + 2 * DAY_MS, [3]),
+    ]
+    assert "offenceGroup" in entries[1].fields
