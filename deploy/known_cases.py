@@ -17,6 +17,7 @@ from hub.consent.policies import Policies
 from hub.consent.standing import Person
 from hub.continuity.case import KnownCase, recorded_facts
 from hub.continuity.terms import terms
+from hub.store.ports import Erased
 from hub.store.reader import ShardReader
 from hub.store.records import CitizenEnrolled
 
@@ -40,10 +41,14 @@ def read_cases(
     """Read every case; one that was not enrolled by its cut-off is read as empty.
 
     One that was merged into another by then is left out: its facts are the other's, and nobody is counted twice.
+    So is one that was erased, of which nothing can be read.
     """
     clocks = {id(store): store.head().clock for store in stores}
     for store, case_id in citizens_of(world.hub_secret, stores):
-        read = read_case(store, case_id, policies, reader, cut_off, clocks[id(store)])
+        try:
+            read = read_case(store, case_id, policies, reader, cut_off, clocks[id(store)])
+        except Erased:
+            continue
         if read.timeline.merged_into is None:
             yield read
 

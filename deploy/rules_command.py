@@ -32,6 +32,7 @@ from hub.consent.policy import Policy
 from hub.consent.rule_reader import RULES_FOLDER, parse_rule_set, read_rule_set
 from hub.consent.rule_set import RuleSet
 from hub.evidence.grounds import Cited, cited_texts
+from hub.store.ports import Erased
 from hub.store.reader import ShardReader
 from hub.store.records import CitizenEnrolled, FactRecorded
 
@@ -174,7 +175,10 @@ def _rehearsed(world: World, proposed: RuleSet, since: int | None) -> Rehearsal:
 
 def _cases_of(store: ShardReader, reader: Reader, since: int | None) -> Iterator[CaseTimeline]:
     for case_id in store.cases():
-        records = list(store.case_records(case_id))
+        try:
+            records = list(store.case_records(case_id))
+        except Erased:
+            continue
         recorded = (record.recorded_at for record in records if isinstance(record, FactRecorded))
         if since is None or max(recorded, default=-1) >= since:
             yield timeline_of(case_id, records, reader)

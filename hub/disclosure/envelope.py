@@ -6,6 +6,7 @@ Rules:
 - The key is the receiving party's own pseudonym for the citizen.
 - A party is told in the newest version of an event type, or in the earlier one that the registry says it still reads.
 - A retraction has no value. A number that was overtaken by a later one of the same fact goes out as a retraction.
+- A number of a case that was erased before it was sent goes out as the taking back of an event that nobody has.
 - `hub_decision` tells nothing by itself: it is drawn under the hub's secret from party and number.
 
 From `hub.shard`, after the batch is stored; to `hub.broker`.
@@ -26,8 +27,9 @@ from contracts.event_types import EventType
 from contracts.fact import ce_id_of, event_id_of
 from contracts.parties import PartyRegistry
 from contracts.schema_ids import SchemaIds
+from contracts.topics import HUB_PARTY
 from hub.broker.ports import OutputRecord
-from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact
+from hub.case_timeline.timeline import NOTICE, CaseTimeline, Reader, TimelineFact
 from hub.consent.policies import Policies
 from hub.disclosure.cutter import cut
 
@@ -124,6 +126,15 @@ class Envelopes:
         effect: Effect = "disclosed" if form else "retracted"
         headers = numbered_headers(event, number, self._decision_ids.of(party, number), effect)
         return OutputRecord(party, number, key.encode("ascii"), form, headers)
+
+    def empty(self, party: str, number: int, key: str, at: int) -> OutputRecord:
+        """Return a record that tells nothing, for a number of a case that was erased: it takes back what nobody has."""
+        decision = self._decision_ids.of(party, number)
+        notice = self.reader.catalogue.event_types[NOTICE]
+        headers = disclosed_event_headers(decision, HUB_PARTY, notice.ce_type, at)
+        return OutputRecord(
+            party, number, key.encode("ascii"), None, numbered_headers(headers, number, decision, "retracted")
+        )
 
 
 def _links(case: CaseTimeline, entry: TimelineFact, party: str) -> Headers:

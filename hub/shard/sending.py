@@ -26,7 +26,7 @@ from hub.broker.ports import OutputRecord, Outputs
 from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import mask_of_shown
 from hub.shard.cases import Cases
-from hub.store.ports import ShardStore
+from hub.store.ports import Erased, ShardStore
 from hub.store.records import Decision, DecisionsRecorded, NumberAssigned, case_stream
 
 LEFT_OVER_NUMBERS_MAX: Final = 500
@@ -163,8 +163,12 @@ class Sending:
     def _rebuilt_of_case(
         self, party: str, case_id: str, numbers: Sequence[NumberAssigned], clock: int
     ) -> list[OutputRecord]:
-        held = self.cases.get(case_id)
-        self.cases.hold_history(held)
+        key = self.cases.derived_key(case_id, party)
+        try:
+            held = self.cases.get(case_id)
+            self.cases.hold_history(held)
+        except Erased:
+            return [self.envelopes.empty(party, each.originator_version, key, clock) for each in numbers]
         case = held.timeline
         decided: dict[tuple[int, int], Decision] = {}
         newest: dict[str, int] = {}
@@ -176,7 +180,6 @@ class Sending:
                     if one.party == party and one.number and one.fact_version in case.event_at:
                         decided[record.originator_version, index] = one
                         newest[case.event_at[one.fact_version]] = one.number
-        key = self.cases.derived_key(case_id, party)
         rebuilt: list[OutputRecord] = []
         for assigned in numbers:
             decision = decided.get((assigned.decided_version, assigned.decision_index))

@@ -9,6 +9,7 @@ Rules:
   is counted and tried again, the others go on.
 - A case that was merged into another has nothing to be told and no clocks; while facts come in, clocks wait.
 - What the hub itself states at a settlement, notices and reminders, is decided in the same one.
+- A case that was erased is due no more: it stops neither a batch nor anybody else's case.
 - What is about no citizen is told by one shard only (`hub.shard.governance`).
 - A resync tells its cases again at their turn, after its first mark and before its last (`hub.shard.resyncing`).
 - What is told is recorded before it is sent; the records to send are built from what was recorded.
@@ -48,7 +49,7 @@ from hub.shard.withdrawals import (
     told_before,
     unacknowledged,
 )
-from hub.store.ports import OpenReview, Promise, Removal, ShardStore, removal_step
+from hub.store.ports import Erased, OpenReview, Promise, Removal, ShardStore, removal_step
 from hub.store.records import Decision, DecisionsRecorded, ResyncStepped, case_stream
 
 log = logging.getLogger(__name__)
@@ -116,9 +117,9 @@ class Settling:
         """Settle what the batch touched, what is due and whose turn in a resync it is; return the numbers, in order."""
         due_now = self._due(batch.after.clock, DUE_CASES_MAX)
         for due, case_id in due_now:
-            held = self.cases.get(case_id)
-            held.due = due
-            batch.touch(held)
+            if held := self._loaded(case_id, batch):
+                held.due = due
+                batch.touch(held)
         told = self._mark_resyncs(BEGUN_MARK, batch)
         portions: list[Portion] = []
         if batch.after.resyncs and len(due_now) < DUE_CASES_MAX:
@@ -126,13 +127,22 @@ class Settling:
         again: dict[str, set[str]] = {}
         for portion in portions:
             for case_id in portion.cases:
-                again.setdefault(case_id, set()).add(portion.party)
-                batch.touch(self.cases.get(case_id))
+                if held := self._loaded(case_id, batch):
+                    again.setdefault(case_id, set()).add(portion.party)
+                    batch.touch(held)
         for case_id, held in sorted(batch.touched.items()):
             told.extend(self._settle_case(held, batch, again.get(case_id, ())))
         for portion in portions:
             self.resyncs.went_on(portion, self._tried_again_at.keys(), batch)
         return told + self._mark_resyncs(COMPLETED_MARK, batch)
+
+    def _loaded(self, case_id: str, batch: Batch) -> HeldCase | None:
+        """A case to settle; `None` for one that was erased: there is nothing to decide, and it is due no more."""
+        try:
+            return self.cases.get(case_id)
+        except Erased:
+            batch.writes.due[case_id] = None
+            return None
 
     def _mark_resyncs(self, state: str, batch: Batch) -> list[Told]:
         """Tell every resync that has come so far its first or last mark."""

@@ -19,10 +19,13 @@ from contracts.schema_ids import schema_ids
 from contracts.schema_lint import Finding
 from deploy import command_line
 from deploy.command_line import hub, main
+from deploy.hub_places import world_stores
 from deploy.scenario import command as scenario_command
+from deploy.world import World
+from hub.store.records import case_stream
 from tests.deployment.stored_world import UNKNOWN_CASE, StoredWorld, stored_world
 from tests.evidence.story import HOSTILE_TEXT
-from tests.shard.harness import CASE
+from tests.shard.harness import CASE, SECRET
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +183,19 @@ def test_every_digest_that_an_entry_cites_leads_to_its_text(world: StoredWorld) 
     assert {one["id"] for one in adopted.values()} == {"DK-1", "SE-1", None}
     for wrong in ("", "0" * 64, min(digests)[:15]):
         assert "no text of this digest is kept" in refusal(world, "rules", "cited", wrong)
+
+
+def test_an_erased_case_is_told_as_that_and_stops_no_command_about_the_others(tmp_path: Path) -> None:
+    erased = stored_world(tmp_path)
+    keys = world_stores(World.open(erased.directory)).open_keys(SECRET)
+    keys.destroy([case_stream(CASE)])
+    keys.close()
+    event = erased.events["start"]
+    for command in (("case", "timeline", CASE), ("case", "seen", CASE), ("explain", CASE, event, "A.SOC")):
+        assert "was destroyed: what it sealed cannot be read" in refusal(erased, *command)
+    assert "Nothing can be shown" in output(erased, "continuity", "indicators")
+    assert "0 cases decided" in output(erased, "rules", "rehearse", "DK-1")
+    assert output(erased, "governance", "figures", "--month", "2024-12")
 
 
 # --- parked records
