@@ -83,7 +83,13 @@ def _shown(decider: Decider, outline: Outline, receiver: str, category: Category
         ]
         return Reasoning(category, True, basis, None, tuple(f"consent record: {reason}" for reason in reasons))
     if basis == "BG":
-        requests = [glass for glass in decider.standing.open_glass if glass.requester == receiver]
+        requests = [
+            glass
+            for glass in decider.standing.open_glass
+            if glass.requester == receiver
+            and glass.categories & BIT[category]
+            and (glass.sources is None or outline.party in glass.sources)
+        ]
         events = _events(decider, *(f"BG:{glass.request_id}" for glass in requests))
         return Reasoning(category, True, basis, None, (f"break-glass of `{receiver}` is open for it",), events)
     if basis.startswith("C:"):

@@ -167,8 +167,13 @@ def _differences_of(case: CaseTimeline, decider: Decider, event_id: str, again: 
 
 def _narrowed(change: Change) -> Change:
     """The part of a change that takes something back."""
-    before = mask_of_shown(change.before)
-    return change._replace(shown=tuple((basis, mask & before) for basis, mask in change.shown if mask & before))
+    return change._replace(shown=narrowed(change.shown, change.before))
+
+
+def narrowed(shown: Shown, before: Shown) -> Shown:
+    """Return what of `shown` was shown before: all that is, while facts of another case are still coming in."""
+    shown_before = mask_of_shown(before)
+    return tuple((basis, mask & shown_before) for basis, mask in shown if mask & shown_before)
 
 
 def shown_now(case: CaseTimeline, decider: Decider, event_id: str) -> Mapping[str, Shown]:

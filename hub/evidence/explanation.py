@@ -11,17 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
+from contracts.avro_schemas import Form
 from contracts.categories import BIT, Category, text_of
 from contracts.event_types import DOMAIN, NEVER, EventType, Field, domain_bit
 from contracts.failures import NotFound
+from contracts.parties import PartyRegistry
+from contracts.schema_ids import schema_ids
 from hub.case_timeline.timeline import UNJUDGED, UNLINKED, CaseTimeline, Reader
 from hub.consent.agreements import NO_AGREEMENTS, Agreements
 from hub.consent.explanation import Reasoning
 from hub.consent.policies import Policies
-from hub.disclosure.settlement import mask_of_shown, rights_in, shown_now
+from hub.disclosure.envelope import earlier_versions_read
+from hub.disclosure.settlement import mask_of_shown, narrowed, rights_in, shown_now
 from hub.evidence.replay import LIVE, Replay, ReplayedFact
 from hub.store.records import Shown
+
+_WAITS: Final = "facts of another case are still coming in: nothing new is told before all of them are here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +94,17 @@ def explain(
     fact = replayed.fact(reference)
     outline = case.facts[fact.event_id].outline
     decider = rights_in(case, at, policy, agreements=agreements).decider
-    decided = shown_now(case, decider, fact.event_id).get(party, ())
+    recorded = case.told.get(fact.event_id, {}).get(party, ())
+    by_rules = shown_now(case, decider, fact.event_id).get(party, ())
+    decided = narrowed(by_rules, recorded) if case.joining else by_rules
     reasoning = tuple(decider.explain(outline, party))
     event_type = reader.catalogue.event_types[fact.event_type]
     withheld = {} if party == fact.party else policy.withholding_rules(fact.event_type, party)
+    kept_back = {
+        **_not_carried(event_type, fact.payload, policy.registry, party, reader),
+        **{name: f"rule {rule} withholds `{name}` from this role" for name, rule in withheld.items()},
+    }
+    waits = mask_of_shown(by_rules) & ~mask_of_shown(decided)
     return Explanation(
         fact.event_id,
         fact.event_type,
@@ -98,9 +112,11 @@ def explain(
         at,
         fact.state,
         decided,
-        case.told.get(fact.event_id, {}).get(party, ()),
+        recorded,
         reasoning,
-        tuple(_fields(event_type, fact.payload, mask_of_shown(decided), withheld, reasoning, _why_not(case, fact))),
+        tuple(
+            _fields(event_type, fact.payload, mask_of_shown(decided), waits, kept_back, reasoning, _why_not(case, fact))
+        ),
         policy.rule_set,
         policy.digest,
         next((told.rule_set == policy.digest for told in reversed(fact.tellings) if told.party == party), None),
@@ -120,11 +136,28 @@ def _why_not(case: CaseTimeline, fact: ReplayedFact) -> str:
     return f"the fact is {fact.state}: it is shown to nobody but, if retracted, its publisher"
 
 
+def _not_carried(
+    event_type: EventType, payload: Mapping[str, Any], registry: PartyRegistry, party: str, reader: Reader
+) -> dict[str, str]:
+    """The fields that a party is not sent because the version of the event type that it reads cannot carry them."""
+    earlier = earlier_versions_read(registry, reader.catalogue).get((party, event_type.name))
+    if earlier is None:
+        return {}
+    schema_id = schema_ids().of_version(event_type.name, earlier.version, Form.DISCLOSED)
+    carries = {name: reader.codec.older(schema_id, {name: value}) for name, value in payload.items()}
+    return {
+        name: f"`{party}` reads version {earlier.version} of this event type, which does not carry it"
+        for name, older in carries.items()
+        if all(value is None for value in older.values())
+    }
+
+
 def _fields(
     event_type: EventType,
     payload: Mapping[str, object],
     mask: int,
-    withheld: Mapping[str, str],
+    waits: int,
+    kept_back: Mapping[str, str],
     reasoning: tuple[Reasoning, ...],
     why_not: str,
 ) -> list[FieldExplained]:
@@ -132,13 +165,12 @@ def _fields(
     explained: list[FieldExplained] = []
     for field in event_type.fields:
         for name, bit in _parts(field, payload):
-            explained.append(
-                FieldExplained(
-                    name, text_of(bit), False, f"rule {withheld[field.name]} withholds `{field.name}` from this role"
-                )
-                if field.name in withheld and bit & mask
-                else _field(name, field, bit, bool(bit & mask), by_category.get(bit), why_not)
-            )
+            if field.name in kept_back and bit & mask:
+                explained.append(FieldExplained(name, text_of(bit), False, kept_back[field.name]))
+            elif bit & waits:
+                explained.append(FieldExplained(name, text_of(bit), False, _WAITS))
+            else:
+                explained.append(_field(name, field, bit, bool(bit & mask), by_category.get(bit), why_not))
     return explained
 
 

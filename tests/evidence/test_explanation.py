@@ -8,11 +8,15 @@ import pytest
 
 from contracts.catalogue import catalogue
 from contracts.failures import NotFound
+from hub.case_timeline.timeline import JOINING
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
 from hub.disclosure.settlement import mask_of_shown
 from hub.evidence.explanation import Explanation, explain
+from hub.evidence.replay import replay
+from hub.store.records import DecisionsRecorded, MergeStepped, case_stream
 from tests.evidence.story import CONSENTED, CORRECTED_AT, WITHDRAWN_AT, Story
+from tests.shard.harness import CASE, HOUR_MS, OTHER_CASE, START, ShardUnderTest
 
 TIMES = (CONSENTED - 1, CONSENTED, CORRECTED_AT, WITHDRAWN_AT)
 
@@ -116,3 +120,52 @@ def test_an_explanation_says_under_which_rules_and_whether_the_stored_decision_n
         (tmp_path / file.name).write_text(file.read_text(encoding="utf-8") + "\n# another text\n", encoding="utf-8")
     others = Policies.load(story.hub.registry, tmp_path)
     assert explain(story.replay(), start, "A.SOC", WITHDRAWN_AT, others, story.reader).told_under_it is False
+
+
+def test_while_facts_of_another_case_come_in_nothing_new_is_said_to_be_shown(story: Story) -> None:
+    """The consent has come, and the settlement that follows it tells nobody: its withdrawal may be on its way."""
+    known = []
+    for record in story.hub.store.case_records(CASE):
+        if isinstance(record, DecisionsRecorded) and record.clock >= CONSENTED:
+            break
+        known.append(record)
+    version = known[-1].originator_version + 1
+    known.append(MergeStepped(case_stream(CASE), version, CONSENTED, JOINING, OTHER_CASE, 0, change=1))
+    replayed = replay(known, CASE, story.reader)
+    start = story.events["start"]
+    told = explain(replayed, start, "B.SOC", CONSENTED, story.policies, story.reader)
+    assert (told.decided, told.agrees, shown_fields(told)) == ((), True, set())
+    waiting = {field.field for field in told.fields if "still coming in" in field.why}
+    assert {"legalStatus", "offenceGroup"} <= waiting
+    assert "planDuty" not in waiting, "the consent does not open it anyhow"
+    before = explain(replayed, start, "A.SOC", CONSENTED, story.policies, story.reader)
+    assert shown_fields(before) == shown_fields(explained(story, "start", "A.SOC", CONSENTED - 1))
+    assert before.agrees
+
+
+def test_break_glass_is_explained_by_the_request_that_opens_the_category_and_by_no_other(tmp_path: Path) -> None:
+    hub = ShardUnderTest(tmp_path, ("PSY", "A.ADD", "PHE"))
+    hub.enrol()
+    events = {}
+    for number, category in enumerate(("SU", "RI")):
+        asked = {
+            "requestId": f"e0000000-0000-4000-8000-00000000000{number}",
+            "at": hub.now,
+            "party": "PSY",
+            "user": "u1",
+            "categories": [category],
+            "reason": "OVERDOSE",
+            "justification": "found unconscious, nobody knows what was taken",
+            "expiresAt": hub.now + HOUR_MS,
+        }
+        events[category] = hub.state("PSY", "BreakGlassRequested", asked, f"glass {category}")
+    talk = {"talkId": "f0000000-0000-4000-8000-000000000001", "at": hub.now, "setting": "STREET"}
+    talk |= {"topics": ["SUBSTANCE"], "nextStep": "NONE"}
+    event = hub.state("A.ADD", "MotivationTalkHeld", talk, "talk")
+    hub.settle()
+    reader = hub.shard.cases.reader
+    replayed = replay(hub.store.case_records(CASE), CASE, reader)
+    told = explain(replayed, event, "PSY", START, hub.shard.cases.policies, reader)
+    (substance,) = [one for one in told.reasoning if one.category == "SU"]
+    assert substance.basis == "BG"
+    assert substance.events == (events["SU"],)

@@ -11,13 +11,14 @@ import pytest
 
 from contracts.avro_schemas import Form
 from contracts.catalogue import catalogue
-from contracts.civil_time import day_number, moment_of
+from contracts.civil_time import day_date, day_number, moment_of
 from contracts.cloudevents import Attributes, parse_disclosed, published_headers
 from contracts.codec import codec
 from contracts.parties import Party, PartyRegistry
 from contracts.reasons import Reason
 from contracts.schema_ids import schema_ids
 from hub.broker.ports import InputRecord
+from hub.evidence.explanation import explain
 from hub.evidence.replay import replay
 from hub.store.records import FactRecorded
 from tests.contracts.second_version import grown, in_force
@@ -72,9 +73,10 @@ def _state_first(hub: ShardUnderTest, party: str, ce_id: str = "", corrects: str
     return f"{party}/{ce_id}"
 
 
-def _state_second(hub: ShardUnderTest, party: str, reference: str, **more: Any) -> str:
+def _state_second(hub: ShardUnderTest, party: str, reference: str, tenancyEndsOn: int = 0, **more: Any) -> str:  # noqa: N803
     values = {"housingId": HOUSING_ID, "kind": "HALFWAY_HOUSE", "at": hub.now, "address": "Street 2"}
     values |= {"cause": "EVICTION", "rentPaidBy": "REGION"}
+    values |= {"tenancyEndsOn": day_date(tenancyEndsOn)} if tenancyEndsOn else {}
     return hub.state(party, "HousingSecured", values, reference, **more)
 
 
@@ -128,6 +130,26 @@ def test_a_party_that_reads_the_first_version_is_told_in_it(upgraded: ShardUnder
         "reason": "EVICTION",
     }
     assert [_types(hub, "A.ADD")[event] for event in (old, new, lost)] == ["v1", "v1", "v2"]
+
+
+def test_an_explanation_shows_no_field_that_the_version_which_a_party_reads_does_not_carry(
+    upgraded: ShardUnderTest,
+) -> None:
+    hub = upgraded
+    event = _state_second(hub, "A.HSG", "flat", tenancyEndsOn=20_500)
+    hub.settle()
+    policies, reader = hub.shard.cases.policies, hub.shard.cases.reader
+    replayed = replay(hub.store.case_records(CASE), CASE, reader)
+    fields = {
+        party: {field.field: field for field in explain(replayed, event, party, hub.now, policies, reader).fields}
+        for party in ("A.ADD", "A.SOC")
+    }
+    shown = {party: {name for name, field in of.items() if field.shown} for party, of in fields.items()}
+    names_now = {"reason": "cause"}
+    assert shown["A.ADD"] == {names_now.get(name, name) for name in hub.view("A.ADD")[event]}
+    assert shown["A.SOC"] == set(hub.view("A.SOC")[event])
+    assert "tenancyEndsOn" in shown["A.SOC"] - shown["A.ADD"]
+    assert "version 1" in fields["A.ADD"]["tenancyEndsOn"].why
 
 
 def test_parties_who_may_see_the_same_of_a_fact_are_each_told_in_their_own_version(tmp_path: Path, later: Path) -> None:
