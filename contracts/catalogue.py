@@ -34,7 +34,7 @@ from contracts.catalogue_parts import (
 )
 from contracts.event_types import DOMAIN, NEVER, CodeList, EventType, Field, Kind, RecordType
 from contracts.failures import BadContract
-from contracts.toml_file import parse_toml
+from contracts.toml_file import parse_toml, read_offered
 from contracts.upcast import Translation, Types, Upcast, translation
 
 DIRECTORY: Final = Path(__file__).with_name("catalogue")
@@ -94,8 +94,7 @@ def catalogue() -> Catalogue:
 
 def read_catalogue(directory: Path) -> Catalogue:
     """Read every `*.toml` of `directory`; raise `BadContract` on anything that the grammar does not know."""
-    paths = sorted(directory.glob("*.toml"))
-    contents = {path.name: path.read_bytes() for path in paths}
+    contents = read_offered(directory, "*.toml", BadContract)
     if CODE_LISTS_FILE not in contents:
         raise BadContract(f"`{directory}` has no `{CODE_LISTS_FILE}`: expected the code lists and records there")
     documents = {name: parse_toml(content, name, BadContract) for name, content in contents.items()}

@@ -22,13 +22,29 @@ LINE_BYTES_MAX: Final = 4_000
 
 def read_toml(path: Path, failure: type[CallerFailure]) -> dict[str, Any]:
     """Return what the file at `path` says; raise `failure` where it cannot be read."""
+    return parse_toml(read_content(path, failure), path.name, failure)
+
+
+def read_content(path: Path, failure: type[CallerFailure]) -> bytes:
+    """Return the bytes of a file, no more than `parse_toml` refuses; raise `failure` where it cannot be read."""
     try:
         with path.open("rb") as file:
-            content = file.read(FILE_BYTES_MAX + 1)
+            return file.read(FILE_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
         problem = f"cannot be read ({type(error).__name__}): give a file that this user may read"
         raise failure(f"`{path.name}`: toml-file: {problem}") from error
-    return parse_toml(content, path.name, failure)
+
+
+def read_offered(folder: Path, pattern: str, failure: type[CallerFailure]) -> dict[str, bytes]:
+    """Return the bytes of every file of `folder` that is called so, by name; raise `failure` for what is no file.
+
+    Somebody offers the folder: what lies there under such a name may wait for ever, or never end.
+    """
+    paths = sorted(folder.glob(pattern))
+    for path in paths:
+        if not path.is_file():
+            raise failure(f"`{path.name}`: toml-file: is no file that can be read: take it out of the folder")
+    return {path.name: read_content(path, failure) for path in paths}
 
 
 def parse_toml(content: bytes, name: str, failure: type[CallerFailure]) -> dict[str, Any]:

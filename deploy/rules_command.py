@@ -20,6 +20,7 @@ from contracts.catalogue import catalogue
 from contracts.civil_time import ZONE_OF_JURISDICTION, moment_of, zone_of
 from contracts.codec import codec
 from contracts.failures import BadRuleSet, NotFound
+from contracts.toml_file import FILE_BYTES_MAX
 from deploy.options import local_instant, world_option
 from deploy.rules.differences import differences
 from deploy.rules.rehearsal import CASES_MIN, Rehearsal, counted
@@ -142,7 +143,8 @@ def rule_set_of(name: str) -> RuleSet:
     if not path.suffix and path.name == name:
         path = RULES_FOLDER / f"{name}.toml"
     try:
-        return parse_rule_set(path.read_bytes(), path.name)
+        with path.open("rb") as file:
+            return parse_rule_set(file.read(FILE_BYTES_MAX + 1), path.name)
     except OSError as failure:
         known = ", ".join(sorted(file.stem for file in RULES_FOLDER.glob("*-*.toml")))
         what = f"rule set `{name}` cannot be read ({failure.strerror})"

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from contracts.categories import ALL_CATEGORIES
 from contracts.failures import BadRuleSet
-from contracts.toml_file import parse_toml
+from contracts.toml_file import parse_toml, read_offered
 from hub.consent.rule_set import (
     BreakGlassTerms,
     ConsentTerms,
@@ -54,7 +54,8 @@ RULES_FOLDER: Final = Path(__file__).resolve().parents[2] / "contracts" / "rules
 
 def read_rule_sets(jurisdiction: str, folder: Path = RULES_FOLDER) -> list[RuleSet]:
     """Return the rule sets of `jurisdiction` in `folder`, oldest first; raise `BadRuleSet` for none or a bad one."""
-    found = [parse_rule_set(path.read_bytes(), path.name) for path in sorted(folder.glob(f"{jurisdiction}-*.toml"))]
+    texts = read_offered(folder, f"{jurisdiction}-*.toml", BadRuleSet)
+    found = [parse_rule_set(text, name) for name, text in texts.items()]
     if not found:
         raise BadRuleSet(f"no rule set for jurisdiction `{jurisdiction}` in the rules folder; add one")
     return sorted(found, key=lambda rule_set: (rule_set.in_force_from, rule_set.id))

@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from random import Random
@@ -137,3 +138,15 @@ def test_no_damaged_catalogue_ends_in_anything_but_a_refusal(tmp_path: Path, see
         assert str(refused).isprintable()
     else:
         assert isinstance(findings, list)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "endless", "directory", "dangling"])
+def test_what_is_no_file_is_refused_and_never_waited_for(offered: Path, kind: str) -> None:
+    thing = offered / "zz.toml"
+    if kind == "fifo":
+        os.mkfifo(thing)
+    elif kind == "directory":
+        thing.mkdir()
+    else:
+        thing.symlink_to("/dev/zero" if kind == "endless" else "/nowhere")
+    assert "`zz.toml`: toml-file: is no file" in _words(_judge(offered))
