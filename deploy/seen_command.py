@@ -23,7 +23,7 @@ from deploy.options import local_instant, world_option
 from deploy.stores import opened_stores
 from deploy.world import World
 from hub.consent.agreements import digest_of
-from hub.evidence.disclosures import ConsentVersion, Seen, seen_between
+from hub.evidence.disclosures import ConsentVersion, Seen, seen_between, withheld_from_citizen
 from hub.evidence.replay import replay
 from hub.shard.reading import reader_for
 from hub.store.records import Shown
@@ -36,9 +36,18 @@ _DIGEST_CHARACTERS = 16
 @click.option("--from", "since", metavar="A", help="Only what was seen at or after this local time.")
 @click.option("--to", "until", metavar="B", help="Only what was seen before this local time.")
 @click.option("--party", help="Only what this party saw.")
+@click.option("--for-citizen", is_flag=True, help="Leave out what the citizen is not told.")
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
 @world_option
-def seen(case_id: str, since: str | None, until: str | None, party: str | None, as_json: bool, directory: Path) -> None:
+def seen(
+    case_id: str,
+    since: str | None,
+    until: str | None,
+    party: str | None,
+    for_citizen: bool,
+    as_json: bool,
+    directory: Path,
+) -> None:
     """Say who could see what of CASE, from when to when, on which basis, consent version and rule set."""
     world = World.open(directory)
     with opened_stores(world) as stores:
@@ -48,10 +57,11 @@ def seen(case_id: str, since: str | None, until: str | None, party: str | None, 
     begin, end = (local_instant(text, audited.zone) if text else None for text in (since, until))
     reader = reader_for(audited.present)
     replayed = replay(audited.records, case_id, reader)
+    left_out = withheld_from_citizen(replayed) if for_citizen else frozenset[str]()
     entries = [
         entry
         for entry in seen_between(replayed, reader, audited.grounds.policies_at, begin, end)
-        if party in (None, entry.party)
+        if party in (None, entry.party) and entry.event_id not in left_out
     ]
     agreements = {entry.agreements: _agreement_ids(audited, entry) for entry in entries if entry.agreements}
     kin = sorted(replayed.case.kin)
@@ -89,7 +99,7 @@ def _is_confirmed(audited: AuditedCase, entry: Seen) -> bool | None:
 def _lines(audited: AuditedCase, entry: Seen, agreements: Mapping[str, list[str] | None]) -> list[str]:
     zone = audited.zone
     until = f"until {format_local(entry.until, zone)}" if entry.until is not None else "and still"
-    sent = {True: "", False: ", not confirmed sent", None: ", basis only"}[_is_confirmed(audited, entry)]
+    sent = {True: "", False: ", not confirmed", None: ", basis only"}[_is_confirmed(audited, entry)]
     rule_set = f"{entry.rule_set_id or 'a text that is not kept'} ({entry.rule_set[:_DIGEST_CHARACTERS]})"
     lines = [
         f"{entry.party}  {entry.event_type} by {entry.stated_by}  "
@@ -123,7 +133,7 @@ def _values(audited: AuditedCase, entry: Seen, agreements: Mapping[str, list[str
         "until": _exact(audited, entry.until) if entry.until is not None else None,
         "partition": audited.partition,
         "number": entry.number,
-        "confirmed_sent": _is_confirmed(audited, entry),
+        "confirmed": _is_confirmed(audited, entry),
         "consents": [one._asdict() for one in entry.consents],
         "rule_set": entry.rule_set_id or None,
         "rule_set_digest": entry.rule_set,

@@ -7,8 +7,10 @@ Rules:
 - What a party stated itself is left out.
 - A consent is named with the version that was in force when the decision was made, as known then.
 - Fields are named by today's contract; values are left to the timeline.
+- A number that was overtaken before it could be sent went out empty, and stands here as shown: nothing is kept of that.
+- To the citizen nothing is said of a risk note that is withheld from them, nor of what is said about it (4.7).
 
-For auditors, and for the access of citizens (`hub case seen`); records come from `hub.store`.
+For auditors, and for what a citizen is given on asking (`hub case seen`); records come from `hub.store`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from hub.case_timeline.timeline import CaseTimeline, Reader
+from contracts.fact import ce_id_of
+from hub.case_timeline.timeline import CORRECTED, CaseTimeline, Reader
 from hub.consent.consents import SCOPED
 from hub.consent.decision import Decider
 from hub.consent.policies import Policies
@@ -27,6 +30,10 @@ from hub.disclosure.settlement import mask_of_shown, person_of, rights_in
 from hub.evidence.replay import Replay, ReplayedFact, Telling
 from hub.store.records import Shown
 
+WITHHELD: Final = "withholdFromSubject"
+"""The field by which a publisher says that the citizen is not told."""
+NOTE: Final = "noteId"
+TARGET: Final = "targetEventId"
 _ALWAYS: Final = 2**63 - 1
 PoliciesAt = Callable[[int], Policies]
 """The policies under which the shard decided at an instant."""
@@ -77,6 +84,20 @@ def seen_between(
         if entry.since < end and (entry.until is None or entry.until > begin or entry.since >= begin)
     ]
     return sorted(found, key=lambda entry: (entry.party, entry.since, entry.event_id, entry.until or _ALWAYS))
+
+
+def withheld_from_citizen(replayed: Replay) -> frozenset[str]:
+    """Return the events of which the citizen is told nothing: a withheld note, its ending, and what is about either.
+
+    One record of a note that says so, unless it was corrected, withholds all of that note: the others betray it.
+    """
+    marked = [fact for fact in replayed.facts if fact.payload.get(WITHHELD)]
+    notes = {fact.payload[NOTE] for fact in marked if fact.state != CORRECTED}
+    of_notes = [fact for fact in replayed.facts if fact in marked or fact.payload.get(NOTE) in notes]
+    found = {fact.event_id for fact in of_notes}
+    ce_ids = {ce_id_of(event_id) for event_id in found}
+    about = (fact.event_id for fact in replayed.facts if fact.payload.get(TARGET) in ce_ids)
+    return frozenset(found.union(about))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from click.testing import CliRunner, Result
 from contracts.catalogue import catalogue
 from contracts.cloudevents import parse_disclosed
 from contracts.failures import Failure, NotFound
+from contracts.parties import PartyRegistry
 from contracts.schema_ids import schema_ids
 from contracts.schema_lint import Finding
 from deploy import command_line
@@ -160,7 +162,7 @@ def test_what_was_seen_in_a_period_names_basis_consent_version_and_rule_set(worl
     assert start["shown"] == f"CU+OF=C:{consent['consent_id']}"
     assert (consent["version"], consent["event_id"]) == (1, world.events["consent"])
     assert (start["from"], start["until"]) == ("2025-01-07T09:00:00.000+01:00", "2025-01-09T09:00:00.000+01:00")
-    assert (start["rule_set"], start["confirmed_sent"]) == ("DK-1", True)
+    assert (start["rule_set"], start["confirmed"]) == ("DK-1", True)
     assert {one["party"] for one in answer["seen"]} == {"B.SOC"}
     text = output(world, "case", "seen", CASE, *period)
     assert f"consent {consent['consent_id']} version 1 (event {consent['event_id']})" in text
@@ -183,6 +185,21 @@ def test_every_digest_that_an_entry_cites_leads_to_its_text(world: StoredWorld) 
     assert {one["id"] for one in adopted.values()} == {"DK-1", "SE-1", None}
     for wrong in ("", "0" * 64, min(digests)[:15]):
         assert "no text of this digest is kept" in refusal(world, "rules", "cited", wrong)
+
+
+def test_a_party_that_has_left_can_be_asked_about(tmp_path: Path) -> None:
+    left = stored_world(tmp_path)
+    world = World.open(left.directory)
+    staying = [party for party in world.registry if party.id != "B.SOC"]
+    replace(world, registry=PartyRegistry.of(staying)).write()
+    assert output(left, "case", "find", "B.SOC", left.hub.key("B.SOC")) == f"{CASE}\n"
+    then = output(left, "explain", CASE, left.events["start"], "B.SOC", "--known-at", "2025-01-08T12:00")
+    assert "B.SOC sees CU+OF=C:" in then
+    assert "note:" not in then
+    assert output(left, "case", "seen", CASE, "--party", "B.SOC")
+    for stranger in ("Z.SOC", ""):
+        assert "not in the registry" in refusal(left, "case", "seen", CASE, "--party", stranger)
+        assert "not in the registry" in refusal(left, "case", "find", stranger, left.hub.key("B.SOC"))
 
 
 def test_an_erased_case_is_told_as_that_and_stops_no_command_about_the_others(tmp_path: Path) -> None:

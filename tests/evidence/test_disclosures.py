@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from contracts.civil_time import day_date
 from hub.consent.policies import Policies
-from hub.evidence.disclosures import Seen, seen_between
+from hub.evidence.disclosures import Seen, seen_between, withheld_from_citizen
 from hub.evidence.replay import replay
 from hub.store.records import DecisionsRecorded
 from tests.evidence.story import CONSENTED, CORRECTED_AT, WITHDRAWN_AT, Story
@@ -125,3 +127,69 @@ def test_each_span_names_the_version_of_the_consent_that_was_in_force(amended: S
         (START + 2 * DAY_MS, [3]),
     ]
     assert "offenceGroup" in entries[1].fields
+
+
+# --- what the citizen is told
+
+
+def risk_note(at: int, *, withheld: bool) -> dict[str, Any]:
+    return {
+        "noteId": "a1000000-0000-4000-8000-000000000001",
+        "at": at,
+        "riskKind": "VIOLENCE_TO_OTHERS",
+        "level": "HIGH",
+        "validUntil": day_date(20_400),
+        "withholdFromSubject": withheld,
+    }
+
+
+@pytest.fixture
+def noted(tmp_path: Path) -> Iterator[ShardUnderTest]:
+    """The prison notes a risk that the citizen is not told of, and lifts it without saying so again."""
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    hub.state("KIF", "PlanOfficerAssigned", {"staff": "s1", "at": hub.now}, "officer")
+    hub.state("PRI", "RiskNoteRecorded", risk_note(hub.now, withheld=True), "note")
+    hub.tick(DAY_MS)
+    hub.state("PRI", "RiskNoteLifted", risk_note(hub.now, withheld=False), "lifted")
+    hub.settle()
+    yield hub
+    hub.store.close()
+
+
+def told_citizen(hub: ShardUnderTest) -> tuple[list[str], list[str]]:
+    """The event types that others saw, and those of them that the citizen is told of."""
+    replayed = replay(hub.store.case_records(CASE), CASE, hub.shard.cases.reader)
+    left_out = withheld_from_citizen(replayed)
+    entries = seen_between(replayed, hub.shard.cases.reader, lambda _: hub.shard.cases.policies)
+    named = [each.event_type for each in entries]
+    return named, [each.event_type for each in entries if each.event_id not in left_out]
+
+
+def test_the_citizen_is_not_told_of_a_withheld_note_nor_of_its_end(noted: ShardUnderTest) -> None:
+    seen_by_others, told = told_citizen(noted)
+    assert {"RiskNoteRecorded", "RiskNoteLifted"} <= set(seen_by_others)
+    assert told
+    assert not {"RiskNoteRecorded", "RiskNoteLifted"} & set(told)
+
+
+def test_a_note_that_is_corrected_to_be_told_is_told_and_the_withheld_one_is_not(noted: ShardUnderTest) -> None:
+    noted.tick(DAY_MS)
+    noted.state("PRI", "RiskNoteRecorded", risk_note(noted.now, withheld=False), "note", revision=1)
+    noted.settle()
+    assert noted.parked() == []
+    _, told = told_citizen(noted)
+    assert told.count("RiskNoteRecorded") == 1
+    assert "RiskNoteLifted" in told
+
+
+def test_a_retracted_note_and_the_word_of_its_retraction_stay_unsaid(noted: ShardUnderTest) -> None:
+    replayed = replay(noted.store.case_records(CASE), CASE, noted.shard.cases.reader)
+    (note,) = (fact for fact in replayed.facts if fact.event_type == "RiskNoteRecorded")
+    taken_back = {"targetEventId": note.event_id.partition("/")[2], "at": noted.now, "reason": "NOT_OCCURRED"}
+    retraction = noted.state("PRI", "EventRetracted", taken_back, "back")
+    noted.settle()
+    replayed = replay(noted.store.case_records(CASE), CASE, noted.shard.cases.reader)
+    assert {note.event_id, retraction} <= withheld_from_citizen(replayed)
+    assert "RiskNoteLifted" not in told_citizen(noted)[1]
