@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from contracts.civil_time import format_local, zone_of
-from contracts.failures import CallerFailure, DamagedStore
+from contracts.failures import CallerFailure, DamagedStore, NotFound
 from deploy.options import local_instant
 from deploy.stores import governance_records, policies_of, store_of
 from deploy.world import World
@@ -75,6 +75,8 @@ def audited_case(world: World, stores: list[ShardReader], case_id: str) -> Audit
     store = store_of(stores, case_id)
     partition, clock, present = stores.index(store), clocks[id(store)], policies_of(world)
     records = list(known_at(store.case_records(case_id), clock))
+    if not records:
+        raise NotFound("the case has only just begun: ask again")
     adoptions = list(store.adoptions())
     first = records[0]
     if not isinstance(first, CitizenEnrolled | GovernanceOpened):

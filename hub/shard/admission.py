@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from contracts.fact import Fact, event_id_of
 from contracts.failures import DamagedStore, Refused
@@ -56,6 +56,10 @@ from hub.store.ports import Erased, ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
 HUB = Party(HUB_PARTY)
+
+
+_SAID_AGAIN: Final = frozenset({"CitizenEnrolled", "KeyIssued"})
+"""What the hub is told of a citizen whenever an agency asks for its key."""
 
 
 @dataclass(slots=True)
@@ -238,6 +242,14 @@ class Admission:
             batch.writes.obligations[one.event_id] = one
 
     def _control(self, statement: Statement, one: Arrived, lookups: Lookups, batch: Batch) -> None:
+        try:
+            self._carry_out(statement, one, lookups, batch)
+        except Erased as erased:
+            if statement.event_type.name not in _SAID_AGAIN:
+                raise Refused(Reason.UNKNOWN_KEY, "caseId", "its case was erased: leave it alone") from erased
+            batch.duplicates += 1  # who asks for a key may not know that the citizen was erased, and learns nothing
+
+    def _carry_out(self, statement: Statement, one: Arrived, lookups: Lookups, batch: Batch) -> None:
         payload, recorded_at = statement.payload, one.recorded_at
         match statement.event_type.name:
             case "ShardTicked":
@@ -280,7 +292,11 @@ class Admission:
         if not promised:
             batch.duplicates += 1
             return
-        held = self.cases.get(case_id)
+        try:
+            held = self.cases.get(case_id)
+        except Erased:
+            batch.writes.promises[event_id] = ()  # nobody is left to whom it could be said
+            return
         known = known_consents(held.timeline)
         if waits_for(held.timeline, event_id, known):
             batch.writes.promises[event_id] = promise(held.timeline, event_id, fences_of(promised), known)

@@ -43,7 +43,21 @@ def resync(hub: ShardUnderTest) -> None:
     hub.tick(1)
 
 
-@pytest.mark.parametrize("happens", [lapse, adopt, resync])
+def enrol(hub: ShardUnderTest) -> None:
+    """An agency asks for its key of the erased citizen, as it does any day."""
+    hub.enrol(CASE)
+
+
+def merge(hub: ShardUnderTest) -> None:
+    merged = {"caseId": CASE, "other": OTHER_CASE, "otherShard": 0, "change": 1}
+    hub.control.publish(0, "CaseMerged", merged)
+
+
+def unlink(hub: ShardUnderTest) -> None:
+    hub.control.publish(0, "CaseUnlinked", {"caseId": CASE, "change": 1})
+
+
+@pytest.mark.parametrize("happens", [lapse, adopt, resync, enrol, merge, unlink])
 def test_what_concerns_every_case_leaves_an_erased_one_out_and_reaches_the_others(
     hub: ShardUnderTest, happens: Callable[[ShardUnderTest], None]
 ) -> None:
@@ -83,3 +97,24 @@ def test_numbers_of_an_erased_case_that_were_not_sent_yet_tell_nothing_and_hold_
     assert [told[each] for each in told if each.startswith("HUB/") and told[each][0] == "retracted"] == [
         ("retracted", {})
     ]
+
+
+def test_a_withdrawal_that_was_not_acknowledged_before_the_erasure_is_waited_for_no_more(tmp_path: Path) -> None:
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    given = consent(hub.now, ["CU", "OF"], ["B.SOC"])
+    hub.state("PRI", "ConsentGiven", given, "given")
+    hub.settle()
+    cut_off(hub, "B.SOC")
+    withdrawal = {"consentId": given["consentId"], "at": hub.now, "by": "SUBJECT"}
+    hub.state("PRI", "ConsentWithdrawn", withdrawal, "withdrawn")
+    hub.settle()
+    assert hub.store.promises()
+    hub.keys.destroy([case_stream(CASE)])
+    reachable_again(hub)
+    hub.restart()
+    hub.tick(1)
+    hub.settle()
+    assert hub.store.promises() == {}
+    assert hub.parked() == []
