@@ -95,6 +95,30 @@ def test_a_consent_with_a_flaw_opens_nothing(flaw: dict[str, Any]) -> None:
     assert shown([consent(**flaw), TALK], TALK, "FAC") == ()
 
 
+@pytest.mark.parametrize(
+    ("born", "givers"),
+    [
+        (date(2010, 2, 2), {"GUARDIAN", "BOTH_GUARDIANS"}),
+        (date(2010, 2, 1), {"SUBJECT", "SUBJECT_AND_GUARDIAN"}),
+        (date(2007, 2, 2), {"SUBJECT", "SUBJECT_AND_GUARDIAN"}),
+        (date(2007, 2, 1), {"SUBJECT", "SUBJECT_AND_GUARDIAN", "LEGAL_REPRESENTATIVE"}),
+    ],
+)
+def test_who_may_give_a_consent_changes_on_the_birthday(born: date, givers: set[str]) -> None:
+    """The consent is given at ten on the first of February 2025, and looked at two hours later."""
+    talk = fact("e1", "MotivationTalkHeld", "A.ADD", "2025-02-01T11:00", talkId="m1", setting="PRISON", topics=[])
+    everybody = ("SUBJECT", "GUARDIAN", "BOTH_GUARDIANS", "SUBJECT_AND_GUARDIAN", "LEGAL_REPRESENTATIVE", "OTHER")
+    found: set[str] = set()
+    for giver in everybody:
+        facts = [consent(givenBy=giver), talk]
+        publishers = frozenset(each.party for each in facts)
+        standing = derive(facts, publishers, publishers, Person(born, "DK"), at("2025-02-01T12:00"), POLICY)
+        outline = outline_of(talk, catalogue().event_types[talk.event_type])
+        if Decider(POLICY, standing).shown(outline, "FAC"):
+            found.add(giver)
+    assert found == givers
+
+
 def test_an_unsound_amendment_leaves_nothing_open() -> None:
     amended = fact("k1b", "ConsentAmended", "A.SOC", "2025-02-05T10:00")._replace(
         payload={**SOUND, "withdrawalExplained": False, "categories": ["SU", "MH", "CU"]},

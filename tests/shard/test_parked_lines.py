@@ -19,7 +19,7 @@ from hub.shard.retrying import RETRY
 from tests.shard.harness import CASE, HOUR_MS, OTHER_CASE, PARTIES, ShardUnderTest, consent, imprisonment
 from tests.shard.test_control_records import outcomes
 from tests.shard.test_disclosing import given, withdrawn
-from tests.shard.test_signatures import FIRST, SECOND, case_opened
+from tests.shard.test_signatures import FIRST, SECOND, case_opened, register
 
 
 @pytest.fixture
@@ -81,6 +81,16 @@ def test_an_amendment_of_a_consent_that_nobody_stated_waits_for_nothing(hub: Sha
     given(hub, ["CU"], ["C.SOC"])
     hub.settle()
     assert waiting(hub) == [(1, Reason.UNKNOWN_CONSENT)]
+
+
+def test_a_consent_that_may_not_be_its_publishers_is_not_read_and_nothing_waits_for_it(hub: ShardUnderTest) -> None:
+    hub.enrol()
+    register(hub, FIRST, "PRI")
+    given(hub, ["CU"], ["C.SOC"])
+    hub.sign("PRI", FIRST)
+    amended(hub, ["B.SOC"])
+    hub.settle()
+    assert waiting(hub) == [(1, Reason.UNSIGNED), (2, Reason.UNKNOWN_CONSENT)]
 
 
 def test_other_cases_and_other_publishers_go_on(hub: ShardUnderTest) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -171,6 +171,27 @@ def test_the_same_id_stated_of_another_citizen_is_parked(hub: ShardUnderTest) ->
     hub.append("A.SOC", hub.last_input("A.SOC")._replace(key=hub.key("A.SOC", other).encode()))
     hub.settle()
     assert [parked.reason for parked in hub.parked()] == [Reason.SAME_ID_OTHER_BYTES]
+
+
+def test_a_key_that_may_be_a_national_id_is_asked_of_no_database(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database may write what it is asked into its log."""
+    asked: list[tuple[str, str]] = []
+    cases_of = hub.store.cases_of
+
+    def remembering(keys: Iterable[tuple[str, str]]) -> object:
+        asked.extend(found := list(keys))
+        return cases_of(found)
+
+    monkeypatch.setattr(hub.store, "cases_of", remembering)
+    hub.state("A.SOC", "CaseOpened", {"caseNo": "1", "at": hub.now}, "one")
+    record = hub.last_input("A.SOC")
+    for key in (b"0101901234", b"010190-1234", b"199001011234"):
+        hub.append("A.SOC", record._replace(key=key))
+    hub.settle()
+    assert [parked.reason for parked in hub.parked()] == [Reason.UNKNOWN_KEY] * 3
+    assert set(asked) == {("A.SOC", hub.key("A.SOC"))}
 
 
 def test_a_parked_record_shows_no_value_in_reason_field_or_fix(hub: ShardUnderTest) -> None:

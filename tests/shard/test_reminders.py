@@ -12,6 +12,7 @@ from contracts.civil_time import moment_of
 from contracts.fact import ce_id_of
 from hub.continuity.clock_terms import CLOCKS_FILE, read_clock_terms
 from hub.continuity.clocks import CLOCKS
+from hub.disclosure.envelope import Envelopes
 from hub.shard.reminders import MINUTE_MS, Reminders
 from hub.store.records import FactRecorded
 from tests.shard.harness import CASE, DAY_MS, HOUR_MS, OTHER_CASE, ShardUnderTest
@@ -270,6 +271,26 @@ def test_a_failure_while_clocks_are_looked_at_holds_the_case_back_and_the_next_t
     until(hub, hub.now + 2 * MINUTE_MS)
     assert list(reminders(hub, "A.ADD")) == ["TRIAL_PRESUMED_LAPSED"]
     assert raised(hub, "A.ADD", "TRIAL_PRESUMED_LAPSED") == 1
+
+
+def test_a_reminder_that_could_not_be_told_and_no_longer_holds_is_told_to_nobody(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial(hub)
+    hub.settle()
+    until(hub, hub.now + MINUTE_MS)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Envelopes, "form", fails)
+        until(hub, TRIAL_OVER)
+        hub.tick(1_000)
+        trial_lapsed(hub)
+        hub.settle()
+    until(hub, hub.now + 2 * MINUTE_MS)
+    assert raised(hub, "A.ADD", "TRIAL_PRESUMED_LAPSED") == 0
 
 
 def test_the_hub_states_each_reminder_once_and_takes_it_back_by_a_record_of_its_own(hub: ShardUnderTest) -> None:

@@ -312,6 +312,23 @@ def test_a_second_owner_may_have_resolved_what_the_first_parks_now(hub: ShardUnd
     first_store.close()
 
 
+def test_a_second_owner_may_have_resolved_what_the_first_is_asked_to_retry_now(hub: ShardUnderTest) -> None:
+    """The first still counts the record among the open ones: that its bytes are gone sets no shard aside."""
+    unknown = "5f0c7d1e-0000-4000-8000-0000000000ff"
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start", case_id=unknown)
+    hub.settle()
+    first, first_store = hub.shard, hub.store
+    hub.store = open_store(hub.directory / "shard-0.db", IDENTITY, hub.keys)
+    hub.shard = hub._build()
+    hub.enrol(unknown)
+    hub.control.publish(0, "ParkedRetried", {"party": "PRI", "parkedNumber": 1})
+    hub.settle()
+    assert hub.store.open_parked() == []
+    with pytest.raises(FencedOff):
+        first.step(0.0)
+    first_store.close()
+
+
 def test_what_another_owner_commits_while_a_shard_is_opened_is_caught_by_the_fence(
     hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from hub.shard.reminders import MINUTE_MS
 from tests.shard.harness import CASE, DAY_MS, HOUR_MS, OTHER_CASE, ShardUnderTest, imprisonment
 from tests.shard.test_disclosing import CONSENT_ID, given, release_date, withdrawn
 from tests.shard.test_restarting import some_history
+from tests.shard.test_withdrawals import order_to, receipt
 
 
 def evicted(hub: ShardUnderTest) -> None:
@@ -109,6 +110,21 @@ def test_a_correction_of_a_case_that_came_from_its_row_finds_what_it_corrects(hu
     hub.settle()
     assert hub.parked() == []
     assert set(hub.view("A.SOC")) == {start, new}
+
+
+def test_a_receipt_for_a_case_that_came_from_its_row_finds_what_it_answers(hub: ShardUnderTest) -> None:
+    some_history(hub)
+    given(hub, ["CU"], ["B.SOC"])
+    hub.settle()
+    withdrawn(hub)
+    hub.settle()
+    hub.tick(MINUTE_MS)
+    hub.settle()
+    evicted(hub)
+    assert set(hub.store.cache_rows([CASE])) == {CASE}
+    receipt(hub, "B.SOC", order_to(hub, "B.SOC"))
+    assert hub.parked() == []
+    assert hub.store.obligations() == {}
 
 
 def test_a_case_that_waits_to_be_settled_and_was_only_looked_at_meanwhile_is_decided_as_a_whole(

@@ -79,6 +79,30 @@ def test_a_case_whose_promises_cannot_be_made_stops_no_other(tmp_path: Path, mon
     assert acknowledged(hub) == [ce_id_of(withdrawal)]
 
 
+def test_a_case_that_cannot_be_decided_takes_no_others_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many cannot: a consent that lapses in another case is not shown a day longer for it."""
+    monkeypatch.setattr(settling, "DUE_CASES_MAX", 1)
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.enrol(OTHER_CASE)
+    start = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "other", case_id=OTHER_CASE)
+    scope = consent(hub.now, ["CU"], ["B.SOC"]) | {"validUntil": hub.now + HOUR_MS}
+    hub.state("PRI", "ConsentGiven", scope, "given", case_id=OTHER_CASE)
+    hub.settle()
+    assert start in hub.view("B.SOC")
+    decided = Decider.decided
+
+    def failing(decider: Decider, outline: Any) -> Any:
+        return undecidable(decider, outline) if outline.event_type == "CaseOpened" else decided(decider, outline)
+
+    monkeypatch.setattr(Decider, "decided", failing)
+    hub.state("A.JOB", "CaseOpened", {"caseNo": "1", "at": hub.now}, "opened")
+    hub.settle()
+    hub.tick(HOUR_MS)
+    hub.settle()
+    assert start not in hub.view("B.SOC")
+
+
 def test_what_is_left_over_of_a_case_that_cannot_be_decided_waits_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,18 @@ def test_the_acknowledgement_waits_for_every_receiver_that_had_some_of_it(hub: S
     assert "custodyId" not in str(hub.view("B.SOC"))
 
 
+def test_what_the_hubs_own_input_did_not_take_is_said_again(hub: ShardUnderTest) -> None:
+    hub.broker.unreachable.add(hub.names.hub_input)
+    withdrawal = withdrawn(hub)
+    hub.settle()
+    assert "custodyId" not in str(hub.view("B.SOC"))
+    assert acknowledged(hub) == []
+    hub.broker.unreachable.clear()
+    hub.shard.promises.pause.until = 0.0
+    hub.settle()
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]
+
+
 def lapsed(hub: ShardUnderTest) -> None:
     hub.tick(4 * HOUR_MS)
 
