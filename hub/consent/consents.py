@@ -142,6 +142,8 @@ def _is_active(consent: _Consent, starts: int, born: date, moment: Moment) -> bo
     rules, zone = moment.policy.rules, moment.zone
     if consent.ended_by is not None or not consent.sound or consent.scope["form"] not in rules.consent.forms:
         return False
+    if not _is_sound(consent.given.payload):  # arrival refuses it, and no amendment makes it one
+        return False
     given_on = start_of_day(day_of(consent.given.occurred_at, zone), zone)
     alone_from = birthday(born, rules.consent_alone_years, zone)
     adult_from = birthday(born, rules.adult_years, zone)

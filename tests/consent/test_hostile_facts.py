@@ -126,6 +126,12 @@ def test_an_unsound_amendment_leaves_nothing_open() -> None:
     assert shown([consent(), amended, TALK], TALK, "FAC") == ()
 
 
+def test_no_amendment_mends_a_consent_that_was_never_one() -> None:
+    mended = fact("k1b", "ConsentAmended", "A.SOC", "2025-02-05T10:00", **SOUND)
+    assert shown([consent(), mended, TALK], TALK, "FAC") != ()
+    assert shown([consent(withdrawalExplained=False), mended, TALK], TALK, "FAC") == ()
+
+
 def test_a_second_consent_under_the_same_id_changes_nothing() -> None:
     taken_over = fact("z", "ConsentGiven", "MNT", "2025-02-02T10:00", **{**SOUND, "purposes": ["SUPPORT"]})
     assert shown([consent(), taken_over, TALK], TALK, "MNT") == ()

@@ -55,12 +55,12 @@ class SimulatedTopic:
                 self.disclose(key, event, event_type, payload, party=party)
         self.mark(partition, "COMPLETED")
 
-    def mark(self, partition: int, state: str) -> None:
+    def mark(self, partition: int, state: str, party: str = "HUB") -> None:
         """Append the mark of a resync, under the key of its own that the partition has for it."""
         keys = (name("marks", number) for number in range(1_000))
         key = next(each for each in keys if partition_of(each.encode(), self.partitions) == partition)
         payload = {"occurredAt": 0, "at": 0, "recipient": "PRI", "state": state, "requestId": name("request")}
-        self.disclose(key, name("mark", partition, self.numbers[partition]), "ResyncNotified", payload, party="HUB")
+        self.disclose(key, name("mark", partition, self.numbers[partition]), "ResyncNotified", payload, party=party)
 
     def retract(self, key: str, event: str, event_type: str, *, party: str = "PRI") -> None:
         """Append a retraction."""

@@ -93,6 +93,36 @@ def test_whoever_lost_nothing_reads_through_it_and_never_counts_as_being_filled(
         assert store.filling() == []
 
 
+def test_an_earlier_resync_that_comes_again_behind_a_gap_begins_nothing_anew(
+    told: SimulatedTopic, tmp_path: Path
+) -> None:
+    """The sender repeats what was not confirmed; what was taken back since would be shown again."""
+    told.resync(HERE, WHOLE)
+    earlier = told.logs[HERE][-3:]
+    told.retract(KEYS[0], name("kept"), "CaseOpened", party="A.SOC")
+    with receiving(tmp_path / "whole.db", told) as (store, subscription):
+        drain(subscription)
+        reached = subscription.numbers()
+        told.numbers[HERE] += 1
+        told.disclose(KEYS[0], name("behind"), "CaseOpened", CASE, party="A.SOC")
+        for record in earlier:
+            told.put(HERE, record.key, record.value, record.headers)
+        with pytest.raises(MissingNumber):
+            drain(subscription)
+        assert shown(store) == [name("other")]
+        assert subscription.numbers() == reached
+
+
+def test_what_another_than_the_hub_calls_a_beginning_leads_past_no_gap(told: SimulatedTopic, tmp_path: Path) -> None:
+    with receiving(tmp_path / "whole.db", told) as (store, subscription):
+        drain(subscription)
+        told.numbers[HERE] += 1
+        told.mark(HERE, "BEGUN", party="A.SOC")
+        with pytest.raises(MissingNumber):
+            drain(subscription)
+        assert shown(store) == sorted([name("kept"), name("other")])
+
+
 def test_until_its_end_the_partition_counts_as_being_filled_also_after_a_restart(
     told: SimulatedTopic, tmp_path: Path
 ) -> None:

@@ -116,6 +116,20 @@ def test_nothing_of_what_is_gone_is_left_on_disk(tmp_path: Path, seed: int) -> N
     assert {int(part[:4]) for part in path.read_bytes().split(b"CANARY-")[1:]} == kept
 
 
+def test_a_busy_subscription_leaves_nothing_of_what_is_gone_in_the_log(tmp_path: Path) -> None:
+    """The file as a whole is rewritten when there is nothing else to do, which may take long to come."""
+    path = tmp_path / "s.db"
+    topic = SimulatedTopic()
+    with PartyStore.create(path, "PRI") as store:
+        subscription = Subscription("PRI", topic, store)
+        topic.disclose(KEYS[0], name("told"), "HousingSecured", {"occurredAt": AT, "address": "CANARY"})
+        subscription.advance(0)
+        assert b"CANARY" in bytes_on_disk(path)
+        topic.retract(KEYS[0], name("told"), "HousingSecured")
+        subscription.advance(0)
+        assert b"CANARY" not in path.with_name("s.db-wal").read_bytes()
+
+
 def test_what_leaves_a_views_line_leaves_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     topic = SimulatedTopic()
