@@ -39,6 +39,7 @@ class SimulatedTopic:
         self.numbers = [0] * partitions
         self.first = [0] * partitions
         self.fail_next_poll = False
+        self.confirmed: dict[int, int] = {}
         self._next: list[int] | None = None
 
     def disclose(

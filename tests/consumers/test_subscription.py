@@ -106,6 +106,23 @@ def test_a_gap_is_refused_with_what_came_before_it_applied(
         assert subscription.numbers() == {partition(KEYS[0]): 1}
 
 
+def test_only_what_the_store_has_is_confirmed(topic: SimulatedTopic, subscription: Subscription) -> None:
+    """The cleaner deletes behind it: one record more would be lost."""
+    here = partition(KEYS[0])
+    topic.disclose(KEYS[0], name("e1"), "CaseOpened", CASE)
+    topic.disclose(KEYS[0], name("e2"), "CaseOpened", CASE)
+    subscription.advance(0)
+    assert topic.confirmed == {}
+    subscription.advance(0)
+    assert topic.confirmed == {here: 2}
+    topic.numbers[here] += 1
+    topic.disclose(KEYS[0], name("e4"), "CaseOpened", CASE)
+    for _ in range(2):
+        with pytest.raises(MissingNumber):
+            subscription.advance(0)
+    assert topic.confirmed == {here: 2}
+
+
 def test_numbers_begin_at_one(topic: SimulatedTopic, subscription: Subscription, store: PartyStore) -> None:
     topic.numbers[partition(KEYS[0])] = 1
     topic.disclose(KEYS[0], name("e2"), "CaseOpened", CASE)
