@@ -136,6 +136,17 @@ def test_a_rotation_that_the_old_key_did_not_sign_is_refused(hub: ShardUnderTest
     assert reasons(hub) == [Reason.UNKNOWN_SIGNING_KEY, Reason.VALUE_OUTSIDE_MODEL]
 
 
+def test_a_superseded_key_puts_no_other_in_its_place(hub: ShardUnderTest) -> None:
+    register(hub, FIRST)
+    rotate(hub, FIRST, SECOND)
+    rotate(hub, FIRST, THIRD)
+    case_opened(hub, "one", THIRD)
+    two = case_opened(hub, "two", SECOND)
+    hub.settle()
+    assert facts(hub) == {two: SECOND.id}
+    assert reasons(hub) == [Reason.UNKNOWN_SIGNING_KEY, Reason.VALUE_OUTSIDE_MODEL]
+
+
 def test_what_was_stated_under_one_key_is_a_repeat_under_the_next(hub: ShardUnderTest) -> None:
     register(hub, FIRST)
     one = case_opened(hub, "one", FIRST)

@@ -187,6 +187,22 @@ class ShardStoreConformance:
         store.close()
         assert places.open().send_positions() == {"A": 5, "B": 3}
 
+    def test_what_a_merge_has_told_never_goes_back(self, places: Stores) -> None:
+        """An owner that was replaced and does not know it yet may still be at it."""
+        store = places.create()
+        store.commit(full_batch())
+        store.record_forwarded("case-1", "case-9", 2, 0)
+        store.record_forwarded("case-1", "case-9", 1, 0)
+        assert store.forwardings() == [Forwarding("case-1", "case-9", 2, 3, 2, 0)]
+        later = batch(2)
+        later.forwarding["case-1", "case-9"] = (2, 5)
+        store.commit(later)
+        assert store.forwardings() == [Forwarding("case-1", "case-9", 2, 5, 2, 0)]
+        store.record_forwarded("case-1", "case-9", 4, 5)
+        store.record_forwarded("case-1", "case-9", 3, 0)
+        store.close()
+        assert places.open().forwardings() == []
+
     def test_numbers_come_in_order_after_and_up_to_what_is_asked(self, places: Stores) -> None:
         store = places.create()
         numbers = [number("A", n, version=n) for n in range(1, 12)]
