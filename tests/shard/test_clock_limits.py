@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 
 import pytest
 
 from hub.broker.ports import InputRecord
 from hub.shard import worker
+from hub.shard.batch import Batch, ShardState
+from hub.store.ports import BatchWrites
 from hub.store.records import FactRecorded
 from tests.shard.harness import CASE, DAY_MS, OTHER_CASE, ShardUnderTest, imprisonment
 from tests.shard.test_disclosing import given, release_date, withdrawn
 from tests.shard.test_restarting import assert_everything_was_sent_once_in_order, some_history
+
+NOT_ALONE = ("committed", "cache_rows")
+"""What a batch holds only beside something else: the fence, and rows of cases that leave when a batch is written."""
 
 
 def test_records_far_ahead_of_the_newest_tick_wait_for_it_with_what_follows_on_their_topic(
@@ -125,6 +131,24 @@ def test_idle_ticks_are_not_written_until_their_positions_are_old_enough(hub: Sh
     assert hub.store.head().clock == hub.now
     assert hub.store.head().positions[hub.names.hub_input] == len(hub.broker.log(hub.names.hub_input, 0))
     assert batches_after(5_000) == before.batch + 1
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(BatchWrites) if each.name not in NOT_ALONE])
+def test_a_batch_with_anything_to_store_is_written_though_it_is_idle_otherwise(name: str) -> None:
+    batch = Batch.after_state(ShardState(0, 0, {}, {}, {}), "owner")
+    assert batch.is_empty
+    stored = getattr(batch.writes, name)
+    if isinstance(stored, list):
+        stored.append(None)
+    else:
+        stored["one"] = ()
+    assert not batch.is_empty
+
+
+def test_a_batch_of_repeats_is_written_since_they_are_counted() -> None:
+    batch = Batch.after_state(ShardState(0, 0, {}, {}, {}), "owner")
+    batch.duplicates += 1
+    assert not batch.is_empty
 
 
 def test_ticks_that_were_not_written_are_read_again_after_a_restart(hub: ShardUnderTest) -> None:
