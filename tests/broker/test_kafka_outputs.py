@@ -182,6 +182,18 @@ def test_a_full_queue_holds_back_the_rest_of_its_party_in_order(bench: Bench) ->
     assert len(bench.client.under_way) == 2, "nothing was put behind the hole"
 
 
+def test_nothing_begins_again_behind_the_number_that_failed(bench: Bench) -> None:
+    bench.outputs.send(records("PRI", 1, 2))
+    bench.client.report(error=KafkaError(KafkaError._MSG_TIMED_OUT))
+    bench.outputs.confirmed()
+    bench.clock[0] += 60
+    bench.outputs.send(records("PRI", 2, 3))
+    assert bench.outputs.stalled() == ["PRI"]
+    bench.outputs.send(records("PRI", 1, 3))
+    assert bench.outputs.stalled() == []
+    assert len(bench.client.under_way) == 3
+
+
 def test_a_topic_that_is_not_there_stops_its_party_alone(bench: Bench) -> None:
     bench.outputs.send([*records("NOBODY", 1, 1), *records("PRI", 1, 1)])
     assert bench.outputs.stalled() == ["NOBODY"]

@@ -53,6 +53,17 @@ def test_records_stamped_by_the_broker_come_in_one_sorted_order(logs: Logs, seed
     assert [(r.timestamp, r.topic, r.offset) for r in drained(logs, seed, limit)] == expected
 
 
+def test_at_equal_times_the_hubs_own_input_comes_first() -> None:
+    """Else a record would come before the key that it uses, or before its key is revoked."""
+    topics = ("in.a.v1", "in.hub.v1", "in.z.v1")
+    merge = Merge(dict.fromkeys(topics, 0), "in.hub.v1")
+    merge.cut(dict.fromkeys(topics, 2))
+    for topic in topics:
+        merge.add(topic, whole(topic, [5, 6]))
+    order = ["in.hub.v1", "in.a.v1", "in.z.v1"]
+    assert [record.topic for record in merge.take(6)] == [*order, *order]
+
+
 @given(logs_in_any_order, st.integers(0, 2**32), st.integers(0, 2**32), st.integers(1, 7), st.integers(1, 7))
 def test_order_does_not_depend_on_how_records_arrive_or_batches_are_cut(
     logs: Logs, seed: int, other_seed: int, limit: int, other_limit: int

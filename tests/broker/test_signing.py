@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -16,7 +19,7 @@ from contracts.topics import Names
 from hub.broker import signature_pool
 from hub.broker.hub_messages import hub_message
 from hub.broker.ports import InputRecord, OutputRecord
-from hub.broker.signature_pool import ASKED_AHEAD_MAX, AT_ONCE_MAX, CHUNK_RECORDS, SignaturePool
+from hub.broker.signature_pool import ASKED_AHEAD_MAX, AT_ONCE_MAX, CHUNK_RECORDS, Answers, SignaturePool
 from hub.broker.signature_process import Said
 from hub.broker.signed_outputs import PORTION_RECORDS, SignedOutputs
 from hub.broker.verified_inputs import VerifiedInputs
@@ -216,3 +219,16 @@ def test_what_the_hub_sends_is_signed_in_order_and_its_receiver_checks_it(pool: 
         HubSignatures(Names().output("A.JOB"), [OTHER.public]).check(good)
     outputs.close()
     assert kept.stuck == ["closed"]
+
+
+def test_a_party_counts_as_stalled_only_when_nothing_of_it_waits_for_a_signature() -> None:
+    """What was handed over again may end the stall; else it would be handed over again and again."""
+    kept, signature = Kept(), Future[list[bytes]]()
+    slow = SimpleNamespace(sign=lambda private, said: Answers([signature]))
+    outputs = SignedOutputs(kept, Names(), cast(SignaturePool, slow), KEY)
+    outputs.send([told("PRI", 1)])
+    kept.stuck = ["A.JOB", "PRI"]
+    assert outputs.stalled() == ["A.JOB"]
+    signature.set_result([b"x" * 64])
+    assert outputs.confirmed() == {"PRI": 1}
+    assert outputs.stalled() == ["A.JOB", "PRI"]

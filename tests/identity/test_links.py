@@ -56,6 +56,17 @@ def test_a_command_that_was_not_finished_is_given_again_and_says_the_same(three:
     assert three.unlink(FIRST)[0].changes == three.unlink(FIRST)[0].changes == 2
 
 
+def test_that_an_earlier_link_is_done_is_said_again_and_ends_no_later_one(three: Identity) -> None:
+    first = three.link(FIRST, THIRD)
+    three.done(*first)
+    second = three.link(SECOND, THIRD)
+    three.done(*first)
+    with pytest.raises(CallerFailure, match="under way"):
+        three.unlink(FIRST)
+    three.done(*second)
+    three.done(*three.unlink(FIRST))
+
+
 def _name(identity: Identity, key: str) -> str | None:
     return identity.basics_of(key, "PRI", lambda *_: True).name
 
