@@ -197,6 +197,16 @@ def test_facts_from_before_and_after_the_agreements_period_stay_closed() -> None
         assert (event.id in told([treatment(), event], widest)) is is_shown
 
 
+@pytest.mark.parametrize(("before_its_end", "is_shown"), [(1, True), (0, False)])
+def test_a_fact_of_the_instant_at_which_the_agreement_ends_stays_closed(before_its_end: int, is_shown: bool) -> None:
+    bounded = agreements(EVERYTHING, ["EVA"], end=1)
+    (agreement,) = bounded.in_force(AT)
+    assert agreement.end is not None
+    contract = catalogue().event_types["TreatmentStarted"]
+    event = replace(stated(contract, "A.ADD", 10), occurred_at=agreement.end - before_its_end)
+    assert (event.id in told([treatment(), event], bounded)) is is_shown
+
+
 def test_no_consent_opens_anything_to_an_evaluator_steering_group_or_operator() -> None:
     given_to = ["EVA", "GOV", "OPS"]
     consent = stated(

@@ -148,6 +148,15 @@ def test_nobody_takes_over_a_request_for_emergency_access_that_was_granted_to_an
         assert [(glass.requester, glass.sources) for glass in opened] == [(requester, frozenset({"PSY"}))]
 
 
+def test_who_is_named_in_one_fact_is_told_of_it_after_another_of_its_kind_that_names_nobody() -> None:
+    """Facts of one kind are decided once where they are alike; who is named in one makes it another."""
+    made = fact("d", "DischargeAgreementMade", "PSY", "2025-02-01T10:00", admissionId="a2", parties=["A.SOC"])
+    ends = [fact(name, "AdmissionEnded", "PSY", "2025-02-03T10:00", admissionId=name) for name in ("a1", "a2")]
+    decider = Decider(POLICY, standing_of([made, *ends], "2025-02-10T10:00"))
+    contract = catalogue().event_types["AdmissionEnded"]
+    assert ["A.SOC" in decider.decided(outline_of(each, contract)) for each in ends] == [False, True]
+
+
 def test_a_second_consent_under_the_same_id_changes_nothing() -> None:
     taken_over = fact("z", "ConsentGiven", "MNT", "2025-02-02T10:00", **{**SOUND, "purposes": ["SUPPORT"]})
     assert shown([consent(), taken_over, TALK], TALK, "MNT") == ()

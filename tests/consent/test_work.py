@@ -257,10 +257,13 @@ def test_a_request_lasts_longer_where_the_admission_still_runs_when_it_is_made(
 def test_a_fact_is_decided_as_each_party_is_shown_it(jurisdiction: str, data: st.DataObject, at: int) -> None:
     history, policy = data.draw(histories(jurisdiction)), POLICIES[jurisdiction]
     standing = history.standing(at, policy)
-    for outline in history.outlines(at):
+    outlines = list(history.outlines(at))
+    one_by_one, backwards = Decider(policy, standing), Decider(policy, standing)
+    known_already = [backwards.decided(outline) for outline in reversed(outlines)][::-1]
+    for outline, as_after_the_later_ones in zip(outlines, known_already, strict=True):
         decider = Decider(policy, standing)
         each = {party: shown for party in PARTIES if (shown := decider.shown(outline, party))}
-        assert decider.decided(outline) == each
+        assert decider.decided(outline) == one_by_one.decided(outline) == as_after_the_later_ones == each
         consent_id, request_id = (outline.references.get(name) for name in ("consentId", "requestId"))
         assert standing.parties_of_consent(consent_id) == {
             party for key, party in standing.consent_parties if key == consent_id
