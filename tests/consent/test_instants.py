@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contracts.fact import Fact
 from hub.consent.placements import placements_of
-from tests.consent.test_hostile_facts import at, fact, standing_of
+from hub.consent.standing import derive, next_change
+from tests.consent.test_hostile_facts import ADULT, POLICY, at, consent, fact, standing_of
 
 T = "2025-02-10T10:00"
 
@@ -33,3 +34,11 @@ def test_a_placement_that_ends_as_it_starts_never_ran() -> None:
     ended = fact("p2", "CarePlacementEnded", "FAC", T, placementId="p")
     (placement,) = placements_of([started, ended])
     assert not placement.ran_at(at(T))
+
+
+def test_a_consent_that_ends_in_the_next_millisecond_is_looked_at_then() -> None:
+    ends, nobody = at(T), frozenset[str]()
+    for now, is_active in ((ends - 1, True), (ends, False)):
+        standing = derive([consent(validUntil=ends)], nobody, nobody, ADULT, now, POLICY)
+        assert bool(standing.consents) is is_active
+        assert (next_change(standing, now) == ends) is is_active
