@@ -28,11 +28,16 @@ def read_toml(path: Path, failure: type[CallerFailure]) -> dict[str, Any]:
 def read_content(path: Path, failure: type[CallerFailure]) -> bytes:
     """Return the bytes of a file, no more than `parse_toml` refuses; raise `failure` where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return file.read(FILE_BYTES_MAX + 1)
+        return beginning_of(path)
     except (OSError, ValueError) as error:
         problem = f"cannot be read ({type(error).__name__}): give a file that this user may read"
         raise failure(f"`{path.name}`: toml-file: {problem}") from error
+
+
+def beginning_of(path: Path) -> bytes:
+    """Return the bytes of a file, no more than `parse_toml` refuses; raise what the system says."""
+    with path.open("rb") as file:
+        return file.read(FILE_BYTES_MAX + 1)
 
 
 def read_offered(folder: Path, pattern: str, failure: type[CallerFailure]) -> dict[str, bytes]:

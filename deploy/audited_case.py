@@ -15,14 +15,12 @@ from zoneinfo import ZoneInfo
 from contracts.civil_time import format_local, zone_of
 from contracts.failures import CallerFailure, DamagedStore, NotFound
 from deploy.options import local_instant
-from deploy.stores import governance_records, policies_of, store_of
+from deploy.stores import agreements_in, governance_records, policies_of, store_of
 from deploy.world import World
-from hub.case_timeline.timeline import known_at, timeline_of
-from hub.consent.agreements import NO_AGREEMENTS, Agreements
+from hub.case_timeline.timeline import known_at
+from hub.consent.agreements import Agreements
 from hub.consent.policies import Policies
 from hub.evidence.grounds import Grounds, ever_knew
-from hub.shard.cases import agreements_of
-from hub.shard.reading import reader_for
 from hub.store.reader import ShardReader
 from hub.store.records import CaseRecord, CitizenEnrolled, GovernanceOpened, RulesAdopted
 
@@ -60,9 +58,7 @@ class AuditedCase:
 
     def agreements_at(self, at: int) -> Agreements:
         """The agreements as the shard knew them at `at`."""
-        policies = self.grounds.policies_at(at)
-        timeline = timeline_of("governance", known_at(self.governance, at), reader_for(policies))
-        return agreements_of(timeline, policies) if timeline.enrolled is not None else NO_AGREEMENTS
+        return agreements_in(self.governance, self.grounds.policies_at(at), at)
 
     def knew_party(self, party: str) -> bool:
         """Whether a party is in the registry, or was in one under which the shard decided."""

@@ -20,7 +20,7 @@ from contracts.catalogue import catalogue
 from contracts.civil_time import ZONE_OF_JURISDICTION, moment_of, zone_of
 from contracts.codec import codec
 from contracts.failures import BadRuleSet, NotFound
-from contracts.toml_file import FILE_BYTES_MAX
+from contracts.toml_file import beginning_of
 from deploy.options import local_instant, world_option
 from deploy.rules.differences import differences
 from deploy.rules.rehearsal import CASES_MIN, Rehearsal, counted
@@ -32,13 +32,12 @@ from hub.consent.matrix import MatrixReader
 from hub.consent.policy import Policy
 from hub.consent.rule_reader import RULES_FOLDER, parse_rule_set, read_rule_set
 from hub.consent.rule_set import RuleSet
-from hub.evidence.grounds import Cited, cited_texts
+from hub.evidence.grounds import DIGEST_CHARACTERS, Cited, cited_texts
 from hub.store.ports import Erased
 from hub.store.reader import ShardReader
 from hub.store.records import CitizenEnrolled, FactRecorded
 
 CASES_PER_WORD = 200
-DIGEST_CHARACTERS_MIN = 16
 
 
 @click.group("rules")
@@ -120,7 +119,7 @@ def adopted(as_json: bool, directory: Path) -> None:
 def cited(digest: str, directory: Path) -> None:
     """Print the text that decisions cite by DIGEST, or by 16 or more of its first characters, as it was kept."""
     kept = _kept(World.open(directory))
-    found = [one for known, one in kept.items() if len(digest) >= DIGEST_CHARACTERS_MIN and known.startswith(digest)]
+    found = [one for known, one in kept.items() if len(digest) >= DIGEST_CHARACTERS and known.startswith(digest)]
     if len(found) != 1:
         raise NotFound("no text of this digest is kept: see `hub rules adopted`")
     click.echo(found[0].text, nl=False)
@@ -143,8 +142,7 @@ def rule_set_of(name: str) -> RuleSet:
     if not path.suffix and path.name == name:
         path = RULES_FOLDER / f"{name}.toml"
     try:
-        with path.open("rb") as file:
-            return parse_rule_set(file.read(FILE_BYTES_MAX + 1), path.name)
+        return parse_rule_set(beginning_of(path), path.name)
     except OSError as failure:
         known = ", ".join(sorted(file.stem for file in RULES_FOLDER.glob("*-*.toml")))
         what = f"rule set `{name}` cannot be read ({failure.strerror})"

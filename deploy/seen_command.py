@@ -24,11 +24,10 @@ from deploy.stores import opened_stores
 from deploy.world import World
 from hub.consent.agreements import digest_of
 from hub.evidence.disclosures import ConsentVersion, Seen, seen_between, withheld_from_citizen
+from hub.evidence.grounds import DIGEST_CHARACTERS
 from hub.evidence.replay import replay
 from hub.shard.reading import reader_for
 from hub.store.records import Shown
-
-_DIGEST_CHARACTERS = 16
 
 
 @click.command("seen")
@@ -100,14 +99,14 @@ def _lines(audited: AuditedCase, entry: Seen, agreements: Mapping[str, list[str]
     zone = audited.zone
     until = f"until {format_local(entry.until, zone)}" if entry.until is not None else "and still"
     sent = {True: "", False: ", not confirmed", None: ", basis only"}[_is_confirmed(audited, entry)]
-    rule_set = f"{entry.rule_set_id or 'a text that is not kept'} ({entry.rule_set[:_DIGEST_CHARACTERS]})"
+    rule_set = f"{entry.rule_set_id or 'a text that is not kept'} ({entry.rule_set[:DIGEST_CHARACTERS]})"
     lines = [
         f"{entry.party}  {entry.event_type} by {entry.stated_by}  "
         f"from {format_local(entry.since, zone)} {until}: {shown_text(entry.shown)}",
         f"    event {entry.event_id} (number {entry.number}{sent})",
         f"    fields {' '.join(entry.fields) or 'none'}",
         *(f"    consent {_consent_text(one)}" for one in entry.consents),
-        f"    rule set {rule_set}, registry {entry.registry[:_DIGEST_CHARACTERS]}",
+        f"    rule set {rule_set}, registry {entry.registry[:DIGEST_CHARACTERS]}",
     ]
     if entry.agreements:
         named = agreements[entry.agreements]

@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from contracts.civil_time import ZONE_OF_JURISDICTION
@@ -100,5 +100,9 @@ def known_agreements(
     world: World, stores: list[ShardReader], jurisdiction: str, policies: Policies, known: int, shard: int
 ) -> Agreements:
     """The agreements of `jurisdiction` as `shard` knew them at `known` (milliseconds)."""
-    records = known_at(governance_records(world, stores, jurisdiction, shard), known)
-    return agreements_of(timeline_of("governance", records, reader_for(policies)), policies)
+    return agreements_in(governance_records(world, stores, jurisdiction, shard), policies, known)
+
+
+def agreements_in(records: Iterable[CaseRecord], policies: Policies, known: int) -> Agreements:
+    """The agreements that a governance timeline of these `records` knew at `known` (milliseconds)."""
+    return agreements_of(timeline_of("governance", known_at(records, known), reader_for(policies)), policies)

@@ -23,6 +23,8 @@ from hub.store.records import RulesAdopted
 
 RULE_SET: Final = "rule set"
 REGISTRY: Final = "registry"
+DIGEST_CHARACTERS: Final = 16
+"""How many of its first characters name a digest to people: as many are shown, and asked for at least."""
 
 
 @dataclass(frozen=True, slots=True)

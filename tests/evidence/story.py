@@ -8,6 +8,7 @@ from pathlib import Path
 from contracts.civil_time import day_date
 from hub.case_timeline.timeline import Reader
 from hub.consent.policies import Policies
+from hub.evidence.explanation import explain
 from hub.evidence.replay import Replay, replay
 from tests.shard.harness import CASE, DAY_MS, PARTIES, START, ShardUnderTest, consent, imprisonment
 
@@ -36,6 +37,17 @@ class Story:
     def replay(self, known: int | None = None, valid: int | None = None) -> Replay:
         """The case as known and as valid at these times."""
         return replay(self.hub.store.case_records(CASE), CASE, self.reader, known, valid)
+
+
+def explained_fields(then: Replay, party: str, at: int, policies: Policies, reader: Reader) -> dict[str, set[str]]:
+    """Event id -> the fields that an explanation says `party` was shown; it must agree with what was decided."""
+    shown: dict[str, set[str]] = {}
+    for fact in then.facts:
+        told = explain(then, fact.event_id, party, at, policies, reader)
+        assert told.agrees, (at, fact.event_type, party)
+        if fields := {field.field.partition("[")[0] for field in told.fields if field.shown}:
+            shown[fact.event_id] = fields
+    return shown
 
 
 def told_story(directory: Path) -> Story:

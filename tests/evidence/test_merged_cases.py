@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hub.evidence.disclosures import seen_between
-from hub.evidence.explanation import explain
 from hub.evidence.replay import replay
+from tests.evidence.story import explained_fields
 from tests.shard.merging import (
     ACROSS,
     LOSER,
@@ -70,12 +70,7 @@ def test_every_moment_of_a_merge_and_its_end_is_replayed_as_it_was(tmp_path: Pat
         for at, was_held in moments:
             then = replay(records, case_id, reader, at)
             for party in hub.parties:
-                shown = {}
-                for fact in then.facts:
-                    told = explain(then, fact.event_id, party, at, policies, reader)
-                    assert told.agrees, (case_id, at, fact.event_type, party)
-                    if fields := {field.field.partition("[")[0] for field in told.fields if field.shown}:
-                        shown[fact.event_id] = fields
+                shown = explained_fields(then, party, at, policies, reader)
                 others = {event: fields for event, fields in shown.items() if not event.startswith(f"{party}/")}
                 assert others == was_held[case_id][party], (case_id, at, party)
             seen = seen_between(replay(records, case_id, reader), reader, lambda _: policies, at, at + 1)  # noqa: B023
