@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from binascii import hexlify, unhexlify
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -32,7 +34,8 @@ from contracts.reasons import Reason
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 KEY_ID: Final = re.compile(r"[0-9a-f]{32}")
-_SIGNATURE: Final = re.compile(r"[0-9a-f]{128}")
+_KEY_ID: Final = re.compile(KEY_ID.pattern.encode())
+_SIGNATURE: Final = re.compile(rb"[0-9a-f]{128}")
 STATED: Final = b"org.casehub.stated.v1"
 DISCLOSED: Final = b"org.casehub.disclosed.v1"
 ROTATED: Final = b"org.casehub.rotated.v1"
@@ -123,8 +126,7 @@ def signed_message(
     A header, key or value that is not there counts as empty: none that is there may be empty.
     """
     found = dict(headers)
-    stated = [found.get(name) or b"" for name in names]
-    return _joined((kind, topic.encode(), key or b"", *stated, value or b""))
+    return _beginning(kind, topic) + _joined((key, *map(found.get, names), value))
 
 
 def rotation_message(party: str, old_key_id: str, new_public: bytes) -> bytes:
@@ -134,7 +136,7 @@ def rotation_message(party: str, old_key_id: str, new_public: bytes) -> bytes:
 
 def signature_headers(key_id: str, signature: bytes) -> list[tuple[str, bytes]]:
     """Return the two headers that carry a signature."""
-    return [(SIG_KEY, key_id.encode("ascii")), (SIG, signature.hex().encode("ascii"))]
+    return [(SIG_KEY, key_id.encode("ascii")), (SIG, hexlify(signature))]
 
 
 def signed_headers(
@@ -145,6 +147,11 @@ def signed_headers(
     return [*headers, *signature_headers(signing_key.id, signing_key.sign(message))]
 
 
+def is_signed(headers: Headers) -> bool:
+    """Whether `headers` carry a signature, of whatever form."""
+    return SIG in dict(headers)
+
+
 def signature_of(headers: Headers) -> Signature | None:
     """Return the signature that `headers` carry, `None` where there is none.
 
@@ -153,15 +160,13 @@ def signature_of(headers: Headers) -> Signature | None:
     found = [header for header in headers if header[0] in _SIGNATURE_HEADERS]
     if not found:
         return None
-    key_ids = [value for name, value in found if name == SIG_KEY]
-    values = [value for name, value in found if name == SIG]
-    key_id = _only(SIG_KEY, key_ids).decode("ascii", "replace")
-    if not KEY_ID.fullmatch(key_id):
+    key_id = _only(SIG_KEY, found)
+    if not _KEY_ID.fullmatch(key_id):
         raise Refused(Reason.BAD_HEADER, SIG_KEY, "expected the id of a key, 32 hexadecimal digits in lower case")
-    value = _only(SIG, values).decode("ascii", "replace")
+    value = _only(SIG, found)
     if not _SIGNATURE.fullmatch(value):
         raise Refused(Reason.BAD_HEADER, SIG, "expected an Ed25519 signature, 128 hexadecimal digits in lower case")
-    return Signature(key_id, bytes.fromhex(value))
+    return Signature(key_id.decode("ascii"), unhexlify(value))
 
 
 def holds(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -175,14 +180,26 @@ def holds(public: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
-def _only(name: str, values: Sequence[bytes]) -> bytes:
+def _only(name: str, found: Headers) -> bytes:
+    values = [value for each, value in found if each == name]
     if len(values) != 1 or not isinstance(values[0], bytes):
         raise Refused(Reason.BAD_HEADER, name, f"send `{SIG_KEY}` and `{SIG}` once each, or neither")
     return values[0]
 
 
-def _joined(parts: Sequence[bytes]) -> bytes:
-    lengths = _LENGTHS
-    return b"".join(
-        [(lengths[size] if (size := len(part)) < _USUAL_BYTES else size.to_bytes(4, "big")) + part for part in parts]
-    )
+@lru_cache(maxsize=1_024)
+def _beginning(kind: bytes, topic: str) -> bytes:
+    return _joined((kind, topic.encode()))
+
+
+def _joined(parts: Iterable[bytes | None]) -> bytes:
+    """Return `parts`, each with its length before it; one that is not there has the length 0."""
+    joined: list[bytes] = []
+    for part in parts:
+        if part:
+            size = len(part)
+            joined.append(_LENGTHS[size] if size < _USUAL_BYTES else size.to_bytes(4, "big"))
+            joined.append(part)
+        else:
+            joined.append(_LENGTHS[0])
+    return b"".join(joined)

@@ -70,8 +70,7 @@ def read_forwarded(record: InputRecord, codec: Codec) -> Forwarded:
         stated = (*stated, (SIG_KEY, signing_key.encode()))
     as_stated = record._replace(headers=stated)
     recorded_at = int(own[HUB_RECORDED_AT])
-    statement = read(as_stated, Party(parse_attributes(stated).party), recorded_at, codec)
-    statement = statement._replace(signing_key=signing_key)
+    statement = read(as_stated, Party(parse_attributes(stated).party), recorded_at, codec, signing_key)
     return Forwarded(own[HUB_CASE], own[HUB_FROM], recorded_at, own[HUB_JUDGED] == "1", statement, as_stated)
 
 

@@ -87,8 +87,11 @@ class Knowledge(Protocol):
         """Whether `party` collected the consent, is named in it, or is the citizen, whose consent it is."""
 
 
-def read(record: InputRecord, party: Party, recorded_at: int, codec: Codec) -> Statement:
-    """Return what `record` states, checked against its contract, or raise `Refused` with its reason code."""
+def read(record: InputRecord, party: Party, recorded_at: int, codec: Codec, signing_key: str = "") -> Statement:
+    """Return what `record` states, checked against its contract, or raise `Refused` with its reason code.
+
+    `signing_key`: the id of the key under which it was found authentic.
+    """
     value = record.value
     if not value:
         raise Refused(Reason.EMPTY_VALUE, "value", "send the framed Avro record; `in.*` topics have no tombstones")
@@ -110,7 +113,8 @@ def read(record: InputRecord, party: Party, recorded_at: int, codec: Codec) -> S
         raise Refused(Reason.IN_THE_FUTURE, "occurredAt", "state a fact when it has happened; check the clock")
     event_id = event_id_of(party.id, attributes.id)
     payload = codec.newest(decoded.schema_id, decoded.payload)
-    return Statement(party.id, event_id, event_type, attributes, payload, decoded.schema_id, decoded.body, value)
+    schema_id, body = decoded.schema_id, decoded.body
+    return Statement(party.id, event_id, event_type, attributes, payload, schema_id, body, value, signing_key)
 
 
 def _check_who(attributes: Attributes, event_type: EventType, party: Party) -> None:

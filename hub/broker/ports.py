@@ -37,6 +37,13 @@ class InputRecord(NamedTuple):
     header_bytes: int = 0
     """What names and values of its headers take, for the bound of what is in hand."""
 
+    def judged(self, signature_holds: bool | None) -> InputRecord:
+        """Return this record with a verdict on its signature."""
+        topic, partition, offset, timestamp, key, value, headers, _, header_bytes = self
+        return InputRecord(
+            topic, partition, offset, timestamp, key, value, headers, signature_holds, header_bytes
+        )  # by place: `_replace` costs four times as much, for each record that comes
+
 
 class OutputRecord(NamedTuple):
     """One record for one party's topic. `number` is the party's dense number in this shard."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts.signatures import SigningKey, signature_headers
 from contracts.topics import Names
@@ -23,6 +23,14 @@ PORTION_RECORDS: Final = 1_000
 """How many records are signed together: the first of a batch need not wait for its last."""
 
 
+class _Portion(NamedTuple):
+    """Records in order, how many of them are for which party, and their signatures as they come."""
+
+    records: Sequence[OutputRecord]
+    counts: Mapping[str, int]
+    signatures: Answers[bytes]
+
+
 class SignedOutputs:
     """Implements `hub.broker.ports.Outputs` on other outputs."""
 
@@ -31,7 +39,7 @@ class SignedOutputs:
         self._names = names
         self._pool = pool
         self._key = signing_key
-        self._waiting: deque[tuple[Sequence[OutputRecord], Answers[bytes]]] = deque()
+        self._waiting: deque[_Portion] = deque()
         self._unsigned: Counter[str] = Counter()
 
     def send(self, records: Sequence[OutputRecord]) -> None:
@@ -40,8 +48,9 @@ class SignedOutputs:
         for start in range(0, len(records), PORTION_RECORDS):
             portion = records[start : start + PORTION_RECORDS]
             said = [(topics[party], key, headers, value) for party, _, key, value, headers in portion]
-            self._waiting.append((portion, self._pool.sign(self._key.private, said)))
-            self._unsigned.update(record.party for record in portion)
+            counts = Counter([party for party, *_ in portion])
+            self._waiting.append(_Portion(portion, counts, self._pool.sign(self._key.private, said)))
+            self._unsigned.update(counts)
         self._hand_on(wait=False)
 
     def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
@@ -60,11 +69,14 @@ class SignedOutputs:
 
     def _hand_on(self, *, wait: bool) -> None:
         """Hand on what is signed, in order; with `wait`, all of it."""
-        while self._waiting and (wait or self._waiting[0][1].are_there):
-            portion, signatures = self._waiting.popleft()
+        while self._waiting and (wait or self._waiting[0].signatures.are_there):
+            portion = self._waiting.popleft()
+            key_id = self._key.id
             signed = [
-                record._replace(headers=[*record.headers, *signature_headers(self._key.id, signature)])
-                for record, signature in zip(portion, signatures.all(), strict=True)
+                OutputRecord(party, number, key, value, [*headers, *signature_headers(key_id, signature)])
+                for (party, number, key, value, headers), signature in zip(
+                    portion.records, portion.signatures.all(), strict=True
+                )
             ]
-            self._unsigned.subtract(record.party for record in portion)
+            self._unsigned.subtract(portion.counts)
             self.outputs.send(signed)

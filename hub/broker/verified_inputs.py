@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from contracts.cloudevents import SIG
+from contracts.signatures import is_signed
 from hub.broker.ports import InputRecord, Inputs, Positions
 from hub.broker.signature_pool import CHUNK_RECORDS, Answers, SignaturePool
 from hub.broker.signature_process import Said
@@ -35,7 +35,7 @@ class _Portion(NamedTuple):
             return self.records
         records = list(self.records)
         for index, verdict in zip(self.checked, self.verdicts.all(), strict=True):
-            records[index] = records[index]._replace(signature_holds=verdict)
+            records[index] = records[index].judged(verdict)
         return records
 
 
@@ -73,7 +73,7 @@ class VerifiedInputs:
         records = self.inputs.take(limit, wait_seconds)
         for start in range(0, len(records), CHUNK_RECORDS):
             portion = records[start : start + CHUNK_RECORDS]
-            checked = [index for index, record in enumerate(portion) if SIG in dict(record.headers)]
+            checked = [index for index, record in enumerate(portion) if is_signed(record.headers)]
             said = [_said(portion[index]) for index in checked]
             verdicts = self._pool.check(self._public_keys(), self._hub_input, said)
             self._ahead.append(_Portion(portion, checked, verdicts))

@@ -130,9 +130,7 @@ class Admission:
             if party is HUB and is_forwarded(record):
                 forwarded = read_forwarded(record, self.cases.reader.codec)
                 return Arrived(record, party, recorded_at, forwarded.statement, "", None, forwarded, keyring)
-            statement = read(record, party, recorded_at, self.cases.reader.codec)
-            if signing_key:
-                statement = statement._replace(signing_key=signing_key)
+            statement = read(record, party, recorded_at, self.cases.reader.codec, signing_key)
             key = "" if statement.event_type.control else key_of(record)
         except Refused as refused:
             # Without its traceback, whose frames would hold the record until memory is tidied up.
