@@ -4,6 +4,7 @@ Rules:
 - `--seed N` plays one again, as a failure names it, and tells what was broken; `--trace` tells every step of it too.
 - `--defects` plants the known defects one by one and says which seed finds each.
 - A line of progress now and then; on a terminal a bar instead. `--json` gives the figures for programs.
+- `--kept-in FILE` writes down how far a run has come; the same command goes on where it was cut (`long_run`).
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import click
 
+from contracts.failures import BadSetting
 from tests.simulator.defects import DEFECTS, find_all
-from tests.simulator.history import Outcome
-from tests.simulator.running import Summary, play, play_many, told
+from tests.simulator.long_run import LongRun
+from tests.simulator.running import play, play_many, told
 
 PROGRESS_SECONDS: Final = 10.0
 SHOWN_MAX: Final = 5
@@ -34,6 +36,7 @@ def main() -> int:
     options.add_argument("--processes", type=int, default=1, help="in how many processes")
     options.add_argument("--seed", type=int, help="play this one history")
     options.add_argument("--trace", action="store_true", help="with --seed: tell every step")
+    options.add_argument("--kept-in", type=Path, metavar="FILE", help="keep how far the run has come, and go on there")
     options.add_argument("--defects", action="store_true", help="plant every known defect and search for each")
     options.add_argument("--json", action="store_true", help="figures for programs")
     given = options.parse_args()
@@ -43,7 +46,11 @@ def main() -> int:
         return _one(given.seed, with_trace=given.trace)
     if given.defects:
         return _defects(given.seeds, given.processes, as_json=given.json)
-    return _many(range(given.first, given.first + given.seeds), given.processes, as_json=given.json)
+    try:
+        run = LongRun.begun(given.kept_in, range(given.first, given.first + given.seeds))
+    except BadSetting as error:
+        options.error(str(error))
+    return _many(run, given.processes, as_json=given.json)
 
 
 def _one(seed: int, *, with_trace: bool) -> int:
@@ -53,14 +60,14 @@ def _one(seed: int, *, with_trace: bool) -> int:
     return 1 if outcome.invariant else 0
 
 
-def _many(seeds: range, processes: int, *, as_json: bool) -> int:
-    started, summary = time.monotonic(), Summary()
-    for outcome in _shown(play_many(seeds, processes), len(seeds), summary, started):
-        summary.add(outcome)
+def _many(run: LongRun, processes: int, *, as_json: bool) -> int:
+    started, summary = time.monotonic() - run.seconds, run.summary
+    _play_what_is_left(run, processes, started)
     seconds = time.monotonic() - started
+    run.keep(seconds)
     figures = {
         "seeds": summary.seeds,
-        "first": seeds.start,
+        "first": run.first,
         "steps": summary.steps,
         "violations": len(summary.failed),
         "failing": {outcome.seed: outcome.invariant for outcome in summary.failed},
@@ -92,22 +99,25 @@ def _defects(seeds_max: int, processes: int, *, as_json: bool) -> int:
     return 0 if all(finding.invariant for finding in found) else 1
 
 
-def _shown(outcomes: Iterator[Outcome], length: int, summary: Summary, started: float) -> Iterator[Outcome]:
-    """The same outcomes, with a bar on a terminal, and a line now and then elsewhere."""
-    if sys.stderr.isatty():
-        with click.progressbar(outcomes, length=length, label="histories played", file=sys.stderr) as bar:
-            yield from bar
-        return
-    told_at = started
-    for outcome in outcomes:
-        yield outcome
-        if outcome.invariant:
-            sys.stderr.write(f"seed {outcome.seed}: broken: {outcome.invariant}\n")
-        now = time.monotonic()
-        if now - told_at >= PROGRESS_SECONDS:
-            told_at = now
-            rate = summary.seeds / (now - started)
-            sys.stderr.write(f"{summary.seeds} of {length} seeds, {rate:.1f}/s, {len(summary.failed)} violations\n")
+def _play_what_is_left(run: LongRun, processes: int, started: float) -> None:
+    """Play on, with a bar on a terminal and a line now and then elsewhere; as often it is kept how far the run is."""
+    has_bar, seeds, summary = sys.stderr.isatty(), run.left(), run.summary
+    kept_at = time.monotonic()
+    with click.progressbar(
+        play_many(seeds, processes), len(seeds), "histories played", file=sys.stderr, hidden=not has_bar
+    ) as outcomes:
+        for outcome in outcomes:
+            summary.add(outcome)
+            if outcome.invariant and not has_bar:
+                sys.stderr.write(f"seed {outcome.seed}: broken: {outcome.invariant}\n")
+            now = time.monotonic()
+            if now - kept_at < PROGRESS_SECONDS:
+                continue
+            kept_at = now
+            run.keep(now - started)
+            if not has_bar:
+                rate, broken = summary.seeds / (now - started), len(summary.failed)
+                sys.stderr.write(f"{summary.seeds} of {run.seeds} seeds, {rate:.1f}/s, {broken} violations\n")
 
 
 def _print(lines: list[str]) -> None:
