@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.failures import BadSetting
+from contracts.private_files import write_private
 from tests.simulator.history import Outcome
 from tests.simulator.running import TRACE_SHOWN, Summary
 
@@ -79,6 +80,4 @@ class LongRun:
             "seconds": round(seconds, 1),
             "failed": failed,
         }
-        beside = self.file.with_name(f"{self.file.name}.new")
-        beside.write_text(json.dumps(kept), encoding="utf-8")
-        beside.replace(self.file)
+        write_private(self.file, json.dumps(kept))
