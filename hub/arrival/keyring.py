@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from contracts.cloudevents import SIG_KEY, claimed_source
 from contracts.failures import Refused
+from contracts.limits import HEADERS_COUNT_MAX
 from contracts.parties import Party
 from contracts.reasons import Reason
 from contracts.signatures import Signature, holds, key_id_of, signature_of
@@ -125,6 +126,8 @@ def due_of(record: InputRecord, party: Party, keyring: Keyring) -> Due | None:
 
     Raises `Refused` where it has no signature and needs one, or one under a key that does not count.
     """
+    if len(record.headers) > HEADERS_COUNT_MAX:
+        raise Refused(Reason.BAD_HEADER, "headers", f"send at most {HEADERS_COUNT_MAX}")
     claimed, system = _claimed(record, party)
     signature = signature_of(record.headers)
     if signature is None:

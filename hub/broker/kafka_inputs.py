@@ -32,7 +32,7 @@ from contracts.failures import ForeignStore, StalledInput, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.topics import Names
 from hub.broker.merge import Merge
-from hub.broker.ports import InputRecord, Positions
+from hub.broker.ports import TAKEN_BYTES_MAX, InputRecord, Positions
 from hub.broker.record_reading import read_compiled
 
 HAND_RECORDS_MAX: Final = 10_000
@@ -84,12 +84,12 @@ class KafkaInputs:
         self._progressed_at = self._looked_at = time.monotonic()
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
-        """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
+        """Return up to `limit` records in order; see `Inputs`."""
         deadline = time.monotonic() + wait_seconds
         with self._answering():
             while True:
                 self._fill(limit, deadline)
-                taken = self._merge.take(limit)
+                taken = self._merge.take(limit, TAKEN_BYTES_MAX)
                 self._resume_drained()
                 if taken:
                     self._progressed_at = time.monotonic()

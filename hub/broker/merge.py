@@ -49,7 +49,7 @@ class Merge:
         if records:
             known = self._inputs[topic]
             known.hand.extend(records)
-            known.hand_bytes += sum(map(_size, records))
+            known.hand_bytes += sum([record.size_bytes for record in records])
             known.fetched_to = records[-1].offset + 1
 
     def fetched_to(self, topic: str, offset: int) -> None:
@@ -97,17 +97,20 @@ class Merge:
         in_hand = sum(len(known.hand) for known in self._inputs.values())
         return in_hand >= limit or all(known.fetched_to >= known.cut for known in self._inputs.values())
 
-    def take(self, limit: int) -> list[InputRecord]:
-        """Give out up to `limit` records in order; none while an input is waited for."""
+    def take(self, limit: int, bytes_max: int) -> list[InputRecord]:
+        """Give out up to `limit` records in order, none beyond the one that fills `bytes_max`.
+
+        None while an input is waited for.
+        """
         taken: list[InputRecord] = []
         if self.waited_for:
             return taken
         heads = [head for known in self._inputs.values() for head in self._head(known)]
         heapq.heapify(heads)
-        while heads and len(taken) < limit:
+        while heads and len(taken) < limit and bytes_max > 0:
             _, _, topic = heapq.heappop(heads)
             known = self._inputs[topic]
-            self._take_run(known, topic, heads[0] if heads else None, limit, taken)
+            bytes_max -= self._take_run(known, topic, heads[0] if heads else None, limit, bytes_max, taken)
             if known.waited_for:
                 break
             for head in self._head(known):
@@ -115,27 +118,30 @@ class Merge:
         return taken
 
     def _take_run(
-        self, known: _Input, topic: str, other: tuple[int, bool, str] | None, limit: int, taken: list[InputRecord]
-    ) -> None:
-        """Give out the run of one input's records that come before every other input's next one."""
+        self,
+        known: _Input,
+        topic: str,
+        other: tuple[int, bool, str] | None,
+        limit: int,
+        bytes_max: int,
+        taken: list[InputRecord],
+    ) -> int:
+        """Give out the run of one input's records that come before every other input's next one; how large it is."""
         hand, cut, is_other = known.hand, known.cut, topic != self._first_topic
         given = size = 0
         room = limit - len(taken)
-        while hand and given < room and hand[0].offset < cut:
+        while hand and given < room and size < bytes_max and hand[0].offset < cut:
             if other is not None and (hand[0].timestamp, is_other, topic) > other:
                 break
             record = hand.popleft()
-            size += _size(record)
+            size += record.size_bytes
             given += 1
             taken.append(record)
         known.hand_bytes -= size
+        return size
 
     def _head(self, known: _Input) -> Iterable[tuple[int, bool, str]]:
         """The place of an input's next record in the order; nothing where none is below the cut."""
         if known.hand and known.hand[0].offset < known.cut:
             first = known.hand[0]
             yield (first.timestamp, first.topic != self._first_topic, first.topic)
-
-
-def _size(record: InputRecord) -> int:
-    return len(record.value or b"") + len(record.key or b"") + record.header_bytes

@@ -13,13 +13,17 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
 Positions = Mapping[str, int]
 """Next offset to read, by topic, of one partition."""
 GiveUp = Callable[[frozenset[int]], None]
 """Closes these shards; once it has returned, somebody else may be given them."""
+
+
+TAKEN_BYTES_MAX: Final = 4 * 1024 * 1024
+"""What is handled at a time: a batch holds each of its records several times over until it is stored."""
 
 
 class InputRecord(NamedTuple):
@@ -35,7 +39,12 @@ class InputRecord(NamedTuple):
     signature_holds: bool | None = None
     """Whether its signature holds under the key that it names, where that was worked out ahead; else `None`."""
     header_bytes: int = 0
-    """What names and values of its headers take, for the bound of what is in hand."""
+    """What its headers take in memory, for the bounds of what is in hand."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What the record takes in memory, near enough."""
+        return len(self.value or b"") + len(self.key or b"") + self.header_bytes
 
     def judged(self, signature_holds: bool | None) -> InputRecord:
         """Return this record with a verdict on its signature."""
@@ -65,7 +74,10 @@ class Inputs(Protocol):
         """
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
-        """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
+        """Return up to `limit` records in order, fewer where they are large; wait at most `wait_seconds` for the first.
+
+        What is returned takes about `TAKEN_BYTES_MAX`, or is one record.
+        """
 
     def newest_tick(self) -> int:
         """The newest timestamp on the hub's own input, as last seen; 0 where there is none.

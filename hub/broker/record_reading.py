@@ -8,6 +8,8 @@ Rules:
 - Where the compiled parser cannot read a record, and where a batch is compressed (the inputs are stored uncompressed),
   kafka-python's own parser goes on from there, with `record_mending` to mend what it can. So what is a damaged batch
   is for one parser to say.
+- Of a record with more headers than may be, no more are read than it takes to see that: of empty ones half a million
+  fit into it, and they would take thirty times its size.
 - A record's offset is its place in its batch: what it says of that itself no broker checks. The inputs are never
   compacted, so no place is empty.
 - The compiled parser reads a length before it looks whether the batch goes on. Behind the last byte of a `bytearray`
@@ -28,12 +30,15 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 from kafka.protocol.consumer import IsolationLevel
 
+from contracts.limits import HEADERS_COUNT_MAX
 from hub.broker.ports import InputRecord
 from hub.broker.record_mending import mend_records
 
 RECORD_FORMAT: Final = 2
 """The only one that a broker of version 4 holds."""
 NO_TIMESTAMP: Final = -1
+HEADER_COST_BYTES: Final = 150
+"""What a header takes beside its name and its value: an empty one takes two bytes in the log."""
 
 
 def read_compiled(consumer: KafkaConsumer) -> None:
@@ -87,9 +92,11 @@ def _records_of(batch: Any, place: TopicPartition) -> Iterator[InputRecord]:
 
 def _input_record(record: Any, place: TopicPartition, offset: int) -> InputRecord:
     headers, timestamp = record.headers, record.timestamp
+    if len(headers) > HEADERS_COUNT_MAX:
+        headers = headers[: HEADERS_COUNT_MAX + 1]
     if None in [value for _, value in headers]:
         headers = [(name, value or b"") for name, value in headers]
-    size = sum([len(name) + len(value) for name, value in headers])
+    size = sum([HEADER_COST_BYTES + len(name) + len(value) for name, value in headers])
     return InputRecord(
         place.topic,
         place.partition,

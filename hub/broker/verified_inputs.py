@@ -5,7 +5,8 @@ Rules:
   shard's to judge, in the order of the records: nothing here refuses a record.
 - A record whose key is not known yet is given out unchecked; so is one without a signature.
 - The order is that of the inputs behind. What was taken ahead counts as not taken until it is given out.
-- Where more lies there than one batch, as much again is taken ahead, in whatever portions it comes.
+- Where more lies there than one batch, as much again is taken ahead, in whatever portions it comes; of large records
+  no more than is handled at a time.
 
 From `hub.broker.kafka_inputs`, through `signature_pool`, to the shard.
 """
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from contracts.signatures import is_signed
-from hub.broker.ports import InputRecord, Inputs, Positions
+from hub.broker.ports import TAKEN_BYTES_MAX, InputRecord, Inputs, Positions
 from hub.broker.signature_pool import CHUNK_RECORDS, Answers, SignaturePool
 from hub.broker.signature_process import Said
 
@@ -26,6 +27,7 @@ class _Portion(NamedTuple):
     """Records in order, which of them are being checked, and the verdicts as they come."""
 
     records: Sequence[InputRecord]
+    size_bytes: int
     checked: Sequence[int]
     verdicts: Answers[bool | None]
 
@@ -50,23 +52,34 @@ class VerifiedInputs:
         self._pool = pool
         self._public_keys = public_keys
         self._ahead: deque[_Portion] = deque()
+        self._bytes_ahead = 0
 
     def start(self, positions: Positions) -> None:
         """Read from `positions`; see `Inputs`."""
-        self._ahead.clear()
+        self._drop_ahead()
         self.inputs.start(positions)
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
-        """Return up to `limit` records in order; wait at most `wait_seconds` for the first."""
+        """Return up to `limit` records in order; see `Inputs`."""
         if not self._ahead:
             self._take_ahead(limit, wait_seconds)
-        while self._ahead and self.inputs.lag_records() and self._records_ahead() < 2 * limit:
+        while self._ahead and self.inputs.lag_records() and self._has_room_ahead(limit):
             if not self._take_ahead(limit, 0.0):
                 break
         given: list[InputRecord] = []
-        while self._ahead and (not given or len(given) + len(self._ahead[0].records) <= limit):
-            given += self._ahead.popleft().judged()
+        left = TAKEN_BYTES_MAX
+        while self._ahead:
+            portion = self._ahead[0]
+            if given and (len(given) + len(portion.records) > limit or portion.size_bytes > left):
+                break
+            self._ahead.popleft()
+            left -= portion.size_bytes
+            self._bytes_ahead -= portion.size_bytes
+            given += portion.judged()
         return given
+
+    def _has_room_ahead(self, limit: int) -> bool:
+        return self._records_ahead() < 2 * limit and self._bytes_ahead < TAKEN_BYTES_MAX
 
     def _take_ahead(self, limit: int, wait_seconds: float) -> bool:
         """Take what is there and have its signatures checked; whether anything was there."""
@@ -76,7 +89,9 @@ class VerifiedInputs:
             checked = [index for index, record in enumerate(portion) if is_signed(record.headers)]
             said = [_said(portion[index]) for index in checked]
             verdicts = self._pool.check(self._public_keys(), self._hub_input, said)
-            self._ahead.append(_Portion(portion, checked, verdicts))
+            size_bytes = sum([record.size_bytes for record in portion])
+            self._ahead.append(_Portion(portion, size_bytes, checked, verdicts))
+            self._bytes_ahead += size_bytes
         return bool(records)
 
     def _records_ahead(self) -> int:
@@ -96,8 +111,12 @@ class VerifiedInputs:
 
     def close(self) -> None:
         """Release the connection; what was taken ahead is dropped and will be read again."""
-        self._ahead.clear()
+        self._drop_ahead()
         self.inputs.close()
+
+    def _drop_ahead(self) -> None:
+        self._ahead.clear()
+        self._bytes_ahead = 0
 
 
 def _said(record: InputRecord) -> Said:

@@ -92,7 +92,8 @@ class Admission:
             try:
                 self.handle(one, lookups, batch)
             except Refused as refused:
-                self.parking.park(one.party.id, one.record, refused, one.recorded_at, batch)
+                # Without its traceback, whose frames hold what was read, and with that the failure itself: a cycle.
+                self.parking.park(one.party.id, one.record, refused.with_traceback(None), one.recorded_at, batch)
 
     def look_up(self, arrived: Sequence[Arrived], lookups: Lookups) -> None:
         """Ask the store once for all keys and event ids; what the batch itself added stands.

@@ -42,7 +42,8 @@ BATCH_RECORDS_MAX: Final = 2_000
 AHEAD_OF_TICK_MS_MAX: Final = 60_000
 BEHIND_TICK_MS_MAX: Final = 60_000
 HELD_BACK_MAX: Final = 20_000
-"""How many records may wait for a tick before the shard begins again where it is stored, to hold none of them."""
+HELD_BACK_BYTES_MAX: Final = 64 * 1024 * 1024
+"""How much may wait for a tick before the shard begins again where it is stored, to hold none of it."""
 LOOK_SECONDS_MAX: Final = 20.0
 """How old the last look at the ends of the inputs may be for anything to be sent: twice what the inputs let pass."""
 CONFIRM_SECONDS_MAX: Final = 5.0
@@ -159,7 +160,8 @@ class Shard:
                 self._held_back.append(record)
             else:
                 ready.append(record)
-        if len(self._held_back) > HELD_BACK_MAX:
+        held_bytes = sum(record.size_bytes for record in self._held_back)
+        if len(self._held_back) > HELD_BACK_MAX or held_bytes > HELD_BACK_BYTES_MAX:
             raise TransportFailure(
                 f"`{len(self._held_back)}` records wait for a tick: is the ticker at work, are the clocks right"
             )

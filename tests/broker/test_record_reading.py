@@ -18,10 +18,11 @@ from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.util import calc_crc32c
 
+from contracts.limits import HEADERS_COUNT_MAX
 from hub.broker import record_reading
 from hub.broker.ports import InputRecord
 from hub.broker.record_mending import mend_records
-from hub.broker.record_reading import _PartitionRecords, read_compiled
+from hub.broker.record_reading import HEADER_COST_BYTES, _PartitionRecords, read_compiled
 
 PLACE = TopicPartition("in.pri.v1", 3)
 CRC_AT, CRC_OF = 17, 21
@@ -81,7 +82,7 @@ def _told(record: Any) -> tuple[Any, ...]:
 
 
 def _size(its_headers: Sequence[tuple[str, bytes | None]]) -> int:
-    return sum(len(name) + len(value or b"") for name, value in its_headers)
+    return sum(HEADER_COST_BYTES + len(name) + len(value or b"") for name, value in its_headers)
 
 
 @given(st.lists(batches, min_size=1, max_size=3), st.sampled_from([PLAIN, GZIP]), st.integers(0, 9))
@@ -164,6 +165,19 @@ def test_a_header_name_that_is_not_utf8_is_mended_and_what_follows_is_read() -> 
     batch[at : at + 2] = b"\xff\xfe"
     ours, failure = both(bytes(checked(batch)))
     assert (failure, [one.headers for one in ours]) == (None, [[], [("??_id", b"1")], [("ce_id", b"2")]])
+
+
+@pytest.mark.parametrize("compression", [PLAIN, GZIP])
+@pytest.mark.parametrize("value", [None, b""])
+def test_of_far_too_many_headers_no_more_are_held_than_it_takes_to_refuse_them(
+    compression: int, value: bytes | None
+) -> None:
+    """Half a million empty ones fit into a record, and would take thirty times its size."""
+    many: list[tuple[str, bytes | None]] = [("", value)] * 20_000
+    ours, failure = both(bytes(packed([(1, b"k", None, many), (2, b"k", b"v", many[:40])], compression=compression)))
+    assert failure is None
+    assert [len(one.headers) for one in ours] == [HEADERS_COUNT_MAX + 1, 40]
+    assert [one.size_bytes for one in ours] == [41 * HEADER_COST_BYTES + 1, 40 * HEADER_COST_BYTES + 2]
 
 
 def test_a_wrong_checksum_is_a_damaged_batch() -> None:

@@ -18,7 +18,7 @@ from contracts.signatures import SigningKey, disclosed_message, signature_header
 from contracts.topics import Names
 from hub.broker import signature_pool
 from hub.broker.hub_messages import hub_message
-from hub.broker.ports import InputRecord, OutputRecord
+from hub.broker.ports import TAKEN_BYTES_MAX, InputRecord, OutputRecord
 from hub.broker.signature_pool import ASKED_AHEAD_MAX, AT_ONCE_MAX, CHUNK_RECORDS, Answers, SignaturePool
 from hub.broker.signature_process import Said
 from hub.broker.signed_outputs import PORTION_RECORDS, SignedOutputs
@@ -155,6 +155,22 @@ def test_whatever_portions_they_come_in_the_next_batch_is_checked_while_one_is_h
         assert inputs.lag_records() == left
     assert sum(sizes) == 200
     assert all(50 - min(at_once, 50) < size <= 50 for size in sizes[:-1])
+
+
+def test_of_large_records_no_more_is_taken_ahead_or_given_out_than_is_handled_at_a_time() -> None:
+    large, at_once = b"x" * (TAKEN_BYTES_MAX // 20), 5
+    behind = Given([record(number, None)._replace(value=large) for number in range(200)], at_once)
+    inputs = VerifiedInputs(behind, HUB_INPUT, SignaturePool(0), dict)
+    given: list[InputRecord] = []
+    while taken := inputs.take(2_000, 0.0):
+        given += taken
+        ahead = 200 - len(behind.records) - len(given)
+        assert len(taken) * len(large) <= TAKEN_BYTES_MAX
+        assert ahead * len(large) <= TAKEN_BYTES_MAX + at_once * len(large)
+    assert [one.offset for one in given] == list(range(200))
+    inputs.start({})
+    behind.records = [record(number, None) for number in range(100)]
+    assert len(inputs.take(50, 0.0)) == 50
 
 
 def test_what_was_taken_ahead_is_dropped_by_a_new_start(pool: SignaturePool) -> None:

@@ -26,6 +26,10 @@ MEBIBYTE: Final = 1024 * 1024
 BOMB_BYTES: Final = 24 * MEBIBYTE
 GROWTH_BYTES_MAX: Final = 64 * MEBIBYTE
 AT_THE_LIMIT: Final = 8
+BACKLOG_RECORDS: Final = 250
+BACKLOG_GROWTH_BYTES_MAX: Final = 256 * MEBIBYTE
+"""As much as the backlog, which was held twice over; a portion is held several times over until it is stored."""
+EMPTY_HEADERS: Final = 200_000
 HEADROOM: Final = 512
 """What a batch and a record carry beside the value."""
 
@@ -96,5 +100,39 @@ def test_records_at_the_brokers_limit_are_parked_and_those_above_are_refused(liv
     live.wait_until(lambda: len(live.parked()) == known + AT_THE_LIMIT, "all are parked")
     largest_parked = [one.reason for one in live.parked() if one.value is not None and len(one.value) == largest]
     assert largest_parked == [Reason.TOO_LARGE] * AT_THE_LIMIT
+    _is_still_at_work(live)
+    assert _peak_bytes(live) - before < GROWTH_BYTES_MAX
+
+
+def test_a_backlog_of_the_largest_records_is_taken_in_portions(live: LiveWorld) -> None:
+    """Each costs its sender one megabyte of its quota; together they are more than a worker may hold."""
+    live.hub.stop()
+    largest = INPUT_BYTES_MAX - HEADROOM
+    said = _send(live, [bytes(largest)] * BACKLOG_RECORDS, "none", batch_bytes=largest)
+    assert said == [None] * BACKLOG_RECORDS
+    live.hub.start()
+    before = _peak_bytes(live)
+    too_large = ("hub_parked_total", f'party="A.SOC",reason="{Reason.TOO_LARGE}"')
+    live.wait_until(lambda: live.metrics().get(too_large) == BACKLOG_RECORDS, "all are parked")
+    _is_still_at_work(live)
+    assert _peak_bytes(live) - before < BACKLOG_GROWTH_BYTES_MAX
+
+
+def test_a_record_of_empty_headers_takes_no_more_than_it_takes_to_refuse_it(live: LiveWorld) -> None:
+    """Two bytes each in the log, seventy in memory."""
+    known, before = len(live.parked()), _peak_bytes(live)
+    connection = live.world.connection(live.world.names.user("A.SOC"))
+    client = Producer(connection.native_producer_options())
+    said: list[KafkaError | None] = []
+    for _ in range(AT_THE_LIMIT):
+        client.produce(
+            live.world.names.input("A.SOC"), b"value", b"k", partition=0, headers=[("", None)] * EMPTY_HEADERS,
+            on_delivery=lambda error, _: said.append(error),
+        )  # fmt: skip
+        assert client.flush(30.0) == 0
+    assert said == [None] * AT_THE_LIMIT
+    live.wait_until(lambda: len(live.parked()) == known + AT_THE_LIMIT, "all are parked")
+    newest = live.parked()[-AT_THE_LIMIT:]
+    assert {(one.reason, one.field) for one in newest} == {(Reason.BAD_HEADER, "headers")}
     _is_still_at_work(live)
     assert _peak_bytes(live) - before < GROWTH_BYTES_MAX

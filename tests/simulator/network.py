@@ -26,7 +26,7 @@ from contracts.topics import Names
 from deploy.scenario.simulated_broker import SimulatedBroker, SimulatedSource
 from hub.broker.control_records import control_record
 from hub.broker.merge import Merge
-from hub.broker.ports import Headers, InputRecord, OutputRecord, Positions
+from hub.broker.ports import TAKEN_BYTES_MAX, Headers, InputRecord, OutputRecord, Positions
 from tests.simulator.machine import Program, SimulatedTime
 
 POLLED_MAX: Final = 12
@@ -133,7 +133,7 @@ class SimulatedInputs:
             is_old = self._network.time.now - self._seen_at > LOOK_AGAIN_MS
             if is_old or (not self._merge.open and self._merge.beyond_cut):
                 self._look()
-        taken = self._merge.take(limit)
+        taken = self._merge.take(limit, TAKEN_BYTES_MAX)
         self._program.reach("after taking")
         return taken
 
