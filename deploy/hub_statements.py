@@ -34,9 +34,9 @@ from contracts.topics import HUB_PARTY
 from deploy.figures import Drawing
 from deploy.kafka.node_state import private_directory
 from deploy.key_registration import last_parked
-from deploy.operator_channel import OPERATOR
 from deploy.stores import governance_records, opened_stores
 from deploy.world import OPERATOR_KEY, World
+from hub.arrival.principals import OPERATOR
 from hub.continuity.terms import terms
 from hub.identity.pseudonyms import governance_key
 from hub.store.reader import ShardReader

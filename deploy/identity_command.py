@@ -23,8 +23,9 @@ from typing import Final
 import click
 
 from contracts.failures import BadNationalId
-from deploy.operator_channel import IDENTITY, operator_channel
+from deploy.operator_channel import operator_channel
 from deploy.world import World
+from hub.arrival.principals import IDENTITY
 from hub.case_timeline.timeline import MERGED, REOPENED
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity, SeesSomething

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from deploy.world import OPERATOR_KEY, World
+from hub.arrival.principals import IDENTITY, OPERATOR
 from producers.publisher import now_ms
 
 if TYPE_CHECKING:
     from hub.broker.kafka_control import KafkaControl
 
-OPERATOR: Final = "operator"
-IDENTITY: Final = "identity"
 PRINCIPALS: Final = frozenset({OPERATOR, IDENTITY})
 
 

@@ -20,8 +20,8 @@ from contracts.registry_file import read_registry
 from contracts.schema_ids import schema_ids
 from contracts.signatures import SigningKey
 from contracts.topics import Names
-from hub.arrival.forwarded import MERGES
 from hub.arrival.keyring import Keyring, Principals
+from hub.arrival.principals import MERGES, TICKER
 from hub.broker.kafka_cluster import ClusterIdentity, identify_cluster
 from hub.broker.kafka_control import KafkaControl
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
@@ -58,7 +58,6 @@ from hub.store.places import DatabaseOwner, StorePlace, place_of
 from hub.store.ports import ShardStore, StoreIdentity
 
 IDLE_WRITE_MS = 60_000
-TICKER = "ticker"
 CHANNEL_SECONDS = 5.0
 """How long a shard waits for its own word to be stored: meanwhile no other shard of its worker goes on."""
 WORKER_PRINCIPALS = frozenset({TICKER, MERGES})

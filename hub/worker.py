@@ -23,6 +23,7 @@ from contracts.failures import BadSetting, Failure
 from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry
 from contracts.signatures import SigningKey
+from hub.arrival.principals import TICKER
 from hub.broker.kafka_cluster import ClusterIdentity
 from hub.broker.kafka_control import KafkaControl
 from hub.broker.kafka_ownership import KafkaOwnership
@@ -34,7 +35,7 @@ from hub.registry_watch import RegistryWatch
 from hub.settings import WorkerSettings, read_secret
 from hub.shard.ticking import Ticker
 from hub.store.keys import KeyStore
-from hub.wiring import TICKER, look_at_cluster, open_shard, store_place
+from hub.wiring import look_at_cluster, open_shard, store_place
 
 STEP_WAIT_SECONDS = 0.1
 JOIN_RETRY_SECONDS = 1.0

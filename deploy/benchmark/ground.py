@@ -24,12 +24,13 @@ from deploy.benchmark.whole_way import SIGNATURE_PROCESSES, open_shard, run_unti
 from deploy.benchmark.workload import CITIZENS, PUBLISHER, Workload, WorkRecord, registry
 from deploy.hub_places import hub_directory
 from deploy.hub_process import create_hub
-from deploy.key_registration import register_parties
+from deploy.key_registration import register_all
 from deploy.local_kafka import LocalKafka
 from deploy.local_postgres import LocalPostgres
 from deploy.operator_channel import operator_channel
 from deploy.world import World
 from deploy.world_making import create_world
+from hub.arrival.principals import IDENTITY
 from hub.broker.signature_pool import SignaturePool
 from hub.store.places import DatabaseOwner
 from producers.publisher import now_ms
@@ -124,8 +125,8 @@ class Ground:
         create_hub(world, databases.owner if databases else None)
         keys = {party.id: world.signing_key(party.id) for party in world.registry} if signed else {}
         workload = Workload(world.names, world.hub_secret, now_ms(), CITIZENS, partitions, keys)
-        control = operator_channel(world)
-        register_parties(world, keys, control)
+        register_all(world, keys)
+        control = operator_channel(world, IDENTITY)
         for citizen in range(workload.citizens):
             for event_type, payload in workload.enrolment(citizen):
                 control.publish(workload.shard_of(citizen), event_type, payload)

@@ -20,7 +20,7 @@ from deploy.benchmark.workload import PUBLISHER
 from deploy.hub_places import hub_directory
 from deploy.hub_process import worker_settings
 from deploy.world import HUB_KEY, World
-from hub.arrival.forwarded import MERGES
+from hub.arrival.principals import MERGES
 from hub.broker.kafka_cluster import identify_cluster
 from hub.broker.kafka_control import KafkaControl
 from hub.broker.kafka_inputs import KafkaInputs, input_topics

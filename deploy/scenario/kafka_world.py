@@ -35,12 +35,13 @@ from deploy.hub_places import world_stores
 from deploy.hub_process import HubProcess, create_hub
 from deploy.identity_command import create_vault, vault_path
 from deploy.key_registration import register_parties
-from deploy.operator_channel import OPERATOR, operator_channel
+from deploy.operator_channel import operator_channel
 from deploy.scenario.citizen import played_national_id
 from deploy.scenario.scenario import Scenario
 from deploy.scenario.world import newest_decisions
 from deploy.world import HUB_KEY, OPERATOR_KEY
 from deploy.world_making import create_world, remove_world
+from hub.arrival.principals import IDENTITY, OPERATOR
 from hub.broker.kafka_inputs import input_topics
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity
@@ -97,13 +98,15 @@ class KafkaWorld:
     def _start_identity(self) -> None:
         self._control = operator_channel(self._world, clock=lambda: self._clock)
         self._closing.callback(self._control.close)
+        announcing = operator_channel(self._world, IDENTITY, lambda: self._clock)
+        self._closing.callback(announcing.close)
         create_vault(self._world)
         vault = Vault.open(vault_path(self._world), self._world.master_key)
         self._closing.callback(vault.close)
         self._identity = Identity(
             vault,
             self._world.hub_secret,
-            self._control,
+            announcing,
             self._world.registry,
             read_basics_rules(),
             lambda: self._clock,

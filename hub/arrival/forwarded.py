@@ -5,6 +5,7 @@ Rules:
   case it is, from which it comes, when it was recorded there, whether that was before the merge, and which key of the
   agency had signed it. The hub signs it anew, these headers included.
 - Only the hub may write to this topic; what cannot be read here is parked like any other record of it.
+- What is forwarded is a fact: a control record is none, and is refused.
 
 Pure. Written by `hub.shard.forwarding`, read by `hub.shard.admission`.
 """
@@ -29,8 +30,6 @@ from hub.broker.ports import Headers, InputRecord
 from hub.store.records import FactRecorded
 
 HUB_CASE, HUB_FROM, HUB_RECORDED_AT, HUB_JUDGED, HUB_SIGNING_KEY = FORWARDING_HEADERS
-MERGES: Final = "merges"
-"""The principal of the hub that forwards facts."""
 _CASE: Final = re.compile(UUID_TEXT.removeprefix("^").removesuffix(r"\z"))
 _OWN: Final = {
     HUB_CASE: _CASE,
@@ -71,6 +70,9 @@ def read_forwarded(record: InputRecord, codec: Codec) -> Forwarded:
     as_stated = record._replace(headers=stated)
     recorded_at = int(own[HUB_RECORDED_AT])
     statement = read(as_stated, Party(parse_attributes(stated).party), recorded_at, codec, signing_key)
+    if statement.event_type.control:
+        fix = f"`{statement.event_type.name}` is no fact of a case: state it without the headers of a forwarded one"
+        raise Refused(Reason.MAY_NOT_STATE, "ce_type", fix)
     return Forwarded(own[HUB_CASE], own[HUB_FROM], recorded_at, own[HUB_JUDGED] == "1", statement, as_stated)
 
 

@@ -26,8 +26,9 @@ from contracts.parties import Party
 from contracts.reasons import Reason
 from contracts.signatures import Signature, holds, key_id_of, signature_of
 from contracts.topics import HUB_PARTY
-from hub.arrival.forwarded import MERGES, is_forwarded
+from hub.arrival.forwarded import is_forwarded
 from hub.arrival.gate import check_source
+from hub.arrival.principals import MERGES
 from hub.broker.hub_messages import input_message
 from hub.broker.ports import InputRecord
 from hub.store.records import SigningKeyChanged
@@ -135,11 +136,7 @@ def due_of(record: InputRecord, party: Party, keyring: Keyring) -> Due | None:
             fix = "sign with the party's registered key: it signs since its first one was registered"
             raise Refused(Reason.UNSIGNED, "sig", fix)
         return None
-    key = keyring.key(claimed, signature.key_id)
-    if key is None or (key.principals is not None and system not in key.principals):
-        raise Refused(
-            Reason.UNKNOWN_SIGNING_KEY, "sig_key", "sign with a key that the operator registered for the party"
-        )
+    key = _key_of(claimed, system, signature.key_id, keyring)
     if key.ended:
         raise _ended(key)
     return Due(key.public, signature)
@@ -175,13 +172,25 @@ def authenticate(record: InputRecord, party: Party, keyring: Keyring, hub_input:
 def authentic_then(record: InputRecord, party: Party, keyring: Keyring) -> str:
     """Return the id of the key that signed a record which was found authentic when it came, empty where none did.
 
-    Raises `Refused` where that key was revoked since.
+    Raises `Refused` where that key was revoked since, and where the hub's principals have it no more.
     """
     key_id = next((value.decode("ascii", "replace") for name, value in record.headers if name == SIG_KEY), "")
-    key = keyring.key(party.id, key_id)
-    if key is not None and key.ended == REVOKED:
-        raise _ended(key)
-    return key_id if key is not None else ""
+    if key_id:
+        key = _key_of(*_claimed(record, party), key_id, keyring)
+        if key.ended == REVOKED:
+            raise _ended(key)
+    return key_id
+
+
+def _key_of(claimed: str, system: str, key_id: str, keyring: Keyring) -> KnownKey:
+    """The key of that id, ended or not; raise `Refused` where that party, or that principal of the hub, has it not."""
+    key = keyring.key(claimed, key_id)
+    if key is None or (key.principals is not None and system not in key.principals):
+        fix = "sign with a key that the operator registered for the party"
+        if claimed == HUB_PARTY:
+            fix = "sign with a key that the hub's file of principals gives to who states it"
+        raise Refused(Reason.UNKNOWN_SIGNING_KEY, "sig_key", fix)
+    return key
 
 
 def _ended(key: KnownKey) -> Refused:

@@ -37,6 +37,7 @@ from hub.arrival.gate import (
     unknown_key,
 )
 from hub.arrival.keyring import Keyring, authentic_then, authenticate
+from hub.arrival.principals import check_principal
 from hub.arrival.recording import record_of
 from hub.broker.ports import InputRecord
 from hub.case_timeline.timeline import NOTICE, RETRACTION, CaseTimeline
@@ -132,6 +133,8 @@ class Admission:
                 forwarded = read_forwarded(record, self.cases.reader.codec)
                 return Arrived(record, party, recorded_at, forwarded.statement, "", None, forwarded, keyring)
             statement = read(record, party, recorded_at, self.cases.reader.codec, signing_key)
+            if party is HUB and signing_key:
+                check_principal(statement.attributes.system, statement.event_type)
             key = "" if statement.event_type.control else key_of(record)
         except Refused as refused:
             # Without its traceback, whose frames would hold the record until memory is tidied up.

@@ -1,4 +1,4 @@
-"""Control records of a world's operator, many at once: signed and sent as its channel does it one by one."""
+"""Control records of a world's operator, many at once: signed and sent as its channels do it one by one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from contracts.catalogue import catalogue
 from contracts.failures import TransportFailure
-from deploy.operator_channel import OPERATOR
 from deploy.world import OPERATOR_KEY, World
+from hub.arrival.principals import principal_of
 from hub.broker.control_records import control_record, signed_control
 
 SEND_SECONDS = 10.0
@@ -34,7 +35,8 @@ class OperatorRecords:
                 self._producer = KafkaProducer(**operator.producer_options() | limits, request_timeout_ms=5_000)
             futures = []
             for shard, event_type, payload in records:
-                value, unsigned = control_record(OPERATOR, event_type, payload, at)
+                principal = principal_of(catalogue().event_types[event_type])
+                value, unsigned = control_record(principal, event_type, payload, at)
                 headers = list(signed_control(self._signing_key, topic, value, unsigned))
                 futures.append(self._producer.send(topic, value, None, headers, shard, at))
             for future in futures:

@@ -23,6 +23,8 @@ from deploy.scenario.simulated_broker import (
     SimulatedOutputs,
     SimulatedTransport,
 )
+from hub.arrival.keyring import Principals
+from hub.arrival.principals import CONTROL_RECORDS, OPERATOR, principal_of
 from hub.broker.ports import InputRecord, Outputs
 from hub.consent.rule_reader import RULES_FOLDER
 from hub.identity.pseudonyms import pseudonym
@@ -42,9 +44,18 @@ DAY_MS = 24 * HOUR_MS
 CASE = "5f0c7d1e-0000-4000-8000-000000000001"
 OTHER_CASE = "5f0c7d1e-0000-4000-8000-000000000002"
 PARTIES = ("PRI", "KIF", "A.SOC", "A.JOB", "A.BEN", "A.ADD", "B.SOC")
-CONTROL = frozenset({"test", "operator", "merges"})
+CONTROL = frozenset(CONTROL_RECORDS)
 """As whom the control key signs."""
 IDENTITY = StoreIdentity("simulated", "test", 0, 1)
+
+
+class EveryPrincipal(SimulatedControl):
+    """The hub's own input, on which each principal says what it may: one channel for all of them."""
+
+    def publish(self, partition: int, event_type: str, payload: Mapping[str, Any]) -> None:
+        """Append one control record of whoever states such."""
+        self._principal = principal_of(catalogue().event_types[event_type])
+        super().publish(partition, event_type, payload)
 
 
 @dataclass
@@ -59,6 +70,8 @@ class ShardUnderTest:
     rules_folder: Path = RULES_FOLDER
     control_key: SigningKey | None = None
     """With it, what the hub tells itself is signed; without it, that is taken as it comes."""
+    other_principals: Principals = field(default_factory=dict)
+    """Who signs there besides."""
     signing_keys: dict[str, SigningKey] = field(default_factory=dict)
     """The keys with which parties sign; who is not named does not sign."""
     names: Names = field(default_factory=lambda: Names("test"))
@@ -70,7 +83,7 @@ class ShardUnderTest:
         self.broker.clock = self.now
         self.keys = KeyStore.create(self.directory / "keys.db", SECRET)
         self.store: DatabaseShardStore = create_store(self.directory / "shard-0.db", IDENTITY, self.keys)
-        self.control = SimulatedControl(self.broker, self.names, "test", self.control_key)
+        self.control = EveryPrincipal(self.broker, self.names, "test", self.control_key)
         self.publishers: dict[str, Publisher] = {}
         self.shard = self._build()
         self.tick()
@@ -88,7 +101,7 @@ class ShardUnderTest:
             channel=self.control,
             idle_write_ms=0,
             rules_folder=self.rules_folder,
-            principals={self.control_key.public: CONTROL} if self.control_key else None,
+            principals={self.control_key.public: CONTROL, **self.other_principals} if self.control_key else None,
         )
         shard.cases.facts_max = self.facts_max
         shard.start()
@@ -133,7 +146,12 @@ class ShardUnderTest:
             transport = SimulatedTransport(self.broker)
             secret = party.encode().ljust(32, b"\x01")
             self.publishers[party] = Publisher(
-                party, transport, secret, system="test", names=self.names, signing_key=self._signing_key(party)
+                party,
+                transport,
+                secret,
+                system=OPERATOR if party == HUB_PARTY and self.control_key else "test",
+                names=self.names,
+                signing_key=self._signing_key(party),
             )
         return self.publishers[party]
 

@@ -294,7 +294,7 @@ def strict(tmp_path: Path) -> Iterator[ShardUnderTest]:
         ("operator", None, Reason.UNSIGNED),
         ("operator", FIRST, Reason.UNKNOWN_SIGNING_KEY),
         ("operator", STRANGE, Reason.UNKNOWN_SIGNING_KEY),
-        ("ticker", OPERATOR, Reason.UNKNOWN_SIGNING_KEY),
+        ("nobody", OPERATOR, Reason.UNKNOWN_SIGNING_KEY),
     ],
 )
 def test_the_hubs_own_input_takes_from_each_principal_its_own(

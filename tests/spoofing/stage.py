@@ -37,6 +37,7 @@ from deploy.operator_channel import operator_channel
 from deploy.rights import Right, grant
 from deploy.world import HUB_KEY, World
 from deploy.world_making import administering
+from hub.arrival.principals import CONTROL_RECORDS, IDENTITY
 from hub.broker.signature_pool import SignaturePool
 from hub.identity.pseudonyms import pseudonym
 from hub.store.records import FactRecorded
@@ -78,6 +79,8 @@ class Stage:
         create_hub(world)
         self._control = operator_channel(world)
         self._closing.callback(self._control.close)
+        self._announcing = operator_channel(world, IDENTITY)
+        self._closing.callback(self._announcing.close)
         self._revoked = SigningKey(b"\x21" * 32)
         self._cases = [str(uuid.uuid4()), str(uuid.uuid4())]
         self._told = 0
@@ -104,7 +107,8 @@ class Stage:
         self._closing.close()
 
     def _say(self, event_type: str, payload: dict[str, Any]) -> None:
-        self._control.publish(0, event_type, payload)
+        is_identitys = event_type in CONTROL_RECORDS[IDENTITY]
+        (self._announcing if is_identitys else self._control).publish(0, event_type, payload)
 
     def _pseudonym(self, case_id: str, party: str) -> str:
         return pseudonym(self._world.hub_secret, case_id, party, 0, 1)
