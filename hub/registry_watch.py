@@ -1,8 +1,9 @@
 """Notices that the party registry has changed while a worker runs, so that who joins need not wait for a restart.
 
 Rules:
-- A changed file counts once it can be read and every topic it needs is there; until then the one before holds, which
-  is said aloud and shown. It is tried again, after waits that double.
+- A changed file counts once it can be read, every topic it needs is there, and every shard can read those of who joins
+  from where it stopped; until then the one before holds, which is said aloud and shown. It is tried again, after waits
+  that double.
 - The file is looked at every other second; reading it and asking the cluster happen in a thread apart.
 - What follows from a new registry is recorded by each shard when it is opened under it, as after a restart.
 

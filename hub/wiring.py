@@ -10,11 +10,12 @@ from __future__ import annotations
 import gc
 import hashlib
 import secrets
-from contextlib import ExitStack
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from functools import reduce
 from pathlib import Path
 
-from contracts.parties import PartyRegistry
+from contracts.parties import Party, PartyRegistry
 from contracts.principals_file import read_principals
 from contracts.registry_file import read_registry
 from contracts.schema_ids import schema_ids
@@ -22,7 +23,7 @@ from contracts.signatures import SigningKey
 from contracts.topics import Names
 from hub.arrival.keyring import Keyring, Principals
 from hub.arrival.principals import MERGES, TICKER
-from hub.broker.kafka_cluster import ClusterIdentity, identify_cluster
+from hub.broker.kafka_cluster import ClusterIdentity, identify_cluster, log_starts
 from hub.broker.kafka_control import KafkaControl
 from hub.broker.kafka_inputs import KafkaInputs, input_topics
 from hub.broker.kafka_outputs import KafkaOutputs
@@ -53,6 +54,7 @@ from hub.shard.sending import Sending
 from hub.shard.settling import Settling
 from hub.shard.silence import Silence
 from hub.shard.worker import Shard
+from hub.store.identity import require_identity, require_unbroken
 from hub.store.keys import KeyStore
 from hub.store.places import DatabaseOwner, StorePlace, place_of
 from hub.store.ports import ShardStore, StoreIdentity
@@ -211,6 +213,20 @@ def look_at_cluster(settings: WorkerSettings, registry: PartyRegistry) -> Cluste
     """Ask the cluster for its id and the ids of its input topics; raises as `identify_cluster`."""
     topics = input_topics(settings.names, registry)
     return identify_cluster(settings.connection("reader"), topics, settings.partitions)
+
+
+def require_inputs(
+    settings: WorkerSettings, keys: KeyStore, cluster: ClusterIdentity, joining: Iterable[Party]
+) -> None:
+    """Raise `ForeignStore` where a shard could not read the inputs of `joining` from where its store stands."""
+    topics = [settings.names.input(party.id) for party in joining]
+    starts = log_starts(settings.connection("reader"), topics, settings.partitions)
+    for number in range(settings.partitions):
+        with closing(store_place(settings).open_for_reading(number, keys)) as store:
+            stored, positions = store.identity(), store.head().positions
+        identity = StoreIdentity(cluster.cluster_id, settings.world, number, settings.partitions, cluster.topic_ids)
+        require_identity(stored, identity)
+        require_unbroken(number, positions, starts[number])
 
 
 def store_place(settings: WorkerSettings) -> StorePlace:

@@ -35,7 +35,7 @@ from hub.registry_watch import RegistryWatch
 from hub.settings import WorkerSettings, read_secret
 from hub.shard.ticking import Ticker
 from hub.store.keys import KeyStore
-from hub.wiring import look_at_cluster, open_shard, store_place
+from hub.wiring import look_at_cluster, open_shard, require_inputs, store_place
 
 STEP_WAIT_SECONDS = 0.1
 JOIN_RETRY_SECONDS = 1.0
@@ -57,7 +57,7 @@ class Worker:
         self._ownership = ownership
         self._metrics = Metrics()
         self._shards = HeldShards(self._open_one, self._metrics, settings.partitions)
-        self._registry_watch = RegistryWatch(settings.registry_file, registry, self._look_at, self._metrics)
+        self._registry_watch = RegistryWatch(settings.registry_file, registry, self._check, self._metrics)
         self._cluster_lock = threading.Lock()
         self._cluster: tuple[float, PartyRegistry, ClusterIdentity] | None = None
         self._collected_at = 0.0
@@ -152,6 +152,12 @@ class Worker:
         cluster = look_at_cluster(self._settings, registry)
         self._cluster = (time.monotonic(), registry, cluster)
         return cluster
+
+    def _check(self, registry: PartyRegistry) -> None:
+        """Raise a `Failure` where no shard could be opened under `registry`: all of them would be closed for it."""
+        cluster = self._look_at(registry)
+        if joining := [party for party in registry if party.id not in self._registry]:
+            require_inputs(self._settings, self._keys, cluster, joining)
 
     def _announce_when_settled(self) -> None:
         """Say which shards are at work, and the first time also in the state directory, with where `/metrics` is."""

@@ -1,19 +1,25 @@
 """What a store must know of the cluster that it belongs to: Kafka's own ids, which no other cluster shares.
 
-Rule: asked once when a store is made and once when it is opened; a missing topic or another number of partitions is
-refused, never worked around.
+Rules:
+- Asked once when a store is made and once when it is opened; a missing topic or another number of partitions is
+  refused, never worked around.
+- Where logs begin is asked of the topics of parties that join a hub at work, before its shards are opened for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from contracts.connection import KafkaConnection
 from contracts.failures import ForeignStore, TransportFailure
+
+WAIT_MS: Final = 15_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +44,7 @@ def identify_cluster(connection: KafkaConnection, topics: Iterable[str], partiti
         finally:
             client.close()
     except KafkaError as error:
-        raise TransportFailure(
-            f"the cluster at `{connection.bootstrap}` did not answer user `{connection.user}`: "
-            f"`{type(error).__name__}`; expected a reachable cluster and a known user"
-        ) from error
+        raise _no_answer(connection, error) from error
     for topic in wanted:
         found = len(described[topic]["partitions"]) if topic in described else 0
         if found != partitions:
@@ -49,3 +52,25 @@ def identify_cluster(connection: KafkaConnection, topics: Iterable[str], partiti
                 f"topic `{topic}` has `{found}` partitions: expected `{partitions}`, as when this hub was made"
             )
     return ClusterIdentity(cluster_id, {topic: str(described[topic]["topic_id"]) for topic in wanted})
+
+
+def log_starts(connection: KafkaConnection, topics: Iterable[str], partitions: int) -> Sequence[Mapping[str, int]]:
+    """Return of each partition where the log of each of `topics` begins; raise `TransportFailure` without an answer."""
+    wanted = list(topics)
+    try:
+        consumer = KafkaConsumer(**connection.consumer_options())
+        try:
+            places = [TopicPartition(topic, number) for topic in wanted for number in range(partitions)]
+            firsts = consumer.beginning_offsets(places, timeout_ms=WAIT_MS)
+        finally:
+            consumer.close(autocommit=False)
+    except KafkaError as error:
+        raise _no_answer(connection, error) from error
+    return [{topic: firsts[TopicPartition(topic, number)] for topic in wanted} for number in range(partitions)]
+
+
+def _no_answer(connection: KafkaConnection, error: KafkaError) -> TransportFailure:
+    return TransportFailure(
+        f"the cluster at `{connection.bootstrap}` did not answer user `{connection.user}`: `{type(error).__name__}`; "
+        "expected a reachable cluster and a known user"
+    )

@@ -4,6 +4,7 @@ Rules:
 - Cluster, world, shard, number of partitions and store format never change.
 - A topic keeps Kafka's own id for it: a topic that was deleted and made again has other offsets, so the store's
   position in it means nothing. A topic that the store meets later is added when a worker opens the store.
+- A log is read without a gap: where a topic comes back, it begins no later than where the store stopped reading it.
 """
 
 from __future__ import annotations
@@ -56,6 +57,18 @@ def require_identity(stored: StoreIdentity, expected: StoreIdentity) -> None:
             raise ForeignStore(
                 f"topic `{topic}` is not the one that the store has read: it was made anew and its offsets with it; "
                 "restore the topic or make a new store"
+            )
+
+
+def require_unbroken(shard: int, positions: Mapping[str, int], starts: Mapping[str, int]) -> None:
+    """Raise `ForeignStore` where `shard` would read next what is deleted; `starts`: where logs begin."""
+    for topic, start in starts.items():
+        position = positions.get(topic, 0)
+        if position < start:
+            raise ForeignStore(
+                f"topic `{topic}` partition `{shard}` begins at `{start}`, and this hub has read up to `{position}` of "
+                "it: what lay between was deleted unread, its party not being in the registry. Leave the party out, "
+                "find out from it what was lost, and let it join under an id that it never had"
             )
 
 
