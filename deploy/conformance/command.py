@@ -4,8 +4,8 @@ Rules:
 - A publisher's records come as lines of JSON (`publisher`), or from its input topic in a world for tests (`published`).
 - A receiver is given a sequence, as lines of JSON (`sequence`) or on its output topic (`send`), and reports what it
   made of it (`receiver`).
-- Exit code 1 where something does not conform. Nothing is sent to a topic that holds anything: whoever reads there
-  would find a second number 1.
+- Exit code 1 where something does not conform. Nothing is sent to a topic that ever held anything, nor in a world whose
+  hub has told anybody anything: whoever reads there would find a second number 1, or take what is invented for true.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -133,12 +134,10 @@ def sequence(party: str, partitions: int, of_resync: bool) -> None:
 @resync_option
 @world_option
 def send(party: str, of_resync: bool, directory: Path) -> None:
-    """Send the sequence to PARTY's output topic in a world, which must be empty, signed with the hub's key there."""
+    """Send the sequence to PARTY's output topic in a world for tests, signed with the hub's key there."""
     world = _world_of(party, directory)
+    _require_unused(world, party)
     wanted = _sequence_of(of_resync, party, world.names, world.partitions, world.signing_key(HUB_KEY)).records()
-    receiver = world.connection(world.names.user(party))
-    if next(iter(_whole_topic(receiver, world.names.output(party))), None) is not None:
-        raise BadSetting(f"topic `{world.names.output(party)}` holds records: expected a world made for this test")
     _send(world.connection(world.names.service("sender")), wanted)
     click.echo(f"{number_of(len(wanted), 'record')} sent to {world.names.output(party)}")
 
@@ -172,6 +171,21 @@ def _world_of(party: str, directory: Path) -> World:
     return world
 
 
+def _require_unused(world: World, party: str) -> None:
+    """Raise `BadSetting` where the hub of `world` has told anybody anything, or PARTY's output ever held anything.
+
+    That none can be read there says nothing: they may be deleted, or the party may have joined a moment ago.
+    """
+    with opened_stores(world) as stores:
+        told = sorted({name for store in stores for name in store.head().numbers})
+    if told:
+        raise BadSetting(f"the hub of this world has numbers for `{told[0]}`: expected a world made for this test")
+    topic = world.names.output(party)
+    with _reading(world.connection(world.names.user(party)), topic) as (consumer, places):
+        if any(consumer.end_offsets(places).values()):
+            raise BadSetting(f"topic `{topic}` holds records, or did: expected a world made for this test")
+
+
 def _lines(file: TextIO) -> Iterator[str]:
     try:
         yield from file
@@ -195,15 +209,22 @@ def _now_ms() -> int:
 def _whole_topic(connection: KafkaConnection, topic: str) -> Iterator[InputRecord]:
     """Every record that a topic holds now, partition by partition."""
     mend_records()
+    with _reading(connection, topic) as (consumer, places):
+        ends = consumer.end_offsets(places)
+        for place, first in consumer.beginning_offsets(places).items():
+            consumer.assign([place])
+            consumer.seek(place, first)
+            yield from _up_to(consumer, place, ends[place])
+
+
+@contextmanager
+def _reading(connection: KafkaConnection, topic: str) -> Iterator[tuple[KafkaConsumer, list[TopicPartition]]]:
+    """A consumer, and every partition of `topic`."""
     try:
         consumer = KafkaConsumer(**connection.consumer_options())
         try:
-            places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-            ends = consumer.end_offsets(places)
-            for place, first in consumer.beginning_offsets(places).items():
-                consumer.assign([place])
-                consumer.seek(place, first)
-                yield from _up_to(consumer, place, ends[place])
+            numbers = sorted(consumer.partitions_for_topic(topic) or ())
+            yield consumer, [TopicPartition(topic, number) for number in numbers]
         finally:
             consumer.close(autocommit=False)
     except KafkaError as error:
