@@ -25,7 +25,7 @@ from kafka.admin import (
 
 from contracts.parties import PartyRegistry
 from contracts.topics import Names
-from deploy.rights import Right, deployer_rights, rights_of
+from deploy.rights import Right, deployer_rights, rights_of, users_of
 
 EVERYBODY = "User:*"
 EVERY_RIGHT = ACLFilter(
@@ -68,6 +68,18 @@ def difference(table: Iterable[Right], found: Iterable[ACL], names: Names, regis
     return RightsDifference(tuple(sorted(wanted - present, key=text_of)), tuple(sorted(surplus, key=text_of)))
 
 
+def overlaps(found: Iterable[ACL], names: Names, registry: PartyRegistry, deployer: str) -> list[ACL]:
+    """What others have of the topics and groups of a hub that is to be, and what its parties' users have elsewhere.
+
+    Others: no user of this hub and not the deployer. Rights over everything (`*`) are left to whoever gave them.
+    """
+    ours = {f"User:{user}" for user in (*users_of(names, registry), deployer)}
+    parties = {f"User:{names.user(party.id)}" for party in registry}
+    found = [acl for acl in found if acl.resource_pattern.resource_name != "*"]
+    theirs = [acl for acl in found if acl.principal not in ours and _opens_named(acl, names, registry)]
+    return theirs + [acl for acl in found if acl.principal in parties and not _opens_named(acl, names, registry)]
+
+
 def text_of(acl: ACL) -> str:
     """One right as one line; the beginning of a name is shown with a star after it."""
     pattern = acl.resource_pattern
@@ -82,9 +94,12 @@ def text_of(acl: ACL) -> str:
 
 def _opens(acl: ACL, names: Names, registry: PartyRegistry) -> bool:
     """Say whether the right is about the cluster, or about a topic or group of this hub."""
+    return acl.resource_pattern.resource_type == ResourceType.CLUSTER or _opens_named(acl, names, registry)
+
+
+def _opens_named(acl: ACL, names: Names, registry: PartyRegistry) -> bool:
+    """Say whether the right is about a topic or group of this hub."""
     pattern = acl.resource_pattern
-    if pattern.resource_type == ResourceType.CLUSTER:
-        return True
     if pattern.resource_type == ResourceType.TOPIC:
         spaces = [f"{names.prefix}in.", f"{names.prefix}out.", names.checkpoints]
     elif pattern.resource_type == ResourceType.GROUP:

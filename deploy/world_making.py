@@ -4,6 +4,7 @@ Rules:
 - Making a world where one is, is refused, in a directory and on a cluster: before its users get new passwords.
 - Of a world nothing is known before its topics are made; one that is extended may have been so half way already.
 - Users come before rights and rights before topics: a topic that can be seen is already guarded.
+- Nor is a hub made, or a party taken in, whose names reach what another has on the cluster, or are reached from there.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from contracts.parties import PartyRegistry
 from contracts.signatures import KEY_BYTES
 from contracts.topics import Names
 from deploy.rights import RESERVED, check_names, grant, rights_of, users_of
+from deploy.rights_check import granted, overlaps, text_of
 from deploy.topics import create_topics, delete_topics, topic_settings
 from deploy.users import create_users, draw_passwords, lock_users
 from deploy.world import HUB_KEY, OPERATOR_KEY, PARTITIONS_MAX, World
@@ -76,6 +78,7 @@ def create_world(
     )
     topics = topic_settings(names, registry, played=played)
     with administering(admin) as client:
+        _require_apart(client, names, registry, admin.user)
         _require_none(client, topics)
         create_users(client, world.passwords)
         grant(client, rights_of(names, registry))
@@ -107,6 +110,7 @@ def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) 
     known = topic_settings(names, world.registry, played=world.played)
     wanted = topic_settings(names, registry, played=world.played)
     with administering(admin) as client:
+        _require_apart(client, names, registry, admin.user)
         if passwords:
             create_users(client, passwords)
         grant(client, rights_of(names, registry))
@@ -144,6 +148,17 @@ def _require_none(client: KafkaAdminClient, topics: Iterable[str]) -> None:
         raise BadSetting(
             f"topic `{there[0]}` and {len(there) - 1} more are on the cluster already: a hub of this name has them; "
             "give another name, or delete them if its making stopped and nobody needs them"
+        )
+
+
+def _require_apart(client: KafkaAdminClient, names: Names, registry: PartyRegistry, deployer: str) -> None:
+    """Raise `BadRegistry` where the names of a hub take from another on the cluster, or give to it."""
+    if deployer in users_of(names, registry):
+        raise BadRegistry(f"user `{deployer}` is the deployer's own: choose another id for the party")
+    if found := overlaps(granted(client), names, registry, deployer):
+        raise BadRegistry(
+            f"`{text_of(found[0])}` on the cluster is another's, and overlaps with what this hub would have: "
+            "choose another name for the hub, or another id for the party"
         )
 
 

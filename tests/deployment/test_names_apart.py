@@ -1,0 +1,116 @@
+"""No hub is made whose names would take another's user, or reach what another hub has on the same cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from kafka.admin import ACL, ACLOperation, ResourceType
+
+from contracts.connection import KafkaConnection
+from contracts.failures import BadRegistry
+from contracts.parties import Party, PartyRegistry
+from contracts.topics import Names
+from deploy import world_making
+from deploy.rights import Right, deployer_rights, rights_of
+from deploy.world import World
+from deploy.world_making import create_world, extend_world
+
+DEPLOYER: Final = "admin"
+HERS: Final = PartyRegistry.of([Party("PRI"), Party("A.SOC")])
+
+
+class PlayedCluster:
+    """A cluster that knows its rights, and notes whose passwords are drawn."""
+
+    def __init__(self) -> None:
+        self.acls: list[ACL] = [right.acl() for right in deployer_rights(DEPLOYER)]
+        self.users: set[str] = {DEPLOYER}
+
+    def describe_acls(self, _: object) -> tuple[list[ACL], None]:
+        return self.acls, None
+
+    def list_topics(self) -> list[str]:
+        return []
+
+    def grant(self, _: object, rights: Iterable[Right]) -> None:
+        self.acls += [right.acl() for right in rights]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> PlayedCluster:
+    cluster = PlayedCluster()
+
+    @contextmanager
+    def administering(_: KafkaConnection) -> Iterator[PlayedCluster]:
+        yield cluster
+
+    monkeypatch.setattr(world_making, "administering", administering)
+    monkeypatch.setattr(world_making, "create_users", lambda _, passwords: cluster.users.update(passwords))
+    monkeypatch.setattr(world_making, "grant", cluster.grant)
+    monkeypatch.setattr(world_making, "create_topics", lambda *_, **__: None)
+    return cluster
+
+
+Make = Callable[[PartyRegistry, str], World]
+
+
+@pytest.fixture
+def make(tmp_path: Path, cluster: PlayedCluster) -> Make:
+    admin = KafkaConnection("localhost:1", DEPLOYER, "secret")
+    return lambda registry, name: create_world(
+        tmp_path / f"world-{name}", admin, registry, partitions=1, played=False, world_name=name
+    )
+
+
+def test_hubs_beside_each_other_and_one_whose_making_stopped_are_made(cluster: PlayedCluster, make: Make) -> None:
+    cluster.grant(None, rights_of(Names("trial"), HERS))
+    for name in ("", "trial", "tria", "trials"):
+        make(HERS, name)
+
+
+@pytest.mark.parametrize("party", ["ADMIN", "Admin"])
+def test_a_party_does_not_take_the_deployers_user(cluster: PlayedCluster, make: Make, party: str) -> None:
+    """Its password would be drawn anew, and nobody could administer the cluster any more."""
+    with pytest.raises(BadRegistry, match="`admin` is the deployer's own"):
+        make(PartyRegistry.of([Party(party)]), "")
+    assert cluster.users == {DEPLOYER}
+    with pytest.raises(BadRegistry, match="a name of the hub's own"):
+        make(PartyRegistry.of([Party("BROKER")]), "")
+
+
+def test_nor_does_one_that_joins(cluster: PlayedCluster, make: Make) -> None:
+    world = make(HERS, "")
+    before = set(cluster.users)
+    joining = PartyRegistry.of([*HERS, Party("ADMIN")])
+    with pytest.raises(BadRegistry, match="`admin` is the deployer's own"):
+        extend_world(world, KafkaConnection("localhost:1", DEPLOYER, "secret"), joining)
+    assert cluster.users == before
+
+
+def test_no_hub_takes_a_name_under_which_a_party_of_another_may_use_groups(cluster: PlayedCluster, make: Make) -> None:
+    make(HERS, "")
+    before = set(cluster.users)
+    for name in ("pri", "a-soc"):
+        with pytest.raises(BadRegistry, match=rf"{name}  read  group {name}\.\*"):
+            make(PartyRegistry.of([Party("PSY")]), name)
+    assert cluster.users == before
+
+
+def test_no_party_takes_a_name_that_reaches_the_groups_of_another_hub(cluster: PlayedCluster, make: Make) -> None:
+    make(HERS, "psy")
+    with pytest.raises(BadRegistry, match=r"psy\.hub-reader  read  group psy\.hub\.\*"):
+        make(PartyRegistry.of([Party("PSY")]), "")
+    world = make(HERS, "")
+    with pytest.raises(BadRegistry, match="choose another name for the hub, or another id for the party"):
+        extend_world(world, KafkaConnection("localhost:1", DEPLOYER, "secret"), PartyRegistry.of([*HERS, Party("PSY")]))
+
+
+def test_no_party_takes_over_a_user_that_does_something_else_on_the_cluster(cluster: PlayedCluster, make: Make) -> None:
+    cluster.grant(None, [Right("pri", ACLOperation.WRITE, ResourceType.TOPIC, "printers")])
+    with pytest.raises(BadRegistry, match="pri  write  topic printers"):
+        make(HERS, "")
+    assert cluster.users == {DEPLOYER}
