@@ -9,8 +9,8 @@ Rules:
   attribute byte becomes 0, bits that the broker drops are dropped, a byte of a header name that is not ASCII becomes
   `?`. So no length changes, and no header of ours is ever made of it.
 - Key, value and header values are never touched; the checksum was checked before.
-- What cannot be read even then is given out as a record with nothing in it. Only where its length leads out of the
-  batch is the batch damaged.
+- What cannot be read even then is given out as a record with nothing in it, of the broker's time where the broker gives
+  one. Only where its length leads out of the batch is the batch damaged.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def _nothing_in_it(batch: Any) -> Any:
     if length < 0 or position + length > len(batch._buffer):
         raise CorruptRecordError(f"a record of {length} bytes leads out of its batch")
     batch._pos = position + length
-    return DefaultRecord(
-        length, batch.base_offset, batch.first_timestamp, batch.timestamp_type, key=None, value=None, headers=[]
-    )
+    kind = batch.timestamp_type
+    timestamp = batch.max_timestamp if kind == batch.LOG_APPEND_TIME else batch.first_timestamp
+    return DefaultRecord(length, batch.base_offset, timestamp, kind, key=None, value=None, headers=[])
 
 
 def _mend(buffer: bytearray, position: int) -> None:

@@ -141,6 +141,16 @@ def test_a_record_of_a_length_beyond_everything_is_empty_and_what_follows_is_rea
     assert (failure, [(one.offset, one.value) for one in ours]) == (None, [(0, None), (1, b"v")])
 
 
+def test_what_cannot_be_read_has_the_brokers_time_where_the_broker_stamps() -> None:
+    """By a time of the sender's own a shard's clock would go ahead."""
+    stamped_by_broker, stamped_at = 0x08, 1_736_337_600_000
+    batch = with_other(b"\x06key", number(2**31))
+    batch[22] |= stamped_by_broker
+    struct.pack_into(">q", batch, 35, stamped_at)
+    ours, failure = both(bytes(checked(batch)))
+    assert (failure, [(one.offset, one.timestamp) for one in ours]) == (None, [(0, stamped_at), (1, stamped_at)])
+
+
 @pytest.mark.parametrize(
     ("old", "value"), [(b"\x06key", 3), (b"\x0avalue", 5), (b"\x08name", 4), (b"\x08data", 4), (b"\x02\x08name", 1)]
 )
