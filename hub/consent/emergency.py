@@ -1,27 +1,32 @@
 """Emergency: break-glass requests, their grants and their end.
 
 Rules (domain specification, 4.6, 4.9.21):
-- A request counts only if stated by the requester itself (or the hub for it), with a justification long enough and
-  an `expiresAt`; it ends at `expiresAt`, capped by the policy's limit, which is longer while the requester has the
-  citizen admitted. BreakGlassEnded ends the whole request.
+- A request counts only if stated by the requester itself (or the hub for it), with a reason, a justification long
+  enough and an `expiresAt`; it ends at `expiresAt`, capped by the policy's limit, which is longer while the requester
+  has the citizen admitted. BreakGlassEnded ends the whole request, whomever it names.
 - Roles of `granted_at_once` open every source at once, and a denial does not touch them. For all others each
   holder's latest Granted or Denied counts for that holder's own facts; a grant's `expiresAt` may only shorten.
 - Only the categories that were asked for and that the requester's role may open are opened.
-- A request id belongs to whoever's request was recorded first.
+- A request id belongs to the request that was recorded first under it, corrected since or not; also once that is
+  retracted. So nobody inherits what was granted to another. An answer counts for the party that it names.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from contracts.categories import BIT, Category
 from contracts.event_types import HUB
 from contracts.fact import Fact
 from contracts.parties import Party
+from hub.consent.corrections import Superseded, revisions
 from hub.consent.moment import Moment
+
+if TYPE_CHECKING:  # the policy knows which events each fold reads, so it stands above this module
+    from hub.consent.policy import Policy
 
 ANSWERS: Final = frozenset({"BreakGlassGranted", "BreakGlassDenied"})
 READS: Final = ANSWERS | {"BreakGlassRequested", "BreakGlassEnded"}
@@ -43,55 +48,64 @@ class OpenGlass:
     sources: frozenset[str] | None
 
 
-def requests_of(facts: Sequence[Fact]) -> dict[str, Fact]:
-    """Return the requests by id; one that a party states in another's name does not count."""
-    requests: dict[str, Fact] = {}
-    for fact in sorted(facts, key=lambda fact: (fact.recorded_at, fact.event_id)):
-        if fact.event_type == "BreakGlassRequested" and fact.party in (fact.payload.get("party"), HUB):
-            requests.setdefault(fact.payload["requestId"], fact)
+def requests_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> dict[str, Fact]:
+    """Return the live requests by id; one that a party states in another's name does not count."""
+    gone = _by_event_id(superseded)
+    live = [fact for fact in facts if _is_request(fact)]
+    first = _first_requests([*live, *gone.values()])
+    requests = {}
+    for fact in live:
+        request_id = fact.payload["requestId"]
+        if first[request_id].event_id in {each.event_id for each in revisions(fact, gone)}:
+            requests[request_id] = fact
     return requests
 
 
-def open_glass(facts: Sequence[Fact], moment: Moment) -> tuple[OpenGlass, ...]:
+def open_glass(facts: Sequence[Fact], superseded: Iterable[Superseded], moment: Moment) -> tuple[OpenGlass, ...]:
     """Return what break-glass opens now."""
     opened = []
-    admitted, answers = _admitted(facts, moment), _answers(facts)
+    policy = moment.policy
+    admitted, answers = admissions(facts, policy), _answers(facts)
     ended = {fact.payload["requestId"] for fact in facts if fact.event_type == "BreakGlassEnded"}
-    for request_id, request in requests_of(facts).items():
-        limit = _limit(request, admitted, moment)
+    for request_id, request in requests_of(facts, superseded).items():
+        limit = limit_of(request, admitted, policy)
         if limit is None or moment.has_come(limit) or request_id in ended:
             continue
         requester = Party(request.payload["party"])
-        role = moment.policy.rules.roles.get(requester.role)
-        categories = _asked(request) & role.break_glass if role else 0
+        categories = openable(request, policy)
         sources = None
-        if requester.role not in moment.policy.rules.break_glass.granted_at_once:
-            sources = _granting(answers.get(request_id, {}), moment)
+        if requester.role not in policy.rules.break_glass.granted_at_once:
+            sources = _granting(answers.get((request_id, requester.id), {}), moment)
         if categories and (sources is None or sources):
             moment.note(f"BG:{request_id}", request)
             opened.append(OpenGlass(request_id, requester.id, categories, sources))
     return tuple(sorted(opened, key=lambda glass: glass.request_id))
 
 
-def deciders_of(facts: Sequence[Fact]) -> frozenset[tuple[str, str]]:
-    """Return (request id, party) of every party that requested, granted or denied."""
-    asked = {(request_id, request.payload["party"]) for request_id, request in requests_of(facts).items()}
-    answered = {(fact.payload["requestId"], fact.party) for fact in facts if fact.event_type in ANSWERS}
+def deciders_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> frozenset[tuple[str, str]]:
+    """Return (request id, party) of the party that requested, also once it took that back, and of all that answered it.
+
+    An answer to somebody else under the same id makes nobody a decider.
+    """
+    known = list(facts)
+    first = _first_requests([*known, *_by_event_id(superseded).values()])
+    asked = {(request_id, request.payload["party"]) for request_id, request in first.items()}
+    answers = [fact for fact in known if fact.event_type in ANSWERS]
+    answered = {(fact.payload["requestId"], fact.party) for fact in answers if _asked_by(fact) in asked}
     return frozenset(asked | answered)
 
 
-def _asked(request: Fact) -> int:
-    mask = 0
-    for name in frozenset(request.payload.get("categories") or ()) & _CATEGORY_NAMES:
-        mask |= BIT[Category(name)]
-    return mask
+def openable(request: Fact, policy: Policy) -> int:
+    """Return the categories (mask) that were asked for and that the requester's role may open."""
+    role = policy.rules.roles.get(Party(request.payload["party"]).role)
+    return _asked(request) & role.break_glass if role else 0
 
 
-def _limit(request: Fact, admitted: Mapping[str, Admitted], moment: Moment) -> int | None:
-    """The end of a request, or `None` for one that is not complete."""
-    terms, payload = moment.policy.rules.break_glass, request.payload
-    expires = payload.get("expiresAt")
-    if expires is None or len(payload.get("justification") or "") < terms.justification_length_min:
+def limit_of(request: Fact, admitted: Mapping[str, Admitted], policy: Policy) -> int | None:
+    """Return the end of a request, or `None` for one that is not complete; `admitted` as of `admissions`."""
+    terms, payload = policy.rules.break_glass, request.payload
+    expires, justification = payload.get("expiresAt"), payload.get("justification") or ""
+    if expires is None or payload.get("reason") is None or len(justification) < terms.justification_length_min:
         return None
     hours = terms.limit_hours
     changes = admitted.get(payload["party"], ())
@@ -101,13 +115,13 @@ def _limit(request: Fact, admitted: Mapping[str, Admitted], moment: Moment) -> i
     return min(int(expires), request.occurred_at + hours * _HOUR_MS)
 
 
-def _admitted(facts: Sequence[Fact], moment: Moment) -> Mapping[str, Admitted]:
-    """When each health party had the citizen admitted, in one pass for all requests; `facts` are ordered."""
-    kinds = [kind for kind in moment.policy.rules.health.episodes if kind.kind == "admission"]
+def admissions(facts: Iterable[Fact], policy: Policy) -> Mapping[str, Admitted]:
+    """Return when each health party had the citizen admitted, in one pass for all requests; `facts` are ordered."""
+    kinds = [kind for kind in policy.rules.health.episodes if kind.kind == "admission"]
     running: dict[str, set[str]] = {}
     found: dict[str, list[tuple[int, bool]]] = {}
     for fact in facts:
-        if fact.party not in moment.policy.health_parties:
+        if fact.party not in policy.health_parties:
             continue
         for kind in kinds:
             admission_id = fact.payload.get(kind.id)
@@ -122,12 +136,40 @@ def _admitted(facts: Sequence[Fact], moment: Moment) -> Mapping[str, Admitted]:
     return found
 
 
-def _answers(facts: Sequence[Fact]) -> dict[str, dict[str, Fact]]:
-    """The latest answer of each holder, by request id."""
-    latest: dict[str, dict[str, Fact]] = {}
+def _is_request(fact: Fact) -> bool:
+    return fact.event_type == "BreakGlassRequested" and fact.party in (fact.payload.get("party"), HUB)
+
+
+def _by_event_id(superseded: Iterable[Superseded]) -> dict[str, Fact]:
+    return {each.fact.event_id: each.fact for each in superseded if each.fact.event_type == "BreakGlassRequested"}
+
+
+def _first_requests(facts: Iterable[Fact]) -> dict[str, Fact]:
+    """The request that was recorded first under each id, dead or alive."""
+    first: dict[str, Fact] = {}
+    for fact in sorted(filter(_is_request, facts), key=lambda fact: (fact.recorded_at, fact.event_id)):
+        first.setdefault(fact.payload["requestId"], fact)
+    return first
+
+
+def _asked(request: Fact) -> int:
+    mask = 0
+    for name in frozenset(request.payload.get("categories") or ()) & _CATEGORY_NAMES:
+        mask |= BIT[Category(name)]
+    return mask
+
+
+def _asked_by(answer: Fact) -> tuple[str, str | None]:
+    """The request that an answer means: its id, and who asked."""
+    return answer.payload["requestId"], answer.payload.get("party")
+
+
+def _answers(facts: Iterable[Fact]) -> dict[tuple[str, str | None], dict[str, Fact]]:
+    """The latest answer of each holder, by the request that it means."""
+    latest: dict[tuple[str, str | None], dict[str, Fact]] = {}
     for fact in facts:
         if fact.event_type in ANSWERS:
-            latest.setdefault(fact.payload["requestId"], {})[fact.party] = fact
+            latest.setdefault(_asked_by(fact), {})[fact.party] = fact
     return latest
 
 

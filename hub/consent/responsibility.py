@@ -11,24 +11,16 @@ Rules (domain specification, 1, 4.9.1, 4.9.4, 4.9.10):
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from contracts.civil_time import start_of_day
 from contracts.fact import Fact
 from contracts.parties import Party
+from hub.consent.corrections import Superseded
 from hub.consent.custody import STARTED_WITH_MUNICIPALITY
 from hub.consent.moment import Moment
 
 READS: Final = STARTED_WITH_MUNICIPALITY | {"CaseOpened", "ResponsibilityTransferred"}
-
-
-@dataclass(frozen=True, slots=True)
-class Superseded:
-    """A fact that was live from its recording until it was corrected or retracted at `until` (milliseconds)."""
-
-    fact: Fact
-    until: int
 
 
 def responsible_municipality(facts: Sequence[Fact], moment: Moment) -> str | None:

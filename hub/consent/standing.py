@@ -23,6 +23,7 @@ from contracts.failures import BadRuleSet
 from hub.consent.agreements import NONE_IN_FORCE, InForce, cited_agreements
 from hub.consent.consents import ActiveConsent, consents_of, parties_of_consents
 from hub.consent.coordination import coordinator_of, probation_active
+from hub.consent.corrections import Superseded
 from hub.consent.custody import Custody, custody_of
 from hub.consent.emergency import OpenGlass, deciders_of, open_glass
 from hub.consent.health import Health, health_of
@@ -30,7 +31,7 @@ from hub.consent.moment import Moment
 from hub.consent.placements import Placement, placements_of
 from hub.consent.policy import Policy
 from hub.consent.protection import RiskCooperation, address_protected, risk_cooperation
-from hub.consent.responsibility import Superseded, responsible_municipality
+from hub.consent.responsibility import responsible_municipality
 
 __all__ = ["Person", "Standing", "Superseded", "derive", "next_change"]
 
@@ -105,7 +106,8 @@ def derive(
     `gate_facts` are live and recorded by `at`; their types are those of `policy.gate_types` (others are ignored).
     `participants` are the parties with at least one live fact that is not a consent or governance record,
     `publishers` those with a live record of any kind but those about records. `superseded` are gate facts that were
-    corrected or retracted: only the question who was responsible when a consent began, as known then, reads them.
+    corrected or retracted: they say who was responsible when a consent began, as known then, and for what a consent or
+    an emergency request that is live stands.
     `agreements` are those in force at `at`; when they change is not for the case to say.
     Raises `BadRuleSet` where the policy is another jurisdiction's.
     """
@@ -113,6 +115,7 @@ def derive(
         raise BadRuleSet(f"rule set `{policy.rule_set}` does not hold in `{person.jurisdiction}`; load that one's")
     moment = Moment(at, policy)
     facts = moment.began_by_now(fact for fact in gate_facts if fact.event_type in policy.gate_types)
+    gone = tuple(superseded)  # read more than once
     responsible = responsible_municipality(facts, moment)
     return Standing(
         custody=custody_of(facts, moment),
@@ -123,12 +126,12 @@ def derive(
         participants=participants,
         risk_cooperation=risk_cooperation(facts, moment),
         address_protected=address_protected(facts, moment),
-        consents=consents_of(facts, superseded, person.birth_date, responsible, moment),
+        consents=consents_of(facts, gone, person.birth_date, responsible, moment),
         consent_parties=parties_of_consents(facts),
         health=health_of(facts, moment),
         placements=placements_of(facts),
-        open_glass=open_glass(facts, moment),
-        glass_deciders=deciders_of(facts),
+        open_glass=open_glass(facts, gone, moment),
+        glass_deciders=deciders_of(facts, gone),
         agreements=agreements,
         cited_agreements=cited_agreements(facts) if agreements else frozenset(),
         turning_points=tuple(sorted(moment.turning_points)),

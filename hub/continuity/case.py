@@ -22,9 +22,10 @@ from contracts.civil_time import Period, add_period, day_date, day_of, resolve
 from contracts.fact import Fact
 from contracts.parties import Party
 from hub.case_timeline.timeline import CaseTimeline, Reader, fact_recorded
+from hub.consent.corrections import Superseded
 from hub.consent.moment import Moment
 from hub.consent.policy import Policy
-from hub.consent.responsibility import Superseded, responsible_municipality
+from hub.consent.responsibility import responsible_municipality
 from hub.consent.standing import Person
 from hub.continuity.terms import Terms
 

@@ -2,9 +2,12 @@
 
 Rules (domain specification, 6, I16; 4.6, 4.9.21):
 - A request is what `hub.consent.emergency` counts as one. Roles with a standing authorisation are granted at once by a
-  complete request; for others the first grant counts. Denied: denied by somebody, granted by nobody.
-- Reviewed on time: the first review within 7 days of the grant, of all granted. Notified: days from the grant to the
-  time at which the citizen was told, as stated.
+  complete request; for others the first grant counts, to the party that asked. What opened nothing was not granted:
+  incomplete, run out or ended by then, or for categories that the role may not open. Denied: denied by somebody,
+  granted by nobody.
+- Reviewed on time: the first review since the grant within 7 days of it, of all granted. "By a second person" (4.6):
+  whoever reviews need not be of another party, which shows no person; only a review of the asking party under the
+  pseudonym of who asked is none. Notified: days from the grant to the time at which the citizen was told, as stated.
 - An alert is a user with more than 3 requests within 30 days, over all cases.
 
 Pure.
@@ -12,13 +15,13 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from contracts.fact import Fact
 from contracts.parties import role_of_id
-from hub.consent.emergency import requests_of
+from hub.consent.emergency import Admitted, admissions, limit_of, openable, requests_of
 from hub.continuity.case import DAY_MS, KnownCase, Share
 
 
@@ -57,7 +60,9 @@ def requests(case: KnownCase) -> list[Request]:
     for fact in case.facts:
         if (request_id := fact.payload.get("requestId")) is not None:
             about.setdefault(request_id, []).append(fact)
-    found = [_request(case, fact, about[request_id]) for request_id, fact in requests_of(case.facts).items()]
+    admitted = admissions(case.by_occurrence(), case.policy)
+    live = requests_of(case.facts, case.gone)
+    found = [_request(case, fact, about[request_id], admitted) for request_id, fact in live.items()]
     return sorted(found, key=lambda request: (request.asked_at, request.party, request.user))
 
 
@@ -81,38 +86,48 @@ def _crowded(times: list[int], most: int, span: int) -> bool:
     return any(last - first <= span for first, last in zip(times, times[most:], strict=False))
 
 
-def _request(case: KnownCase, request: Fact, about: list[Fact]) -> Request:
+def _request(case: KnownCase, request: Fact, about: list[Fact], admitted: Mapping[str, Admitted]) -> Request:
     """`about`: every fact that names the request, in the order in which they happened."""
-
-    def first(event_type: str) -> Fact | None:
-        return next((fact for fact in about if fact.event_type == event_type), None)
-
-    granted, review = first("BreakGlassGranted"), first("BreakGlassReviewed")
-    if _is_granted_at_once(case, request):
-        granted = request
-    granted_at = case.happened(granted) if granted else None
-    told = [fact.payload["subjectNotifiedAt"] for fact in about if fact.payload.get("subjectNotifiedAt") is not None]
+    party, user = str(request.payload["party"]), str(request.payload["user"])
+    # Whoever ends a request ends it for all (4.9.21); everything else is said to the party that it names.
+    ended = next((fact for fact in about if fact.event_type == "BreakGlassEnded"), None)
+    said = [fact for fact in about if fact.payload.get("party") == party]
+    limit = limit_of(request, admitted, case.policy) if openable(request, case.policy) else None
+    if limit is not None and ended is not None:
+        limit = min(limit, case.happened(ended))
+    grant = _grant(case, request, said, limit)
+    granted_at = case.happened(grant) if grant else None
+    reviews = [
+        case.happened(fact)
+        for fact in said
+        if fact.event_type == "BreakGlassReviewed" and (fact.party, fact.payload.get("user")) != (party, user)
+    ]
+    told = [fact.payload["subjectNotifiedAt"] for fact in said if fact.payload.get("subjectNotifiedAt") is not None]
     return Request(
-        party=str(request.payload["party"]),
-        user=str(request.payload["user"]),
+        party=party,
+        user=user,
         asked_at=case.happened(request),
         granted_at=granted_at,
-        denied=granted_at is None and first("BreakGlassDenied") is not None,
-        ended=first("BreakGlassEnded") is not None,
-        reviewed_at=case.happened(review) if review else None,
+        denied=granted_at is None and any(fact.event_type == "BreakGlassDenied" for fact in said),
+        ended=ended is not None,
+        reviewed_at=next((at for at in reviews if granted_at is not None and at >= granted_at), None),
         notified_at=min((at for at in told if at <= case.at), default=None),
         request=request,
-        grant=granted,
+        grant=grant,
     )
 
 
-def _is_granted_at_once(case: KnownCase, request: Fact) -> bool:
-    rules, payload = case.policy.rules.break_glass, request.payload
-    return (
-        role_of_id(payload["party"]) in rules.granted_at_once
-        and payload.get("expiresAt") is not None
-        and len(payload.get("justification") or "") >= rules.justification_length_min
-    )
+def _grant(case: KnownCase, request: Fact, said: Iterable[Fact], limit: int | None) -> Fact | None:
+    """What opened the request before its `limit`: itself, where it is granted at once."""
+    if role_of_id(request.payload["party"]) in case.policy.rules.break_glass.granted_at_once:
+        grants = [request]
+    else:
+        grants = [fact for fact in said if fact.event_type == "BreakGlassGranted"]
+    for fact in grants:
+        shortened = [end for end in (limit, fact.payload.get("expiresAt")) if end is not None]
+        if limit is not None and case.happened(fact) < min(shortened):
+            return fact
+    return None
 
 
 def _days(since: int | None, until: int | None) -> Fraction | None:

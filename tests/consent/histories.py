@@ -68,6 +68,7 @@ GLASS = {
     "requestId": ids,
     "party": parties,
     "categories": lists(CATEGORIES, 3),
+    "reason": st.sampled_from(("OVERDOSE", "OTHER", None)),
     "justification": st.sampled_from(("x" * 30, "short")),
     "expiresAt": maybe(instants),
 }

@@ -134,15 +134,22 @@ def test_no_amendment_mends_a_consent_that_was_never_one() -> None:
 
 def test_nobody_takes_over_a_request_for_emergency_access_that_was_granted_to_another() -> None:
     """Not even one that says to have asked before: the id is whoever's request was recorded first."""
-    payload = {"requestId": "r1", "categories": ["MH"], "justification": "x" * 500, "expiresAt": at("2025-02-10T20:00")}
+    payload = {
+        "requestId": "r1",
+        "categories": ["MH"],
+        "reason": "OVERDOSE",
+        "justification": "x" * 500,
+        "expiresAt": at("2025-02-10T20:00"),
+    }
     asked = fact("g1", "BreakGlassRequested", "A.ADD", "2025-02-10T08:00", party="A.ADD", **payload)
-    granted = fact("g2", "BreakGlassGranted", "PSY", "2025-02-10T08:05", requestId="r1")
+    granted = fact("g2", "BreakGlassGranted", "PSY", "2025-02-10T08:05", requestId="r1", party="A.ADD")
+    to_other = granted._replace(payload={**granted.payload, "party": "A.SOC"})
     other = fact("g3", "BreakGlassRequested", "A.SOC", "2025-02-10T07:00", party="A.SOC", **payload)
     late = other._replace(recorded_at=at("2025-02-10T09:00"))
     for facts, requester in (
         ([asked, granted], "A.ADD"),
         ([asked, granted, late], "A.ADD"),
-        ([other, granted], "A.SOC"),
+        ([other, to_other], "A.SOC"),
     ):
         opened = standing_of(facts, "2025-02-10T10:00").open_glass
         assert [(glass.requester, glass.sources) for glass in opened] == [(requester, frozenset({"PSY"}))]
@@ -227,6 +234,7 @@ def test_who_broke_the_glass_is_a_candidate() -> None:
         requestId="r",
         party="KIF",
         categories=["RI"],
+        reason="OVERDOSE",
         justification="x" * 30,
         expiresAt=at("2025-02-04T10:00"),
     )

@@ -44,7 +44,7 @@ def stated(number: int, event_type: str, party: str, at: int = NOON, /, **payloa
 def request(number: int, party: str = "KIF") -> Fact:
     return stated(
         number, "BreakGlassRequested", party, requestId=f"r{number}", party=party, user="u", categories=["MH"],
-        justification="x" * 40, expiresAt=NOON + 9 * HOUR_MS,
+        reason="OVERDOSE", justification="x" * 40, expiresAt=NOON + 9 * HOUR_MS,
     )  # fmt: skip
 
 
@@ -54,8 +54,8 @@ def emergencies(count: int, party: str) -> list[Fact]:
     for number in range(count):
         facts += [
             stated(number, "AdmissionStarted", party, NOON - HOUR_MS, admissionId=f"a{number}"),
-            stated(number, "BreakGlassGranted", "PHE", NOON + HOUR_MS, requestId=f"r{number}"),
-            stated(number, "BreakGlassReviewed", party, NOON + HOUR_MS, requestId=f"r{number}"),
+            stated(number, "BreakGlassGranted", "PHE", NOON + HOUR_MS, requestId=f"r{number}", party=party),
+            stated(number, "BreakGlassReviewed", "PHE", NOON + HOUR_MS, requestId=f"r{number}", party=party),
         ]
         if number % 2:
             facts.append(stated(number, "BreakGlassEnded", party, NOON + HOUR_MS, requestId=f"r{number}"))
@@ -168,10 +168,12 @@ def emergency_facts(draw: Callable[..., Any]) -> list[Fact]:
         if event_type in ("BreakGlassRequested", *GLASS):
             expires = draw(st.none() | st.integers(0, 130).map(lambda hour: NOON + hour * HOUR_MS))
             payload = {"requestId": draw(st.sampled_from("rst")), "expiresAt": expires}
+            payload["party"] = draw(st.sampled_from(("KIF", "KIF", "A.SOC")))
         if event_type == "BreakGlassRequested":
             payload |= {
                 "party": draw(st.sampled_from((party, party, "PSY"))),
                 "categories": draw(st.lists(st.sampled_from(("MH", "CU", "OF")), max_size=3)),
+                "reason": draw(st.sampled_from(("OVERDOSE", "OVERDOSE", None))),
                 "justification": "x" * draw(st.sampled_from((29, 30, 40))),
             }
         late = draw(st.integers(0, 3)) * HOUR_MS
@@ -195,7 +197,11 @@ def plain_open_glass(facts: list[Fact], at: int, policy: Policy) -> tuple[list[O
             for (holder, kind, _), episode in episodes(earlier, policy).items()
         )
         hours = terms_of.limit_hours_during_admission if admitted else terms_of.limit_hours
-        if asked.payload["expiresAt"] is None or len(asked.payload["justification"]) < 30:
+        if (
+            asked.payload["expiresAt"] is None
+            or asked.payload["reason"] is None
+            or len(asked.payload["justification"]) < 30
+        ):
             continue
         end = min(asked.payload["expiresAt"], asked.occurred_at + hours * HOUR_MS)
         if at >= end:
@@ -208,7 +214,8 @@ def plain_open_glass(facts: list[Fact], at: int, policy: Policy) -> tuple[list[O
         mask = mask_of(asked.payload["categories"]) & role.break_glass
         sources = None
         if Party(asked.party).role not in terms_of.granted_at_once:
-            holders = {fact.party: fact for fact in about if fact.event_type in GLASS[:2]}
+            answers = [fact for fact in about if fact.event_type in GLASS[:2] and fact.payload["party"] == asked.party]
+            holders = {fact.party: fact for fact in answers}
             grants = {holder: fact for holder, fact in holders.items() if fact.event_type == GLASS[0]}
             ends = {holder: fact.payload["expiresAt"] for holder, fact in grants.items()}
             to_come |= {until for until in ends.values() if until is not None and until > at}
@@ -225,7 +232,7 @@ def test_what_is_open_is_what_the_plain_reading_opens(facts: list[Fact], hour: i
     opened, to_come = plain_open_glass(facts, at, policy)
     moment = Moment(at, policy)
     ordered = sorted((fact for fact in facts if fact.occurred_at <= at), key=lambda fact: fact.order)
-    assert open_glass(ordered, moment) == tuple(opened)
+    assert open_glass(ordered, (), moment) == tuple(opened)
     assert moment.turning_points == to_come
 
 
@@ -239,14 +246,14 @@ def test_a_request_lasts_longer_where_the_admission_still_runs_when_it_is_made(
     facts = [
         stated(
             1, "BreakGlassRequested", "PSY", asked, requestId="r", party="PSY", categories=["MH"],
-            justification="x" * 40, expiresAt=asked + 60 * HOUR_MS,
+            reason="OVERDOSE", justification="x" * 40, expiresAt=asked + 60 * HOUR_MS,
         )
     ]  # fmt: skip
     for event_type, hour in (("AdmissionStarted", began), ("AdmissionEnded", ended)):
         if hour is not None:
             facts.append(stated(2, event_type, "PSY", NOON + hour * HOUR_MS, admissionId="a"))
     moment = Moment(asked + 30 * HOUR_MS, POLICIES["DK"])
-    assert bool(open_glass(moment.began_by_now(facts), moment)) == is_open
+    assert bool(open_glass(moment.began_by_now(facts), (), moment)) == is_open
     opened, _ = plain_open_glass(facts, moment.at, POLICIES["DK"])
     assert bool(opened) == is_open
 

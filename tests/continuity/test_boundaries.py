@@ -15,7 +15,10 @@ SESSION = "GuidanceSessionHeld(activityId=g1 setting=OUTPATIENT"
 CONTACT = "MunicipalContactHeld(channel=OFFICE inCustody=false attendance="
 TRIAL = "TreatmentTrialStarted(trialId=r1 requestedAt=2025-05-06T14:00 plannedEnd=2025-05-20 funding=TRIAL_BUDGET)"
 CONSENT = "ConsentGiven(by=SUBJECT form=WRITTEN cat=[SU] src=[A.ADD] to=[A.SOC] for=[SOCIAL_SUPPORT])"
-REQUEST = "b 2025-05-01T10:00 PSY BreakGlassRequested(requestId=b party=PSY categories=[MH] expiresAt=2025-05-02T10:00)"
+REQUEST = (
+    "b 2025-05-01T10:00 PSY BreakGlassRequested(requestId=b party=PSY categories=[MH] reason=OVERDOSE "
+    "expiresAt=2025-05-02T10:00)"
+)
 ASSIGNED = "CoordinatorAssigned(party=A.SOC)"
 
 

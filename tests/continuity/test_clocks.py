@@ -27,9 +27,13 @@ REQUEST = "q 2025-03-03T15:00 A.ADD TreatmentRequested(treatmentId=q1 provider=A
 DATE = "d 2025-02-01T10:00 PRI ReleaseDateSet(custodyId=c1 releaseDate=2025-09-01 kind=PAROLE)"
 MENTOR = "m 2025-02-03T10:00 A.JOB MentorAssigned(activityId=m1 provider=A.MNT)"
 WORK = "w 2025-02-05T16:00 PRI EmploymentStarted(activityId=w1 kind=PRISON_WORK)"
-GLASS = "b 2025-05-01T10:00 PSY BreakGlassRequested(requestId=b party=PSY categories=[MH] expiresAt=2025-05-02T10:00)"
+GLASS = (
+    "b 2025-05-01T10:00 PSY BreakGlassRequested(requestId=b party=PSY categories=[MH] reason=OVERDOSE "
+    "expiresAt=2025-05-02T10:00)"
+)
 ASKED = (
-    "b 2025-05-01T10:00 A.SOC BreakGlassRequested(requestId=b party=A.SOC categories=[RI] expiresAt=2025-05-02T09:00)"
+    "b 2025-05-01T10:00 A.SOC BreakGlassRequested(requestId=b party=A.SOC categories=[RI] reason=OVERDOSE "
+    "expiresAt=2025-05-02T09:00)"
 )
 GRANTED = "g 2025-05-01T11:00 KIF BreakGlassGranted(requestId=b party=A.SOC)"
 REVIEW = "BreakGlassReviewed(requestId=b party=PSY outcome=JUSTIFIED"

@@ -2,7 +2,8 @@
 
 Rules:
 - PSY and PHE: granted at once, all sources. Others: pending until the holder grants; opens only that holder's events.
-- Each holder's latest Granted or Denied counts; a grant's expiresAt may only shorten; Ended ends the whole request.
+- Each holder's latest Granted or Denied to the party counts; a grant's expiresAt may only shorten; Ended ends the whole
+  request.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def runs_against(case: Case, request: Fact, holder: str) -> bool:
     answers = [
         fact
         for fact in named(case.of_kind("BreakGlassGranted", "BreakGlassDenied"), "requestId", number)
-        if fact.party == holder
+        if fact.party == holder and fact["party"] == request.party
     ]
     if not answers or answers[-1].kind == "BreakGlassDenied":
         return False

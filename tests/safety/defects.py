@@ -310,15 +310,15 @@ DEFECTS: Final = (
         'answer.event_type == "BreakGlassGranted"', "True", likely="views SC5",
     ),
     Defect(
-        "break-glass opens what was not asked for", emergency.open_glass,
+        "break-glass opens what was not asked for", emergency.openable,
         "_asked(request) & role.break_glass", "role.break_glass", likely="views G2",
     ),
     Defect(
-        "break-glass opens what its role may not open", emergency.open_glass,
+        "break-glass opens what its role may not open", emergency.openable,
         "_asked(request) & role.break_glass", "_asked(request)", likely="views SC5",
     ),
     Defect(
-        "break-glass in another's name", emergency.requests_of,
+        "break-glass in another's name", emergency._is_request,
         'and fact.party in (fact.payload.get("party"), HUB)', "", likely="views V11",
     ),
     # timeline and settlement
