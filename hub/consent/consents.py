@@ -6,6 +6,10 @@ Rules (domain specification, 4.4, 4.5, 4.9.10, 4.9.11, 4.9.20):
   birthday from which the citizen consents alone (where guardians gave it), and a withdrawal.
 - An amendment replaces the whole scope, and form; `dataFrom` and `validUntil` stay unless stated; giver and
   `validFrom` never change. One that is not specific or informed leaves nothing open. Once withdrawn, always withdrawn.
+- An amendment by somebody who could not have given that scope on its day only takes away. So does one that may mean
+  another consent: when it was recorded, this one did not bear its id, or not this one alone. What was recorded before
+  the consent was first stated does not amend it.
+- What ends a consent under any id that it ever bore ends it, whenever that was recorded: no correction reopens it.
 - A municipal recipient loses it when its municipality was responsible at the consent's start, as known then, and no
   longer is. An oral consent opens none of `oral_never` and nothing stated by `oral_void_sources`.
 - Of two ConsentGiven with one id the first (in the order of facts) counts.
@@ -13,7 +17,8 @@ Rules (domain specification, 4.4, 4.5, 4.9.10, 4.9.11, 4.9.20):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -22,13 +27,15 @@ from contracts.categories import BIT, Category
 from contracts.civil_time import add_to_date, birthday, day_date, day_number, day_of, start_of_day
 from contracts.fact import Fact
 from contracts.parties import Party
+from hub.consent.corrections import Superseded, revisions
 from hub.consent.moment import Moment
 from hub.consent.responsibility import READS as RESPONSIBILITY
-from hub.consent.responsibility import Superseded, responsible_as_known_at
+from hub.consent.responsibility import responsible_as_known_at
 
 SCOPED: Final = frozenset({"ConsentGiven", "ConsentAmended"})
 ENDED: Final = frozenset({"ConsentWithdrawn", "ConsentExpired", "ConsentInvalidated"})
 READS: Final = SCOPED | ENDED
+_KINDS: Final = {"ConsentGiven": "given", "ConsentAmended": "amended", **dict.fromkeys(ENDED, "ended")}
 _SCOPE_LISTS: Final = ("categories", "sources", "recipients", "purposes")
 _CATEGORY_NAMES: Final = frozenset(category.value for category in Category)
 
@@ -53,9 +60,10 @@ class ActiveConsent:
 
 @dataclass(slots=True)
 class _Consent:
-    """One consent as its records tell it."""
+    """One consent as its records tell it; `stated_at`: when it was first recorded, corrected since or not."""
 
     given: Fact
+    stated_at: int
     scope: dict[str, Any]
     sound: bool
     amended_by: Fact | None = None
@@ -63,20 +71,32 @@ class _Consent:
 
     def amend(self, fact: Fact) -> None:
         """Replace the scope; what may stay unless stated stays."""
-        stated = {name: fact.payload[name] for name in ("dataFrom", "validUntil") if fact.payload.get(name) is not None}
-        self.scope = {**self.scope, **_scope(fact.payload), **stated}
+        self.scope = {**self.scope, **_scope(fact.payload), **_stated_days(fact.payload)}
         self.sound, self.amended_by = _is_sound(fact.payload), fact
+
+    def narrow(self, fact: Fact, written_forms: frozenset[str]) -> None:
+        """Take away what `fact` leaves out, and add nothing."""
+        stated, days, scope = _scope(fact.payload), _stated_days(fact.payload), self.scope
+        narrowed = {name: scope[name] & stated[name] for name in _SCOPE_LISTS}
+        if scope["form"] in written_forms:
+            narrowed["form"] = stated["form"]
+        if "dataFrom" in days:
+            narrowed["dataFrom"] = max(scope["dataFrom"], days["dataFrom"])
+        if "validUntil" in days and scope["validUntil"] is not None:
+            narrowed["validUntil"] = min(scope["validUntil"], days["validUntil"])
+        self.scope = {**scope, **days, **narrowed}
+        self.sound, self.amended_by = self.sound and _is_sound(fact.payload), fact
 
 
 def consents_of(
-    facts: Sequence[Fact], superseded: Iterable[Superseded], born: date, responsible: str | None, moment: Moment
+    facts: Sequence[Fact], superseded: Sequence[Superseded], born: date, responsible: str | None, moment: Moment
 ) -> tuple[ActiveConsent, ...]:
     """Return the consents active now, the one first given first. `facts` are ordered and have occurred by now."""
     # Read again for each consent: only what says who is responsible, not all that was ever stated.
     stated = [fact for fact in facts if fact.event_type in RESPONSIBILITY]
     gone = [each for each in superseded if each.fact.event_type in RESPONSIBILITY]
     active = []
-    for consent in _fold(facts).values():
+    for consent in _fold(facts, superseded, born, moment):
         starts = consent.given.payload["validFrom"]
         if not _is_active(consent, starts, born, moment):
             continue
@@ -101,31 +121,93 @@ def parties_of_consents(facts: Sequence[Fact]) -> frozenset[tuple[str, str]]:
     )
 
 
-def _fold(facts: Sequence[Fact]) -> dict[str, _Consent]:
-    consents: dict[str, _Consent] = {}
+def _fold(facts: Iterable[Fact], superseded: Iterable[Superseded], born: date, moment: Moment) -> list[_Consent]:
+    gone = {each.fact.event_id: each for each in superseded if each.fact.event_type == "ConsentGiven"}
+    earlier = {event_id: each.fact for event_id, each in gone.items()}
+    by_id: dict[str, dict[str, list[Fact]]] = {kind: {} for kind in ("given", "amended", "ended")}
     for fact in facts:
-        consent_id = fact.payload.get("consentId")
-        if fact.event_type == "ConsentGiven" and consent_id not in consents:
-            scope = {
-                **_scope(fact.payload),
-                "dataFrom": fact.payload.get("dataFrom"),
-                "validUntil": fact.payload.get("validUntil"),
-            }
-            consents[str(consent_id)] = _Consent(fact, scope, _is_sound(fact.payload))
-    # Amendments and ends in a second pass: a clock that runs behind may date one before its ConsentGiven.
-    for fact in facts:
-        consent = consents.get(str(fact.payload.get("consentId")))
-        if consent is None:
-            continue
-        if fact.event_type == "ConsentAmended":
-            consent.amend(fact)
-        elif fact.event_type in ENDED:
-            consent.ended_by = consent.ended_by or fact
+        if kind := _KINDS.get(fact.event_type):
+            by_id[kind].setdefault(_consent_id(fact), []).append(fact)
+    stated = {consent_id: list(given) for consent_id, given in by_id["given"].items()}
+    for fact in earlier.values():
+        stated.setdefault(_consent_id(fact), []).append(fact)
+    live = {consent_id: _live_of(stated.get(consent_id, ()), gone) for consent_id in by_id["amended"]}
+    consents = []
+    for first, *_ in by_id["given"].values():
+        same = revisions(first, earlier)
+        consent = _consent(first, same, moment)
+        amendments = []
+        for consent_id in sorted({_consent_id(revision) for revision in same}):
+            consent.ended_by = consent.ended_by or next(iter(by_id["ended"].get(consent_id, ())), None)
+            if consent_id in live:
+                own = _live_of([revision for revision in same if _consent_id(revision) == consent_id], gone)
+                amendments += [(fact, own, live[consent_id]) for fact in by_id["amended"][consent_id]]
+        for fact, own, all_live in sorted(amendments, key=lambda each: each[0].order):
+            is_meant = 0 < own(fact.recorded_at) == all_live(fact.recorded_at)
+            _amend(consent, fact, is_meant, born, moment)
+        consents.append(consent)
     return consents
+
+
+def _live_of(given: Iterable[Fact], gone: Mapping[str, Superseded]) -> Callable[[int], int]:
+    """How many of these ConsentGiven were live at an instant; looked up for each amendment."""
+    spans = [(fact.recorded_at, gone[fact.event_id].until if fact.event_id in gone else None) for fact in given]
+    since = sorted(begun for begun, _ in spans)
+    until = sorted(max(begun, ended) for begun, ended in spans if ended is not None)
+    return lambda instant: bisect_right(since, instant) - bisect_right(until, instant)
+
+
+def _consent(given: Fact, same: Iterable[Fact], moment: Moment) -> _Consent:
+    """A consent as it was given; `same` are its revisions."""
+    days = {"dataFrom": day_of(given.occurred_at, moment.zone), "validUntil": None, **_stated_days(given.payload)}
+    return _Consent(
+        given,
+        min(revision.recorded_at for revision in same),
+        {**_scope(given.payload), **days},
+        _is_sound(given.payload),
+    )
+
+
+def _amend(consent: _Consent, fact: Fact, is_meant: bool, born: date, moment: Moment) -> None:
+    """Let an amendment count; `is_meant`: this consent, and no other, bore its id when it was recorded."""
+    if fact.recorded_at < consent.stated_at:
+        return
+    if is_meant and _could_be_given(consent, fact, born, moment):
+        consent.amend(fact)
+    else:
+        terms = moment.policy.rules.consent
+        consent.narrow(fact, terms.forms - {terms.oral_form})
+
+
+def _could_be_given(consent: _Consent, amendment: Fact, born: date, moment: Moment) -> bool:
+    """Whether who states an amendment could have given its scope that day; an amendment need not say who does."""
+    terms, first_giver = moment.policy.rules.consent, consent.given.payload.get("givenBy")
+    giver = amendment.payload.get("givenBy") or first_giver
+    if giver not in _givers(amendment.occurred_at, born, moment):
+        return False
+    # Of a consent that was not co-signed itself these categories are never open: whoever lists them adds nothing.
+    is_co_signed = giver == terms.co_signed or first_giver != terms.co_signed
+    listed = _mask(amendment.payload.get("categories") or ())
+    return is_co_signed or not _is_minor(amendment.occurred_at, born, moment) or not listed & terms.co_signed_of_a_minor
 
 
 def _scope(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {"form": payload.get("form"), **{name: frozenset(payload.get(name) or ()) for name in _SCOPE_LISTS}}
+
+
+def _stated_days(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: payload[name] for name in ("dataFrom", "validUntil") if payload.get(name) is not None}
+
+
+def _consent_id(fact: Fact) -> str:
+    return str(fact.payload.get("consentId"))
+
+
+def _mask(names: Iterable[str]) -> int:
+    mask = 0
+    for name in frozenset(names) & _CATEGORY_NAMES:
+        mask |= BIT[Category(name)]
+    return mask
 
 
 def _is_sound(payload: Mapping[str, Any]) -> bool:
@@ -144,22 +226,31 @@ def _is_active(consent: _Consent, starts: int, born: date, moment: Moment) -> bo
         return False
     if not _is_sound(consent.given.payload):  # arrival refuses it, and no amendment makes it one
         return False
-    given_on = start_of_day(day_of(consent.given.occurred_at, zone), zone)
-    alone_from = birthday(born, rules.consent_alone_years, zone)
-    adult_from = birthday(born, rules.adult_years, zone)
+    if consent.given.payload.get("givenBy") not in _givers(consent.given.occurred_at, born, moment):
+        return False
     ends = [_age_limit(starts, moment)]
     if consent.scope["validUntil"] is not None:
         ends.append(consent.scope["validUntil"])
-    if given_on < alone_from:
-        givers = rules.consent.givers_under_consent_age
+    alone_from = birthday(born, rules.consent_alone_years, zone)
+    if _day_starts(consent.given.occurred_at, moment) < alone_from:
         ends.append(alone_from)
-    elif given_on < adult_from:
-        givers = rules.consent.givers_from_consent_age
-    else:
-        givers = rules.consent.givers_adult
-    if consent.given.payload.get("givenBy") not in givers:
-        return False
     return moment.has_come(starts) and not moment.has_come(min(ends))
+
+
+def _givers(at: int, born: date, moment: Moment) -> frozenset[str]:
+    """Who may give a consent on the local day of `at`."""
+    rules, day = moment.policy.rules, _day_starts(at, moment)
+    if day < birthday(born, rules.consent_alone_years, moment.zone):
+        return rules.consent.givers_under_consent_age
+    return rules.consent.givers_from_consent_age if _is_minor(at, born, moment) else rules.consent.givers_adult
+
+
+def _is_minor(at: int, born: date, moment: Moment) -> bool:
+    return _day_starts(at, moment) < birthday(born, moment.policy.rules.adult_years, moment.zone)
+
+
+def _day_starts(at: int, moment: Moment) -> int:
+    return start_of_day(day_of(at, moment.zone), moment.zone)
 
 
 def _age_limit(starts: int, moment: Moment) -> int:
@@ -169,19 +260,15 @@ def _age_limit(starts: int, moment: Moment) -> int:
 
 def _active_consent(consent: _Consent, lost_by: str | None, born: date, moment: Moment) -> ActiveConsent:
     terms, zone, scope = moment.policy.rules.consent, moment.zone, consent.scope
-    given_day = day_of(consent.given.occurred_at, zone)
-    listed = 0
-    for name in scope["categories"] & _CATEGORY_NAMES:
-        listed |= BIT[Category(name)]
+    listed = _mask(scope["categories"])
     opens, sources = listed, scope["sources"]
     oral = scope["form"] == terms.oral_form
     if oral:
         opens &= ~terms.oral_never
         sources = frozenset(source for source in sources if Party(source).role not in terms.oral_void_sources)
-    minor_then = start_of_day(given_day, zone) < birthday(born, moment.policy.rules.adult_years, zone)
+    minor_then = _is_minor(consent.given.occurred_at, born, moment)
     if minor_then and consent.given.payload.get("givenBy") != terms.co_signed:
         opens &= ~terms.co_signed_of_a_minor
-    data_from_day = scope["dataFrom"] if scope["dataFrom"] is not None else given_day
     return ActiveConsent(
         consent_id=str(consent.given.payload["consentId"]),
         given_at=consent.given.occurred_at,
@@ -195,5 +282,5 @@ def _active_consent(consent: _Consent, lost_by: str | None, born: date, moment: 
         ),
         purposes=scope["purposes"],
         oral=oral,
-        data_from=start_of_day(data_from_day, zone),
+        data_from=start_of_day(scope["dataFrom"], zone),
     )

@@ -90,7 +90,8 @@ def _active(case: KnownCase, facts: list[Fact], at: int) -> set[str]:
 
 def _consents(case: KnownCase, facts: Iterable[Fact], at: int) -> tuple[ActiveConsent, ...]:
     # Who is responsible does not matter to what a consent is: with nobody responsible no recipient is lost.
-    return consents_of(tuple(facts), (), case.person.birth_date, None, Moment(at, case.policy))
+    gone = [each for each in case.gone if each.fact.event_type in READS]
+    return consents_of(tuple(facts), gone, case.person.birth_date, None, Moment(at, case.policy))
 
 
 def _is_void(case: KnownCase, given: Fact) -> bool:

@@ -100,14 +100,15 @@ def give(story: Story, **fixed: Any) -> Stated:
 
 
 def change(story: Story, given: Stated) -> None:
-    """Amendments: other scope, other form, sometimes other days; their giver and validFrom count for nothing."""
+    """Amendments: other scope, other form, sometimes other days, by anyone; their validFrom counts for nothing."""
     at = given.occurred_at
     for _ in range(story.chance.choice((0, 0, 0, 1, 2))):
         at = story.after(at, 150)
         until = story.chance.choice((None, None, story.after(at, 100)))
+        giver = story.chance.choice((given.payload["givenBy"], *GIVERS))
         story.say(
             "ConsentAmended", story.chance.choice((given.party, story.one_of("SOC"))), at, given, **scope(story),
-            consentId=given.payload["consentId"], givenBy=story.chance.choice(GIVERS), validFrom=at,
+            consentId=given.payload["consentId"], givenBy=giver, validFrom=at,
             dataFrom=story.chance.choice((None, None, story.day(at, -200, -30, 0))), validUntil=until,
         )  # fmt: skip
         if until is not None:

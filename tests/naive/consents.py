@@ -3,19 +3,21 @@
 Rules:
 - A condition is a function that says yes or no; a consent permits where all of them say yes.
 - The scope in force is that of the latest amendment; giver, validFrom and the day it was given never change.
+- Read narrowly where 4.5 leaves room: who could not have given the amended scope that day takes away and adds nothing.
+- A corrected ConsentGiven is the same consent, whatever id it had: what amends or ends one of its ids concerns it.
 - Of several consents that permit, the basis is the one first given, then the lower consentId as text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Final
 
 from tests.naive import civil
-from tests.naive.case import Case, Fact, municipality, named, role
+from tests.naive.case import Case, Fact, municipality, role
 from tests.naive.standing import responsible
 
 PURPOSE: Final = {
@@ -41,13 +43,17 @@ ENDINGS: Final = ("ConsentWithdrawn", "ConsentExpired", "ConsentInvalidated")
 
 @dataclass(frozen=True, eq=False)
 class Consent:
-    """One consent as it stands: what was given, in the scope of its latest amendment."""
+    """One consent as it stands: what was given, in the scope of its amendments."""
 
     given: Fact
-    scope: Fact
-    data_from: int | None
+    categories: frozenset[str]
+    sources: frozenset[str]
+    recipients: frozenset[str]
+    purposes: frozenset[str]
+    form: str
+    data_from: int
     valid_until: int | None
-    ended: bool
+    ended: bool = False
 
     @property
     def id(self) -> str:
@@ -55,58 +61,91 @@ class Consent:
         return str(self.given["consentId"])
 
     @property
-    def categories(self) -> list[str]:
-        """What may be shared."""
-        return list(self.scope["categories"])
-
-    @property
-    def recipients(self) -> list[str]:
-        """Who may be shown it."""
-        return list(self.scope["recipients"])
-
-    @property
-    def sources(self) -> list[str]:
-        """Whose data may be shown."""
-        return list(self.scope["sources"])
-
-    @property
-    def purposes(self) -> list[str]:
-        """What for."""
-        return list(self.scope["purposes"])
-
-    @property
-    def form(self) -> str:
-        """How it was given, or amended."""
-        return str(self.scope["form"])
-
-    @property
     def start(self) -> int:
         """When it begins to apply."""
         return int(self.given["validFrom"])
 
 
-def _consent_of(case: Case, given: Fact) -> Consent:
-    # An amendment recorded before its ConsentGiven is parked (4.9.20); before the first statement of it, that is.
-    stated = [
-        fact.recorded
-        for _, fact in case.known
-        if fact.kind == "ConsentGiven" and fact["consentId"] == given["consentId"]
-    ]
-    amendments = [
-        fact
-        for fact in named(case.of_kind("ConsentAmended"), "consentId", given["consentId"])
-        if fact.recorded >= min(stated)
-    ]
-    scopes = [given, *amendments]
-    stated_from = [scope["dataFrom"] for scope in scopes if scope["dataFrom"] is not None]
-    stated_until = [scope["validUntil"] for scope in scopes if scope["validUntil"] is not None]
+def _as_given(case: Case, given: Fact) -> Consent:
     return Consent(
         given,
-        scopes[-1],
-        stated_from[-1] if stated_from else None,
-        stated_until[-1] if stated_until else None,
-        any(True for _ in named(case.of_kind(*ENDINGS), "consentId", given["consentId"])),
+        categories=frozenset(given["categories"]),
+        sources=frozenset(given["sources"]),
+        recipients=frozenset(given["recipients"]),
+        purposes=frozenset(given["purposes"]),
+        form=str(given["form"]),
+        data_from=civil.day_of(given.occurred, case.zone) if given["dataFrom"] is None else given["dataFrom"],
+        valid_until=given["validUntil"],
     )
+
+
+def _replaced(one: Consent, by: Fact) -> Consent:
+    """An amendment replaces the whole scope and form; dataFrom and validUntil stay unless stated (4.9.10)."""
+    return replace(
+        one,
+        categories=frozenset(by["categories"]),
+        sources=frozenset(by["sources"]),
+        recipients=frozenset(by["recipients"]),
+        purposes=frozenset(by["purposes"]),
+        form=str(by["form"]),
+        data_from=one.data_from if by["dataFrom"] is None else by["dataFrom"],
+        valid_until=one.valid_until if by["validUntil"] is None else by["validUntil"],
+    )
+
+
+def _common(one: Consent, by: Fact) -> Consent:
+    """What was given and the amendment leaves."""
+    other = _replaced(one, by)
+    ends = [end for end in (one.valid_until, other.valid_until) if end is not None]
+    return replace(
+        one,
+        categories=one.categories & other.categories,
+        sources=one.sources & other.sources,
+        recipients=one.recipients & other.recipients,
+        purposes=one.purposes & other.purposes,
+        form="ORAL" if "ORAL" in (one.form, other.form) else other.form,
+        data_from=max(one.data_from, other.data_from),
+        valid_until=min(ends, default=None),
+    )
+
+
+def _could_give(case: Case, one: Consent, amendment: Fact) -> bool:
+    """4.5 of the day of the amendment, and CF of a minor (4.9.11) where the consent opens it."""
+    giver = amendment["givenBy"]
+    adds_children = "CF" in amendment["categories"] and one.given["givenBy"] == "SUBJECT_AND_GUARDIAN"
+    needs_both = adds_children and not case.age_reached(18, amendment.occurred)
+    return _may_give(case, giver, amendment.occurred) and (giver == "SUBJECT_AND_GUARDIAN" or not needs_both)
+
+
+def _may_give(case: Case, giver: object, at: int) -> bool:
+    """Who may give a consent at which age (4.5, 4.9.20)."""
+    if not case.age_reached(15, at):
+        return giver in ("GUARDIAN", "BOTH_GUARDIANS")
+    if not case.age_reached(18, at):
+        return giver in ("SUBJECT", "SUBJECT_AND_GUARDIAN")
+    return giver in ("SUBJECT", "SUBJECT_AND_GUARDIAN", "LEGAL_REPRESENTATIVE")
+
+
+def _revisions(case: Case, given: Fact) -> list[Fact]:
+    """The consent as it is stated now, what that corrects, and so on."""
+    corrects = {fact.key: f"{fact.party}/{stated.corrects}" for stated, fact in case.known if stated.corrects}
+    known = {fact.key: fact for _, fact in case.known}
+    found = [given]
+    while found[-1].key in corrects and corrects[found[-1].key] in known:
+        found.append(known[corrects[found[-1].key]])
+    return found
+
+
+def _consent_of(case: Case, given: Fact) -> Consent:
+    revisions = _revisions(case, given)
+    ids = {fact["consentId"] for fact in revisions}
+    first = min(fact.recorded for fact in revisions)
+    one = _as_given(case, given)
+    for fact in case.of_kind("ConsentAmended"):
+        # An amendment recorded before its ConsentGiven is parked (4.9.20); before the first statement of it, that is.
+        if fact["consentId"] in ids and fact.recorded >= first:
+            one = (_replaced if _could_give(case, one, fact) else _common)(one, fact)
+    return replace(one, ended=any(fact["consentId"] in ids for fact in case.of_kind(*ENDINGS)))
 
 
 @lru_cache(maxsize=64)
@@ -148,12 +187,7 @@ def within_the_year(case: Case, one: Consent) -> bool:
 
 def valid_giver(case: Case, one: Consent) -> bool:
     """Who may give it at which age (4.5, 4.9.20)."""
-    giver, given_at = one.given["givenBy"], one.given.occurred
-    if not case.age_reached(15, given_at):
-        return giver in ("GUARDIAN", "BOTH_GUARDIANS")
-    if not case.age_reached(18, given_at):
-        return giver in ("SUBJECT", "SUBJECT_AND_GUARDIAN")
-    return giver in ("SUBJECT", "SUBJECT_AND_GUARDIAN", "LEGAL_REPRESENTATIVE")
+    return _may_give(case, one.given["givenBy"], one.given.occurred)
 
 
 def not_outgrown(case: Case, one: Consent) -> bool:
@@ -205,8 +239,7 @@ def oral_closed(case: Case, one: Consent, fact: Fact, category: str) -> bool:
 
 def before_data_from(case: Case, one: Consent, fact: Fact) -> bool:
     """Default dataFrom = 00:00 local of the day on which the ConsentGiven occurred (4.9.10)."""
-    day = civil.day_of(one.given.occurred, case.zone) if one.data_from is None else one.data_from
-    return fact.occurred < civil.midnight(day, case.zone)
+    return fact.occurred < civil.midnight(one.data_from, case.zone)
 
 
 def implied_missing(one: Consent, fact: Fact) -> bool:
