@@ -109,7 +109,7 @@ def test_reviews_are_counted_pending_and_overdue_without_a_word_on_whom(hub: Sha
         "categories": ["RI"],
         "reason": "OVERDOSE",
         "justification": "the citizen has been found unconscious in the flat",
-        "expiresAt": hub.now + HOUR_MS,
+        "expiresAt": hub.now + 9 * HOUR_MS,
     }
     hub.state("A.SOC", "BreakGlassRequested", asked, "glass")
     hub.settle()
