@@ -3,6 +3,8 @@
 Rules:
 - Partitions are assigned and sought from the party's own positions; no consumer group holds a position, so none
   can lose one. What is committed to the group of `confirmed` is read by the hub's cleaner alone.
+- A client of its own commits. kafka-python's `poll` looks for the coordinator of a client's group before it fetches,
+  and gives nothing, without a word, while there is none: a retraction would wait for a hint.
 - Bytes as they come: a deserialiser that raises would stop the client for good.
 - Any error throws the client away; the next `start` makes a fresh one. A client that met a damaged record spins.
 - Kafka's loggers stay at INFO or above: at DEBUG they write keys, headers and values.
@@ -14,7 +16,9 @@ From Kafka `out.<party>.v1`, to `consumers.subscription`.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -25,6 +29,10 @@ from contracts.connection import KafkaConnection
 from contracts.failures import ForeignStore, TransportFailure
 from contracts.topics import Names
 
+_WAIT_MS: Final = 1_000
+"""So long at most a confirmation holds reading up; where it fails, it is left for `_CONFIRM_AGAIN_SECONDS`."""
+_CONFIRM_AGAIN_SECONDS: Final = 20.0
+
 
 class KafkaSource:
     """Implements `consumers.source.Source`."""
@@ -34,13 +42,16 @@ class KafkaSource:
         self._topic = names.output(party_id)
         self._group = names.confirmed_group(party_id)
         self._consumer: KafkaConsumer | None = None
+        self._confirming: KafkaConsumer | None = None
+        self._confirmed: Mapping[int, int] = {}
+        self._confirm_not_before = time.monotonic()
         keep_contents_out_of_logs()
 
     def start(self, positions: Mapping[int, int]) -> Mapping[int, LogSpan]:
         """See `Source.start`."""
-        self.close()
+        self._discard()
         try:
-            self._consumer = KafkaConsumer(**self._connection.consumer_options(), group_id=self._group)
+            self._consumer = KafkaConsumer(**self._connection.consumer_options(), group_id=None)
             return self._assign(self._consumer, positions)
         except KafkaError as error:
             self._discard()
@@ -96,24 +107,42 @@ class KafkaSource:
         ]
 
     def confirm(self, positions: Mapping[int, int]) -> None:
-        """See `Source.confirm`; it goes out with the next poll."""
-        if self._consumer is not None and positions:
-            self._consumer.commit_async(
+        """See `Source.confirm`."""
+        if positions == self._confirmed or time.monotonic() < self._confirm_not_before:
+            return
+        try:
+            if self._confirming is None:
+                options = self._connection.consumer_options() | {"bootstrap_timeout_ms": _WAIT_MS}
+                self._confirming = KafkaConsumer(**options, group_id=self._group)
+            self._confirming.commit(
                 {
                     TopicPartition(self._topic, partition): OffsetAndMetadata(offset, "", -1)
                     for partition, offset in positions.items()
-                }
+                },
+                timeout_ms=_WAIT_MS,
             )
+            self._confirmed = dict(positions)
+        except KafkaError:
+            self._confirm_not_before = time.monotonic() + _CONFIRM_AGAIN_SECONDS
+            self._discard_confirming()
 
     def close(self) -> None:
         """See `Source.close`."""
         self._discard()
+        self._discard_confirming()
 
     def _discard(self) -> None:
         consumer, self._consumer = self._consumer, None
+        self._close(consumer)
+
+    def _discard_confirming(self) -> None:
+        consumer, self._confirming = self._confirming, None
+        self._close(consumer)
+
+    def _close(self, consumer: KafkaConsumer | None) -> None:
         if consumer is not None:
             try:
-                consumer.close(autocommit=False)
+                consumer.close(autocommit=False, timeout_ms=_WAIT_MS)
             except KafkaError:
                 logging.getLogger(__name__).warning("a client of topic `%s` did not close cleanly", self._topic)
 

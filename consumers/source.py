@@ -49,7 +49,8 @@ class Source(Protocol):
     def confirm(self, positions: Mapping[int, int]) -> None:
         """Tell the broker up to where all is stored here (next offset by partition): it may be deleted there.
 
-        Only a hint to whoever cleans up: nothing is read from it, it may get lost, and it never fails.
+        Only a hint to whoever cleans up: nothing is read from it, it may get lost, it never fails and never waits
+        long. Given again with the same positions it costs nothing once they are there.
         """
 
     def close(self) -> None:

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kafka import KafkaProducer
-from kafka.errors import CorruptRecordError
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.coordinator.base import BaseCoordinator
+from kafka.errors import CoordinatorNotAvailableError, CorruptRecordError
 
+from consumers import kafka_source
 from consumers.kafka_source import KafkaSource, keep_contents_out_of_logs
 from consumers.source import LogSpan, ReceivedRecord
 from consumers.store import PartyStore
@@ -29,6 +31,8 @@ from tests.consumers.simulated_topic import KEYS, PARTITIONS, SimulatedTopic, na
 REGISTRY = PartyRegistry.of([Party("PRI"), Party("A.SOC")])
 AT = 1_736_150_400_000
 WAIT_SECONDS = 20.0
+CONFIRMED_SECONDS_MAX = 6.0
+"""One try of a second, on a machine that does other work."""
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +145,42 @@ def test_a_subscription_fills_its_store_from_the_broker_once(
             assert store.keys() == sorted(KEYS)
             assert dict(subscription.numbers()) == {p: n for p, n in enumerate(sent.numbers) if n}
             assert subscription.repeats == 0
+
+
+@pytest.mark.kafka
+def test_reading_goes_on_while_the_group_of_confirmations_has_no_coordinator(
+    source: KafkaSource, sent: SimulatedTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its coordinator leads a partition of another topic, which may be without a leader where `out` is not."""
+
+    async def fail(_coordinator: object) -> None:
+        raise CoordinatorNotAvailableError("simulated")
+
+    monkeypatch.setattr(BaseCoordinator, "_send_group_coordinator_request", fail)
+    source.start({})
+    assert len(poll_all(source, len(KEYS))) == len(KEYS)
+    begun = time.monotonic()
+    for offset in range(1, 6):
+        source.confirm({0: offset})
+    assert time.monotonic() - begun < CONFIRMED_SECONDS_MAX
+    assert source.poll(10, 0.1) == []
+
+
+@pytest.mark.kafka
+def test_what_is_confirmed_is_there_for_the_cleaner(
+    world: World, source: KafkaSource, sent: SimulatedTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_source, "_CONFIRM_AGAIN_SECONDS", 0.0)
+    source.start({})
+    options = world.connection(world.names.user("PRI")).consumer_options()
+    reader = KafkaConsumer(**options, group_id=world.names.confirmed_group("PRI"))
+    place = TopicPartition(world.names.output("PRI"), 0)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while reader.committed(place) != 1 and time.monotonic() < deadline:
+        source.confirm({0: 1})
+    committed = reader.committed(place)
+    reader.close(autocommit=False)
+    assert committed == 1
 
 
 @pytest.mark.kafka
