@@ -2,9 +2,11 @@
 
 Rules:
 - SIGTERM and SIGINT end it after the batch in hand; nothing is half applied.
-- A broker that cannot be reached is tried again, ever more slowly; that is said once, and once when it is over.
-  Anything else ends the process with exit code 2 and a message that says what to do. A record that cannot be applied is
-  such: nothing is skipped.
+- A broker that cannot be reached, and a store without room or whose lock another program holds, is tried again, ever
+  more slowly; that is said once, and once when it is over.
+- A record that cannot be applied stops its partition: nothing is skipped. That is said once. The other partitions go
+  on, and so does this one as soon as a resync begins behind it.
+- Anything else ends the process with exit code 2 and a message that says what to do.
 - Logs carry counts, partitions and offsets, never keys, ids or content.
 """
 
@@ -23,7 +25,7 @@ from consumers.kafka_source import KafkaSource
 from consumers.settings import ConsumerSettings, consumer_settings
 from consumers.store import PartyStore
 from consumers.subscription import Subscription
-from contracts.failures import BadSetting, Failure
+from contracts.failures import BadSetting, Failure, ReceiverFailure
 from contracts.faults import tell_faults_without_words, told
 from contracts.kafka_logging import quiet_kafka_logging
 
@@ -69,17 +71,20 @@ def main(arguments: list[str]) -> int:
 
 
 def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) -> None:
-    """Receive until `stop` is set; raise the failure that trying again cannot mend."""
+    """Receive until `stop` is set; raise the failure that trying again cannot mend, unless a resync can."""
     source = KafkaSource(settings.connection, settings.names, settings.party)
     topic = settings.names.output(settings.party)
     signatures = HubSignatures.read(topic, settings.hub_keys_file) if settings.hub_keys_file else None
     subscription = Subscription(settings.party, source, store, signatures)
     pause_seconds, outage = WAIT_SECONDS, ""
+    said: set[str] = set()
     filling: list[int] = store.filling()
     try:
         while not stop.is_set():
             try:
                 handled = subscription.advance(WAIT_SECONDS)
+            except ReceiverFailure:
+                handled = 0  # said below, like that of a partition which stopped while others have more to read
             except Failure as failure:
                 if not failure.retriable:
                     raise
@@ -93,6 +98,7 @@ def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) ->
                 outage = ""
                 _log.info("reading again")
             pause_seconds = WAIT_SECONDS
+            _tell_stopped(subscription, said)
             if (now_filling := store.filling()) != filling:
                 filling = now_filling
                 _log.info("partitions being told anew: %s", " ".join(map(str, filling)) or "none, all is here")
@@ -100,6 +106,13 @@ def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) ->
                 _log.info("handled %d records, %d repeats so far", handled, subscription.repeats)
     finally:
         subscription.close()
+
+
+def _tell_stopped(subscription: Subscription, said: set[str]) -> None:
+    for failure in map(str, subscription.stopped().values()):
+        if failure not in said:
+            said.add(failure)
+            _log.error("%s; the other partitions go on, and so will this one behind the beginning of a resync", failure)
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

@@ -29,8 +29,8 @@ _MARK: Final = "ResyncNotified"
 BEGUN: Final = "BEGUN"
 COMPLETED: Final = "COMPLETED"
 _PSEUDONYM: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_REMEDY: Final = "the subscription stands still here; report partition and offset to the hub's operator"
-ASK: Final = "ask the hub's operator for a resync of this party (`hub resync`), then start again"
+_REMEDY: Final = "the partition stands still here; report partition and offset to the hub's operator"
+ASK: Final = "ask the hub's operator for a resync of this party (`hub resync`)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,5 +46,5 @@ class HubSignatures:
         if signature is None or public is None or not holds(public, message, signature.value):
             raise ForgedRecord(
                 f"partition `{record.partition}` offset `{record.offset}`: the hub's signature does not hold; apply "
-                "nothing of it and ask the operator whether the key is the present one"
+                "nothing of it and ask the operator whether the key is the present one; with another key, start again"
             )

@@ -3,10 +3,9 @@
 Rules:
 - Rows, view lines and positions of a batch are one transaction. The positions are the fence: a second subscription
   on the same file is refused by them.
-- A retraction removes the row, a newer disclosure of the same event replaces it whole. Removed bytes are
-  overwritten (`secure_delete`) and the write-ahead log is emptied at once. Copies that SQLite left behind when it
-  moved rows between pages go by rewriting the file as soon as the subscription has caught up, at closing and at
-  opening. `erasure_pending` is stored, so no crash forgets it.
+- A retraction removes the row, a newer disclosure of the same event replaces it whole. What is left of removed bytes
+  goes in quiet moments and at closing (`consumers.erasure`); opening waits for nothing but the file itself, so that
+  the next retraction is received however it stands.
 - Readers read the live version of the view; another is built beside it (`consumers.views.versions`).
 - Where a resync begins behind a gap, all rows of the partition go with the move behind its mark. Until its end the
   partition counts as being filled, and readers can know.
@@ -19,6 +18,7 @@ From `consumers.subscription`, to `consumers.views` and to people.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,19 +27,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from consumers.erasure import Erasure
 from consumers.examine import Anew, Disclosed, Mark, Step
 from consumers.store_file import check, connect, connect_checked, connect_for_reading, lay_out, renew_format
 from consumers.views.choice import view_of
 from consumers.views.versions import VersionStatus, ViewVersions
 from consumers.visible import VisibleEvent
 from contracts.codec import FRAME_BYTES, codec
-from contracts.failures import CallerFailure, DamagedStore, FencedOff, ForeignStore, NotFound
+from contracts.failures import CallerFailure, DamagedStore, FencedOff, ForeignStore, NotFound, StoreUnavailable
 from contracts.parties import Party
 from contracts.private_files import made_once
 from contracts.schema_ids import schema_ids
 
 _FOLDED_AT_ONCE: Final = 200
+_FOLDED_AT_ONCE_MAX: Final = 1_600
+"""So many take well under the time for which whoever else writes waits for the lock."""
 _PAUSE_SECONDS_MIN: Final = 0.02
+_PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+"""The primary codes of errors that trying again can mend."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class PartyStore:
         self.party_id = party_id
         self._connection = connection
         self._writable = writable
+        self._erasure = Erasure(connection)
         self.view = view_of(party_id)
         self._versions = ViewVersions(self.view, lambda key: self.visible(key, self.view.event_types or None))
 
@@ -98,7 +106,6 @@ class PartyStore:
             check(connection, path, party_id)
             store = cls(connection, party_id, writable=True)
             store._renew_view()
-            store.finish_erasure()
         except BaseException:
             connection.close()
             raise
@@ -134,10 +141,10 @@ class PartyStore:
         return cls(connection, party_id, writable=False)
 
     def close(self) -> None:
-        """Finish erasing what was removed where this store may write, and release the file."""
+        """Try once more to erase what was removed, where this store may write, and release the file."""
         try:
             if self._writable:
-                self.finish_erasure()
+                self._erasure.finish(at_last=True)
         finally:
             self._connection.close()
 
@@ -189,27 +196,21 @@ class PartyStore:
                     changed.setdefault(step.key, set()).add(step.event_type)
             self._versions.note_changed(self._connection, changed)
             if removed:
-                self._connection.execute("UPDATE party_store SET erasure_pending = 1")
+                self._erasure.note_removed()
         if removed:
-            self._empty_log()
+            self._erasure.empty_log()
 
     @property
     def erasure_pending(self) -> bool:
         """Whether copies of removed rows may still lie in the file; `finish_erasure` ends that."""
-        (pending,) = self._connection.execute("SELECT erasure_pending FROM party_store").fetchone()
-        return bool(pending)
+        return self._erasure.is_pending
 
     def finish_erasure(self) -> None:
         """Rewrite the file from what is still visible, where something was removed since the last time.
 
-        Costs as much as the store is large. Where a reader holds the log it stays pending and is tried again.
+        Costs as much as the store is large. Never fails: where it cannot be done now it stays pending.
         """
-        if not self.erasure_pending:
-            return
-        self._connection.execute("VACUUM")
-        if self._empty_log():
-            with self._transaction():
-                self._connection.execute("UPDATE party_store SET erasure_pending = 0")
+        self._erasure.finish()
 
     def visible(self, key: str | None = None, event_types: Iterable[str] | None = None) -> list[VisibleEvent]:
         """Return what this party may see now, of one citizen or of all, in `VisibleEvent.order` per key.
@@ -310,7 +311,17 @@ class PartyStore:
         )  # fmt: skip
 
     def _renew_view(self) -> None:
-        """Build the view again where other code made the live version; fold who waits where the code is this."""
+        """Build the view again where other code made the live version; fold who waits where the code is this.
+
+        Without room, or beside who holds the lock, that is left to the next opening: who reads folds for itself then,
+        and a retraction must not wait for a view.
+        """
+        try:
+            self._fold_live_version()
+        except StoreUnavailable as failure:
+            _log.warning("the view is built again when the store is opened next: %s", failure)
+
+    def _fold_live_version(self) -> None:
         live = next(status for status in self.view_status() if status.version.live)
         if live.stale:
             steps = self.rebuild()
@@ -326,7 +337,8 @@ class PartyStore:
         while not done:
             waiting = self._versions.waiting(self._connection, number)
             if waited is not None and waiting >= waited:
-                limit *= 2  # more came than was folded: without longer steps the build might never end
+                # More came than was folded: without longer steps the build might never end.
+                limit = min(2 * limit, _FOLDED_AT_ONCE_MAX)
             waited = waiting
             yield waiting
             with self._transaction():
@@ -334,22 +346,21 @@ class PartyStore:
                 done = self._versions.fold_some(self._connection, number, limit, numbers)
                 if done:
                     # A dropped version leaves its pages behind.
-                    self._connection.execute("UPDATE party_store SET erasure_pending = 1")
-
-    def _empty_log(self) -> bool:
-        # The log holds pages as they were before; emptied, only the overwritten ones are left.
-        (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+                    self._erasure.note_removed()
 
     @contextmanager
     def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
-        self._connection.execute(f"BEGIN {kind}")
         try:
+            self._connection.execute(f"BEGIN {kind}")
             yield
             self._connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+                raise StoreUnavailable(
+                    f"the store could not be used now: {error}; free the disk or the lock"
+                ) from error
             raise
 
 

@@ -3,18 +3,22 @@
 Rules:
 - Rows, views and positions of a batch are one transaction; Kafka may repeat, the store drops repeats.
 - With the hub's public key, a record whose signature does not hold is not applied.
-- A record that cannot be applied stops its partition just before it, with a failure that says what to do. What
-  came before it, and the other partitions, are applied first: a retraction never waits for somebody's mistake.
-- Behind such a record, and behind a gap, it looks for the beginning of a resync, up to the end of what lay there. With
-  it, all that is held of the partition is dropped and reading goes on from there. Without it, it goes on refusing.
-- After any failure reading starts afresh at the stored positions: nothing that was read but not stored is lost.
+- A record that cannot be applied stops its partition just before it. What came before it is applied, and the other
+  partitions go on: a retraction never waits for somebody's mistake.
+- Behind such a record, and behind a gap, it looks for the beginning of a resync, in what lies there and in what comes.
+  With it, all that is held of the partition is dropped and reading goes on from there. Without it, it refuses, with a
+  failure that says what to do, once it has looked through and the other partitions have reached what lay there for
+  them. Whoever calls again goes on reading; whoever ends has lost nothing of the other partitions by it.
+- After any other failure reading starts afresh at the stored positions: nothing that was read but not stored is lost.
+- What was removed is erased, and what is stored is confirmed, when nothing comes, and at the latest after a while.
 
 From `consumers.source`, judged by `consumers.examine`, to `consumers.store`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from consumers.examine import ASK, COMPLETED, Anew, Mark, Step, beginning, examine
@@ -24,13 +28,20 @@ from consumers.store import Move, PartyStore, Position
 from contracts.failures import CallerFailure, MissingNumber, ReceiverFailure
 
 BATCH_RECORDS_MAX: Final = 500
+QUIET_AWAITED_SECONDS: Final = 300.0
+"""So long, at most, erasing and confirming wait for a moment in which nothing comes."""
 
 
 class Subscription:
     """What an agency runs to receive. `repeats` counts records dropped because their number was known."""
 
     def __init__(
-        self, party_id: str, source: Source, store: PartyStore, signatures: HubSignatures | None = None
+        self,
+        party_id: str,
+        source: Source,
+        store: PartyStore,
+        signatures: HubSignatures | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if store.party_id != party_id:
             raise CallerFailure(f"store of party `{store.party_id}` given to the subscription of `{party_id}`")
@@ -43,25 +54,32 @@ class Subscription:
         self._stopped: dict[int, ReceiverFailure] = {}
         """Why a partition cannot go on, while the beginning of a resync is looked for."""
         self._looked_to: dict[int, int] = {}
-        self._confirmed: Mapping[int, int] = {}
+        self._clock = clock
+        self._quiet_awaited_to = clock() + QUIET_AWAITED_SECONDS
 
     def advance(self, wait_seconds: float) -> int:
         """Handle one batch; return how many records it held, 0 where none came within `wait_seconds`.
 
-        Raises `MissingNumber` or `UnreadableRecord` where a partition cannot go on, `TransportFailure` where the
-        broker cannot be read (try again), and `StoreFailure`.
+        Raises a `ReceiverFailure` where a partition cannot go on, every time, after what it is to do for the others;
+        `TransportFailure` where the broker cannot be read, `StoreUnavailable` where the store cannot be used now (both:
+        try again), and other `StoreFailure`s.
         """
         try:
             if not self._spans:
                 self._spans = self._start()
             records = self._source.poll(BATCH_RECORDS_MAX, wait_seconds)
-            if not records:
-                self._store.finish_erasure()
-                self._confirm()
-            return self._handle(records)
+            self._handle(records)
+            if not records or self._clock() >= self._quiet_awaited_to:
+                self._erase_and_confirm()
         except BaseException:
             self._spans = {}
             raise
+        self._refuse_what_nothing_begins_anew()
+        return len(records)
+
+    def stopped(self) -> Mapping[int, ReceiverFailure]:
+        """The partitions that cannot go on, and why; known as soon as such a record is met."""
+        return dict(self._stopped)
 
     def numbers(self) -> Mapping[int, int]:
         """The last number applied, by partition; a partition of which nothing came yet is not named."""
@@ -72,12 +90,10 @@ class Subscription:
         self._spans = {}
         self._source.close()
 
-    def _confirm(self) -> None:
-        """Say, when there is nothing else to do, how far the store has come since it was last said."""
-        reached = {partition: at.next_offset for partition, at in self._store.positions().items()}
-        if reached != self._confirmed:
-            self._source.confirm(reached)
-            self._confirmed = reached
+    def _erase_and_confirm(self) -> None:
+        self._store.finish_erasure()
+        self._source.confirm({partition: at.next_offset for partition, at in self._store.positions().items()})
+        self._quiet_awaited_to = self._clock() + QUIET_AWAITED_SECONDS
 
     def _start(self) -> Mapping[int, LogSpan]:
         positions = self._store.positions()
@@ -92,7 +108,7 @@ class Subscription:
                 self._looked_to[partition] = span.first
         return spans
 
-    def _handle(self, records: Sequence[ReceivedRecord]) -> int:
+    def _handle(self, records: Sequence[ReceivedRecord]) -> None:
         before = self._store.positions()
         reached: dict[int, Position] = {}
         steps: list[Step] = []
@@ -111,8 +127,6 @@ class Subscription:
         if moves:
             self._store.apply(steps, moves)
         self.repeats += repeats
-        self._refuse_what_nothing_begins_anew()
-        return len(records)
 
     def _examined(self, record: ReceivedRecord, last_number: int) -> Step | None:
         """What a record means. On a partition that cannot go on: where it begins anew, if it does so here."""
@@ -139,9 +153,12 @@ class Subscription:
         return True
 
     def _refuse_what_nothing_begins_anew(self) -> None:
-        for partition, failure in sorted(self._stopped.items()):
-            if self._looked_to[partition] >= self._spans[partition].end:
-                raise failure
+        if not self._stopped:
+            return
+        read_to = {partition: at.next_offset for partition, at in self._store.positions().items()}
+        read_to |= {partition: self._looked_to[partition] for partition in self._stopped}
+        if all(read_to.get(partition, 0) >= span.end for partition, span in self._spans.items()):
+            raise self._stopped[min(self._stopped)]
 
 
 def _after(at: Position, offset: int, step: Step | None) -> Position:

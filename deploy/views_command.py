@@ -20,7 +20,7 @@ from consumers.board import lists_of
 from consumers.store import PartyStore
 from consumers.views.choice import VIEWS, view_names
 from consumers.views.versions import VersionStatus
-from contracts.failures import CallerFailure
+from contracts.failures import CallerFailure, StoreUnavailable
 from contracts.phrases import number_of
 from deploy.options import world_option
 from deploy.view_command import known_store_path, open_store
@@ -89,8 +89,8 @@ def rebuild(party_id: str, directory: Path) -> None:
             for waiting in store.rebuild_beside():
                 click.echo(f"{number_of(waiting, 'citizen')} to fold", err=True)
             (live,) = [one for one in store.view_status() if one.version.live]
-    except sqlite3.OperationalError as error:
-        raise CallerFailure(f"the store could not be written: {error}; the live view stands, try again") from error
+    except (StoreUnavailable, sqlite3.OperationalError) as error:
+        raise CallerFailure(f"{error}; the live view stands, try again") from error
     click.echo(f"version {live.version.number} of {live.version.name} is live: {number_of(live.rows, 'line')}")
 
 

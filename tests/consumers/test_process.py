@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +13,20 @@ import pytest
 from click.testing import CliRunner
 
 from consumers import __main__ as process
+from consumers import store_file
 from consumers.settings import consumer_settings
 from consumers.store import PartyStore, store_path
 from consumers.subscription import Subscription
-from contracts.failures import BadSetting, CallerFailure, MissingNumber, NotFound
+from contracts.failures import BadSetting, CallerFailure, NotFound
 from contracts.parties import Party, PartyRegistry
+from contracts.partitioning import partition_of
 from deploy.view_command import view
 from deploy.world import World
 from tests.consumers.histories import drain
-from tests.consumers.simulated_topic import KEYS, SimulatedTopic, name
+from tests.consumers.simulated_topic import KEYS, PARTITIONS, SimulatedTopic, name
 
 AT = 1_736_150_400_000
+HERE = partition_of(KEYS[0].encode(), PARTITIONS)
 
 
 @pytest.fixture
@@ -110,11 +114,47 @@ def test_a_lost_broker_is_tried_again(running: Stopping, environment: Path, capl
     assert "trying again" in caplog.text
 
 
-def test_a_gap_ends_the_process(running: Stopping, environment: Path) -> None:
-    running.numbers = [1] * running.partitions
+class Mended(Stopping):
+    """Standing still for some polls; then a resync lies there, and somewhat later nothing more comes."""
+
+    polls = 0
+
+    def poll(self, limit: int, wait_seconds: float) -> Any:
+        self.polls += 1
+        if self.polls == 5:
+            self.resync(HERE, [(KEYS[0], "PRI", name("e"), "CaseOpened", {"occurredAt": AT})])
+        return super(Stopping, self).poll(limit, wait_seconds) if self.polls < 10 else super().poll(limit, wait_seconds)
+
+
+def test_a_gap_is_said_once_and_a_resync_gets_over_it_without_a_restart(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = Mended(threading.Event())
+    monkeypatch.setattr(process, "KafkaSource", lambda *_: topic)
+    topic.numbers = [1] * topic.partitions
+    topic.disclose(KEYS[0], name("lost"), "CaseOpened", {"occurredAt": AT})
+    with PartyStore.create(environment, "PRI") as store:
+        process.run(consumer_settings(), store, topic.stop)
+        assert [event.event_id for event in store.visible()] == [name("e")]
+    assert caplog.text.count("number `2` came after `0`") == 1
+    assert "ask the hub's operator for a resync" in caplog.text
+
+
+def test_a_store_that_another_program_holds_for_long_is_said_once_and_waited_for(
+    running: Stopping, environment: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(store_file, "_BUSY_TIMEOUT_MS", 20)
     running.disclose(KEYS[0], name("e"), "CaseOpened", {"occurredAt": AT})
-    with PartyStore.create(environment, "PRI") as store, pytest.raises(MissingNumber):
+    with PartyStore.create(environment, "PRI") as store:
+        holder = sqlite3.connect(environment, isolation_level=None, check_same_thread=False)
+        holder.execute("BEGIN IMMEDIATE")
+        freeing = threading.Timer(0.5, holder.rollback)
+        freeing.start()
         process.run(consumer_settings(), store, running.stop)
+        freeing.join()
+        holder.close()
+        assert store.keys() == [KEYS[0]]
+    assert caplog.text.count("the store could not be used now: database is locked") == 1
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from consumers.source import LogSpan, ReceivedRecord
 from consumers.store import PartyStore
 from consumers.subscription import Subscription
 from contracts.cloudevents import HUB_SEQ
@@ -142,6 +144,67 @@ def test_a_stopped_partition_does_not_hold_up_retractions_on_others(
     with pytest.raises(UnreadableRecord):
         subscription.advance(0)
     assert store.visible() == []
+
+
+class OneByOne(SimulatedTopic):
+    """Gives one partition at a time, in `order`, and of those out of reach nothing; counts how often it was started."""
+
+    def __init__(self, order: Sequence[int]) -> None:
+        super().__init__()
+        self.order = order
+        self.out_of_reach: set[int] = set()
+        self.starts = 0
+
+    def start(self, positions: Mapping[int, int]) -> Mapping[int, LogSpan]:
+        self.starts += 1
+        return super().start(positions)
+
+    def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:
+        assert self._next is not None
+        for each in self.order:
+            if each not in self.out_of_reach and (found := self.logs[each][self._next[each] :][:limit]):
+                self._next[each] += len(found)
+                return found
+        return []
+
+
+def test_a_stopped_partition_is_refused_only_once_the_others_have_read_what_lay_there(store: PartyStore) -> None:
+    """Whoever ends and starts again at a refusal would otherwise never come to the retraction."""
+    here, other = partition(KEYS[0]), other_partition_key(KEYS[0])
+    topic = OneByOne([here, *(each for each in range(3) if each != here)])
+    topic.disclose(other, name("e1"), "CaseOpened", CASE)
+    Subscription("PRI", topic, store).advance(0)
+    topic.put(here, KEYS[0].encode(), b"x", [])
+    topic.retract(other, name("e1"), "CaseOpened")
+    subscription = Subscription("PRI", topic, store)
+    topic.out_of_reach = {partition(other)}
+    for _ in range(3):
+        subscription.advance(0)
+        assert list(subscription.stopped()) == [here], "known at once, though it is not refused yet"
+    topic.out_of_reach = set()
+    with pytest.raises(UnreadableRecord):
+        subscription.advance(0)
+    assert store.visible() == []
+
+
+def test_beside_a_stopped_partition_reading_goes_on_and_is_not_begun_again(store: PartyStore) -> None:
+    here, other = partition(KEYS[0]), other_partition_key(KEYS[0])
+    topic = OneByOne([here, *(each for each in range(3) if each != here)])
+    topic.put(here, KEYS[0].encode(), b"x", [])
+    subscription = Subscription("PRI", topic, store)
+    for number in range(3):
+        topic.disclose(other, name(number), "CaseOpened", CASE)
+        with pytest.raises(UnreadableRecord):
+            while True:
+                subscription.advance(0)
+    with pytest.raises(UnreadableRecord):
+        subscription.advance(0)
+    assert len(store.visible()) == 3
+    assert topic.confirmed == {partition(other): 3}
+    assert topic.starts == 1
+    topic.mark(here, "BEGUN")
+    assert subscription.advance(0) == 1
+    assert subscription.stopped() == {}
 
 
 def damaged(topic: SimulatedTopic, **changes: object) -> None:

@@ -127,7 +127,7 @@ POINTS: Final[tuple[Point, ...]] = (
     Point("view.position_moved_before_rows", f"{_PARTY_STORE}._move", "after"),
     Point("view.row_removed_before_next", f"{_PARTY_STORE}._remove", "after", _gave_something, calls_max=2),
     Point("view.applied_before_position", "consumers.views.versions:ViewVersions.note_changed", "after"),
-    Point("view.committed_before_log_emptied", f"{_PARTY_STORE}._empty_log", "before", calls_max=2),
+    Point("view.committed_before_log_emptied", "consumers.erasure:Erasure._empty_log", "before", calls_max=2),
     Point("view.applied_before_confirmed", f"{_PARTY_STORE}.apply", "after"),
 )
 BY_NAME: Final[Mapping[str, Point]] = {point.name: point for point in POINTS}

@@ -3,6 +3,7 @@
 Rules:
 - The database outlives the program: what a killed one had not committed is rolled back, as SQLite's journal does.
 - What removed rows leave behind in pages is not looked at here, so the file is never rewritten (`VACUUM`).
+- A receiver's time stands still, so that what it does hangs on nothing but the drawn history.
 - A receiver that lost something may stand at a gap until a resync begins. When one is completed its view of that
   partition must be the fold of all that was ever sent to it, as if it had lost nothing.
 - An empty store of each party is made once, on disk, by the real command; each history begins from its bytes.
@@ -73,7 +74,7 @@ class Receiver:
         self.program = Program(self.program.name)
         self.store = PartyStore(self._connection, self.party, writable=True)
         source = UnsteadySource(self.program, self._network, self.party)
-        self._subscription = Subscription(self.party, source, self.store)
+        self._subscription = Subscription(self.party, source, self.store, clock=lambda: 0.0)
 
     def lose(self, content: bytes) -> None:
         """Go on from other content: an empty store, an old copy, or what it has, where only records were lost."""
