@@ -31,6 +31,8 @@ from contracts.kafka_logging import quiet_kafka_logging
 
 WAIT_SECONDS: Final = 1.0
 RETRY_SECONDS_MAX: Final = 30.0
+STOPPED_SECONDS: Final = 5.0
+"""How long after a refusal the other partitions are read, and the beginning of a resync is looked for, again."""
 FAILED: Final = 2
 
 _log = logging.getLogger("consumers")
@@ -84,7 +86,9 @@ def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) ->
             try:
                 handled = subscription.advance(WAIT_SECONDS)
             except ReceiverFailure:
-                handled = 0  # said below, like that of a partition which stopped while others have more to read
+                _tell_stopped(subscription, said)
+                stop.wait(STOPPED_SECONDS)
+                continue
             except Failure as failure:
                 if not failure.retriable:
                     raise

@@ -5,11 +5,11 @@ Rules:
 - With the hub's public key, a record whose signature does not hold is not applied.
 - A record that cannot be applied stops its partition just before it. What came before it is applied, and the other
   partitions go on: a retraction never waits for somebody's mistake.
-- Behind such a record, and behind a gap, it looks for the beginning of a resync, in what lies there and in what comes.
-  With it, all that is held of the partition is dropped and reading goes on from there. Without it, it refuses, with a
-  failure that says what to do, once it has looked through and the other partitions have reached what lay there for
-  them. Whoever calls again goes on reading; whoever ends has lost nothing of the other partitions by it.
-- After any other failure reading starts afresh at the stored positions: nothing that was read but not stored is lost.
+- Behind such a record, and behind a gap, it looks for the beginning of a resync, up to the end of what lay there. With
+  it, all that is held of the partition is dropped and reading goes on from there. Without it, it refuses, with a
+  failure that says what to do, but only once the other partitions too have reached what lay there for them: whoever
+  ends at that failure and starts again comes to every retraction.
+- After any failure reading starts afresh at the stored positions: nothing that was read but not stored is lost.
 - What was removed is erased, and what is stored is confirmed, when nothing comes, and at the latest after a while.
 
 From `consumers.source`, judged by `consumers.examine`, to `consumers.store`.
@@ -69,13 +69,15 @@ class Subscription:
                 self._spans = self._start()
             records = self._source.poll(BATCH_RECORDS_MAX, wait_seconds)
             self._handle(records)
-            if not records or self._clock() >= self._quiet_awaited_to:
+            refusal = self._refusal()
+            if not records or refusal or self._clock() >= self._quiet_awaited_to:
                 self._erase_and_confirm()
+            if refusal:
+                raise refusal
+            return len(records)
         except BaseException:
             self._spans = {}
             raise
-        self._refuse_what_nothing_begins_anew()
-        return len(records)
 
     def stopped(self) -> Mapping[int, ReceiverFailure]:
         """The partitions that cannot go on, and why; known as soon as such a record is met."""
@@ -152,13 +154,15 @@ class Subscription:
             return False
         return True
 
-    def _refuse_what_nothing_begins_anew(self) -> None:
+    def _refusal(self) -> ReceiverFailure | None:
+        """Why a partition cannot go on, once it is looked through and the others have read what lay there."""
         if not self._stopped:
-            return
+            return None
         read_to = {partition: at.next_offset for partition, at in self._store.positions().items()}
         read_to |= {partition: self._looked_to[partition] for partition in self._stopped}
         if all(read_to.get(partition, 0) >= span.end for partition, span in self._spans.items()):
-            raise self._stopped[min(self._stopped)]
+            return self._stopped[min(self._stopped)]
+        return None
 
 
 def _after(at: Position, offset: int, step: Step | None) -> Position:

@@ -131,6 +131,7 @@ def test_a_gap_is_said_once_and_a_resync_gets_over_it_without_a_restart(
 ) -> None:
     topic = Mended(threading.Event())
     monkeypatch.setattr(process, "KafkaSource", lambda *_: topic)
+    monkeypatch.setattr(process, "STOPPED_SECONDS", 0.01)
     topic.numbers = [1] * topic.partitions
     topic.disclose(KEYS[0], name("lost"), "CaseOpened", {"occurredAt": AT})
     with PartyStore.create(environment, "PRI") as store:
