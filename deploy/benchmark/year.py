@@ -124,6 +124,10 @@ class CountingOutputs:
         """Nobody is ever out of reach."""
         return ()
 
+    def pausing(self) -> Sequence[str]:
+        """Nobody is."""
+        return ()
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -221,6 +221,10 @@ class SimulatedOutputs:
         stalled, self._stalled = list(self._stalled), {}
         return stalled
 
+    def pausing(self) -> Sequence[str]:
+        """None: whoever refuses is tried again at once."""
+        return ()
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -67,9 +67,9 @@ class _Party:
     tried_again_at: float = 0.0
     pause_seconds: float = 0.0
 
-    def hold_back(self, number: int) -> None:
-        """Let nothing follow before `number`, or what is unconfirmed before it, is handed over again."""
-        self.failed_number = min([number, *self.unconfirmed])
+    def begin_anew(self) -> None:
+        """Let nothing follow before what is unconfirmed is handed over again: its client is no more."""
+        self.failed_number = self.unconfirmed[0]
         self.tried_again_at = 0.0
         self.unconfirmed.clear()
         self.attempt += 1
@@ -119,6 +119,11 @@ class KafkaOutputs:
     def stalled(self) -> Sequence[str]:
         """Parties whose sending failed; the shard hands over again from their send position."""
         return sorted(name for name, party in self._parties.items() if party.failed_number is not None)
+
+    def pausing(self) -> Sequence[str]:
+        """Those of the stalled parties whose pause is not over: what is handed over for them is dropped."""
+        now = time.monotonic()
+        return [name for name in self.stalled() if now < self._parties[name].tried_again_at]
 
     def close(self) -> None:
         """Flush what can be flushed within a few seconds and release the connection."""
@@ -228,10 +233,10 @@ class KafkaOutputs:
         for name, party in self._parties.items():
             if not party.unconfirmed:
                 continue
+            first = party.unconfirmed[0]
+            party.begin_anew()
             if name in at_fault or not at_fault:
-                _stall(name, party, party.unconfirmed[0], failures.get(name, KafkaError(KafkaError._FATAL)))
-            else:
-                party.hold_back(party.unconfirmed[0])
+                _stall(name, party, first, failures.get(name, KafkaError(KafkaError._FATAL)))
 
     def _abandon_producer(self) -> None:
         """End the client at once and take in its last reports; one that comes later is nobody's."""
@@ -244,13 +249,13 @@ class KafkaOutputs:
 
 
 def _stall(name: str, party: _Party, number: int, error: KafkaError) -> None:
-    """Hold back all that follows `number` until it is handed over again."""
-    party.hold_back(number)
+    """Hold back `number` and all that follows until it is handed over again; what is under way before it goes on."""
+    party.failed_number = number
     party.pause_seconds = min(max(FIRST_PAUSE_SECONDS, party.pause_seconds * 2), PAUSE_SECONDS_MAX)
     party.tried_again_at = time.monotonic() + party.pause_seconds
     _log.warning(
         "sending to party `%s` stalled at number `%d`: `%s`; tried again in `%.1f` s",
-        name, party.failed_number, error.name(), party.pause_seconds,
+        name, number, error.name(), party.pause_seconds,
     )  # fmt: skip
 
 
@@ -258,5 +263,7 @@ def _begins_again(party: _Party, number: int) -> bool:
     """Say whether `number` ends the stall; it must close the hole, and the pause must be over."""
     if party.failed_number is None or number > party.failed_number or time.monotonic() < party.tried_again_at:
         return False
+    if number < party.failed_number and party.unconfirmed:
+        return False  # it is under way, or confirmed
     party.failed_number = None
     return True

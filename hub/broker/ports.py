@@ -110,6 +110,9 @@ class Outputs(Protocol):
     def stalled(self) -> Sequence[str]:
         """Parties whose sending failed; the shard hands over again from their send position."""
 
+    def pausing(self) -> Sequence[str]:
+        """Those of the stalled parties that are left alone for now: what is handed over for them is dropped."""
+
     def close(self) -> None:
         """Flush what can be flushed and release the connection."""
 

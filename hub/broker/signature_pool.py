@@ -8,6 +8,7 @@ Rules:
 - A process has its next question before it has answered the last one: between two it would wait for the worker's
   interpreter, which is busy with a batch, for as long as it works on one.
 - A process that ends is replaced, and its questions answered here: the answer is the same wherever it is worked out.
+- Every question gets an answer or an error, whatever goes wrong: its shard waits for it without limit.
 
 From `verified_inputs` and `signed_outputs`; the processes run `signature_process`.
 """
@@ -136,14 +137,14 @@ class _Process:
         self._asked.append((question, part))
         try:
             write_frame(self._running().stdin, question)  # type: ignore[arg-type]
-        except (OSError, ValueError) as error:
+        except Exception as error:
             self._answer_here(error)
 
     def answer(self) -> None:
         """Wait for the answer to the oldest question."""
         try:
             answer = cast(list[Answer], read_frame(self._running().stdout))  # type: ignore[arg-type]
-        except (OSError, EOFError, ValueError) as error:
+        except Exception as error:
             self._answer_here(error)
         else:
             self._asked.popleft()[1].set_result(answer)
@@ -153,7 +154,10 @@ class _Process:
         self.end()
         while self._asked:
             question, part = self._asked.popleft()
-            part.set_result(answer_to(question))
+            try:
+                part.set_result(answer_to(question))
+            except Exception as failure:  # whoever waits for it must hear of it
+                part.set_exception(failure)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

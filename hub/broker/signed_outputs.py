@@ -62,15 +62,22 @@ class SignedOutputs:
         """Parties whose sending failed; the shard hands over again from their send position."""
         return [party for party in self.outputs.stalled() if not self._unsigned[party]]
 
+    def pausing(self) -> Sequence[str]:
+        """Those of the stalled parties that are left alone for now; see `Outputs`."""
+        return self.outputs.pausing()
+
     def close(self) -> None:
-        """Sign and flush what can be, and release the connection."""
-        self._hand_on(wait=True)
-        self.outputs.close()
+        """Sign and flush what can be, and release the connection, whatever fails on the way."""
+        try:
+            self._hand_on(wait=True)
+        finally:
+            self.outputs.close()
 
     def _hand_on(self, *, wait: bool) -> None:
         """Hand on what is signed, in order; with `wait`, all of it."""
         while self._waiting and (wait or self._waiting[0].signatures.are_there):
-            portion = self._waiting.popleft()
+            # It stays the first until it is signed: where that fails, nothing behind it may leave before it.
+            portion = self._waiting[0]
             key_id = self._key.id
             signed = [
                 OutputRecord(party, number, key, value, [*headers, *signature_headers(key_id, signature)])
@@ -78,5 +85,6 @@ class SignedOutputs:
                     portion.records, portion.signatures.all(), strict=True
                 )
             ]
+            self._waiting.popleft()
             self._unsigned.subtract(portion.counts)
             self.outputs.send(signed)

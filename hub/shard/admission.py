@@ -53,7 +53,7 @@ from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
 from hub.shard.signing_keys import KEY_CHANGES, take_change
 from hub.shard.withdrawals import acknowledgement, answered, fences_of, known_consents, owed, promise, waits_for
-from hub.store.ports import Erased, ShardStore
+from hub.store.ports import Erased, Promise, ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
 HUB = Party(HUB_PARTY)
@@ -142,6 +142,14 @@ class Admission:
         return Arrived(record, party, recorded_at, statement, key, None, None, keyring)
 
     def handle(self, one: Arrived, lookups: Lookups, batch: Batch) -> None:
+        """Admit a record or count it as a repeat; raise `Refused`, also where its case was erased."""
+        try:
+            self._handle(one, lookups, batch)
+        except Erased as erased:
+            field = "key" if one.key else "caseId"
+            raise Refused(Reason.UNKNOWN_KEY, field, "its case was erased: state nothing of it any more") from erased
+
+    def _handle(self, one: Arrived, lookups: Lookups, batch: Batch) -> None:
         statement = one.statement
         if statement is None:
             raise one.refused or DamagedStore("a record was neither read nor refused")
@@ -176,10 +184,7 @@ class Admission:
         return is_repeat(digest, known)
 
     def _admit_fact(self, statement: Statement, case_id: str, key: str, recorded_at: int, batch: Batch) -> None:
-        try:
-            held = self.cases.get(case_id)
-        except Erased as erased:
-            raise Refused(Reason.UNKNOWN_KEY, "key", "its case was erased: state nothing of it any more") from erased
+        held = self.cases.get(case_id)
         is_ending = statement.corrects is not None or statement.event_type.name == RETRACTION
         if is_ending or statement.event_type.name == RECEIPT:
             self.cases.hold_history(held)
@@ -246,9 +251,9 @@ class Admission:
     def _control(self, statement: Statement, one: Arrived, lookups: Lookups, batch: Batch) -> None:
         try:
             self._carry_out(statement, one, lookups, batch)
-        except Erased as erased:
+        except Erased:
             if statement.event_type.name not in _SAID_AGAIN:
-                raise Refused(Reason.UNKNOWN_KEY, "caseId", "its case was erased: leave it alone") from erased
+                raise
             batch.duplicates += 1  # who asks for a key may not know that the citizen was erased, and learns nothing
 
     def _carry_out(self, statement: Statement, one: Arrived, lookups: Lookups, batch: Batch) -> None:
@@ -295,10 +300,12 @@ class Admission:
             batch.duplicates += 1
             return
         try:
-            held = self.cases.get(case_id)
+            self._answer(event_id, case_id, promised, recorded_at, batch)
         except Erased:
             batch.writes.promises[event_id] = ()  # nobody is left to whom it could be said
-            return
+
+    def _answer(self, event_id: str, case_id: str, promised: Sequence[Promise], recorded_at: int, batch: Batch) -> None:
+        held = self.cases.get(case_id)
         known = known_consents(held.timeline)
         if waits_for(held.timeline, event_id, known):
             batch.writes.promises[event_id] = promise(held.timeline, event_id, fences_of(promised), known)

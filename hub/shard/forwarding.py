@@ -4,6 +4,7 @@ Rules:
 - In the order of `hub.case_timeline.merges`, one after the other: each is confirmed before the next is sent, and that
   it is confirmed is stored before the one after it. A shard that was killed repeats at most the last one.
 - A few at a time, so that the shard goes on with everything else; a broker that does not answer is left alone a while.
+- A case that was erased has nothing to tell any more, and holds up no other merge.
 - Merges are rare: what is to be sent is read from the case's records when it is, and nothing is held of it.
 """
 
@@ -21,7 +22,7 @@ from hub.arrival.forwarded import forwarded_record
 from hub.broker.ports import HubInput
 from hub.case_timeline.merges import Message, messages
 from hub.shard.pausing import Pause
-from hub.store.ports import Forwarding, ShardStore
+from hub.store.ports import Erased, Forwarding, ShardStore
 
 MESSAGES_PER_TURN_MAX: Final = 100
 
@@ -66,7 +67,11 @@ class MergeForwarding:
 
     def _send(self, forwarding: Forwarding) -> bool:
         case_id, other, shard, up_to, sent, _ = forwarding
-        told = [each for each in messages(self.store.case_records(case_id), other) if each.version <= up_to]
+        try:
+            told = [each for each in messages(self.store.case_records(case_id), other) if each.version <= up_to]
+        except Erased:
+            self.store.record_forwarded(case_id, other, sent, up_to)
+            return True
         for message in islice(told, sent, sent + MESSAGES_PER_TURN_MAX):
             self._publish(message, case_id, other, shard)
             sent += 1

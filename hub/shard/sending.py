@@ -32,7 +32,7 @@ from hub.store.records import Decision, DecisionsRecorded, NumberAssigned, case_
 LEFT_OVER_NUMBERS_MAX: Final = 500
 """How many left-over numbers of one party are built again at a time."""
 STALLED_PAUSE_SECONDS: Final = 0.5
-"""How long a party whose sending failed is left alone before its numbers are built again."""
+"""How long a party whose sending failed is left alone at least before its numbers are built again."""
 IN_FLIGHT_MAX: Final = 20_000
 """How many records may wait for their confirmation before no further batch is taken."""
 STUCK_SECONDS: Final = 5.0
@@ -80,6 +80,8 @@ class Sending:
         """Take in confirmations, and go back to the send position of every party whose sending failed."""
         for party, number in self.outputs.confirmed(wait_seconds).items():
             self.confirmed[party] = max(number, self.confirmed.get(party, 0))
+            # Of a party whose sending failed some may have been under way, and need not be handed over again.
+            self.handed[party] = max(self.handed.get(party, 0), self.confirmed[party])
             # The next oldest was given out later; it counts from here, for an age that never overstates.
             self._unsent_since.pop(party, None)
             self._on_trial.discard(party)
@@ -131,9 +133,10 @@ class Sending:
         """Hand over a portion of what is left over, built from the store for `clock`; whether any could be."""
         has_sent = False
         now = time.monotonic()
+        left_alone = {*self._stuck, *self.outputs.pausing()}
         for party, last in self.assigned.items():
             after = self.handed.get(party, 0)
-            if after < last and self._paused_until.get(party, 0.0) <= now and party not in self._stuck:
+            if after < last and self._paused_until.get(party, 0.0) <= now and party not in left_alone:
                 # No more than this owner gave out or found: what another stored since is not its to send.
                 numbers = self.store.numbers(party, after, min(last - after, LEFT_OVER_NUMBERS_MAX))
                 numbers = self._settled_ones(numbers, clock)
@@ -163,12 +166,18 @@ class Sending:
     def _rebuilt_of_case(
         self, party: str, case_id: str, numbers: Sequence[NumberAssigned], clock: int
     ) -> list[OutputRecord]:
+        """The records of some numbers of one case; where it was erased, in memory or not, they tell nothing."""
         key = self.cases.derived_key(case_id, party)
         try:
-            held = self.cases.get(case_id)
-            self.cases.hold_history(held)
+            return self._rebuilt_as_decided(party, case_id, key, numbers, clock)
         except Erased:
             return [self.envelopes.empty(party, each.originator_version, key, clock) for each in numbers]
+
+    def _rebuilt_as_decided(
+        self, party: str, case_id: str, key: str, numbers: Sequence[NumberAssigned], clock: int
+    ) -> list[OutputRecord]:
+        held = self.cases.get(case_id)
+        self.cases.hold_history(held)
         case = held.timeline
         decided: dict[tuple[int, int], Decision] = {}
         newest: dict[str, int] = {}

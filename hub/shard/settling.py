@@ -174,7 +174,7 @@ class Settling:
             look_at, changes = self._reminded(held, rights, changed, changes, batch)
             forms = [self._form(held, change, batch) for change in changes]
             promised = self._promised(held, rights.decider, changes, batch) if takes_in else _NO_PROMISES
-        except StoreFailure:
+        except (StoreFailure, Erased):  # of one that was erased meanwhile nothing is tried again
             raise
         except Exception as error:  # whatever went wrong while deciding: nothing of this case leaves, others go on
             log.error("a case could not be settled (%s): nothing of it leaves until it can", type(error).__name__)

@@ -3,6 +3,8 @@
 Rules:
 - One transaction per batch. Nothing of it is sent before it is stored; if it cannot be stored, nothing happened.
 - A stale owner is refused by the fence: nothing of its batch is stored or sent, and its cache is dropped.
+- A case that is erased while it is held in memory stops nobody: the shard begins anew from its store, where every part
+  finds it erased and leaves it out.
 - A record whose timestamp is far ahead of the newest tick is held back, and with it what follows on its topic.
 - A batch of ticks that changes nothing is not written; its positions move once in a while.
 - After a restart the shard catches up first, then sends. So it does when it has not seen for a while what lies on its
@@ -36,7 +38,7 @@ from hub.shard.promises import Promises
 from hub.shard.resyncing import open_resyncs
 from hub.shard.sending import IN_FLIGHT_MAX, Sending
 from hub.shard.settling import Settling
-from hub.store.ports import Obligation, ShardStore
+from hub.store.ports import Erased, ErasedMeanwhile, Obligation, ShardStore
 
 BATCH_RECORDS_MAX: Final = 2_000
 AHEAD_OF_TICK_MS_MAX: Final = 60_000
@@ -88,6 +90,13 @@ class Shard:
 
     def step(self, wait_seconds: float) -> bool:
         """Handle one batch and whatever can be sent; return whether anything was done."""
+        try:
+            return self._step(wait_seconds)
+        except Erased as erased:
+            self._forget()
+            raise ErasedMeanwhile("a case in memory was erased: the shard begins anew from its store") from erased
+
+    def _step(self, wait_seconds: float) -> bool:
         if self._must_read_again:
             self.inputs.start(self.state.positions)
             self._held_back, self._must_read_again = [], False
@@ -181,11 +190,15 @@ class Shard:
         try:
             return self._run_batch(records)
         except StoreFailure:
-            self.cases.drop_all()
-            self.governance.look_again()
-            self.parking.look_again()
-            self._must_read_again = True
+            self._forget()
             raise
+
+    def _forget(self) -> None:
+        """Hold nothing any more of what is stored, and read the inputs again from where the store stands."""
+        self.cases.drop_all()
+        self.governance.look_again()
+        self.parking.look_again()
+        self._must_read_again = True
 
     def _run_batch(self, records: Sequence[InputRecord]) -> bool:
         batch = Batch.after_state(self.state, self.owner)

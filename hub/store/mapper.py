@@ -20,6 +20,7 @@ from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
 from contracts.failures import DamagedStore, NotFound, StoreFailure
 from hub.store.keys import KeyStore, seal, unseal
+from hub.store.ports import Erased
 from hub.store.record_schemas import READABLE, WRITTEN_AS, StoredSchema, decode_raw, encode_raw
 from hub.store.records import Record, RecordParked, StoredRecord
 
@@ -104,9 +105,12 @@ class RecordMapper(Mapper[str]):
             return False
         return True
 
-    def seal_cache_row(self, stream: str, row: bytes) -> bytes:
-        """Return the cache row of a case, sealed under the case's key."""
-        return seal(self._keys.cipher_of(stream), row, _cache_place(stream))
+    def seal_cache_row(self, stream: str, row: bytes) -> bytes | None:
+        """Return the cache row of a case, sealed under the case's key; `None` where that was destroyed."""
+        try:
+            return seal(self._keys.cipher_of(stream), row, _cache_place(stream))
+        except Erased:
+            return None
 
     def open_cache_row(self, stream: str, sealed: bytes) -> bytes | None:
         """Return a cache row, or `None` where it does not open: it is disposable."""

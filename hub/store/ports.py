@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from contracts.failures import NotFound
+from contracts.failures import NotFound, StoreFailure
 from hub.store.records import (
     BatchCommitted,
     CaseRecord,
@@ -30,6 +30,12 @@ from hub.store.records import (
 
 class Erased(NotFound):
     """The key of what is asked for was destroyed: it is gone for ever."""
+
+
+class ErasedMeanwhile(StoreFailure):
+    """What a shard holds in memory was erased since it was read. Who begins anew from the store learns it there."""
+
+    retriable = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +198,10 @@ class ShardStore(Protocol):
         """Read where the store stands; an empty store has batch 0, clock 0 and no positions."""
 
     def commit(self, writes: BatchWrites) -> None:
-        """Store a batch in one transaction. Raises `FencedOff`; success also where the commit was already stored."""
+        """Store a batch in one transaction. Raises `FencedOff`; success also where the commit was already stored.
+
+        Raises `Erased`, and stores nothing, where a case of which it holds a record was erased since it was read.
+        """
 
     def case_records(self, case_id: str, after_version: int = 0) -> Iterator[CaseRecord]:
         """The records of a case in version order."""

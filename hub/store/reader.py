@@ -274,6 +274,8 @@ class ShardReader:
                 run = cast(NumbersAssigned, self._mapper.to_record(row))
                 found.extend(number for number in run.numbers if number.originator_version > after)
                 reached = run.originator_version
+                if len(found) >= limit:  # a run may be as large as a batch: none is opened for nothing
+                    break
         return found[:limit]
 
     def send_positions(self) -> Mapping[str, int]:

@@ -61,7 +61,8 @@ class DatabaseShardStore(ShardReader):
         """Store a batch in one transaction; success also where this very batch is stored already.
 
         Raises `FencedOff` where another owner holds this batch version, `StoreUnavailable` where it could not be
-        written now, `DamagedStore` where it contradicts what is stored. After each of them nothing is stored.
+        written now, `DamagedStore` where it contradicts what is stored, `Erased` where a case was erased meanwhile.
+        After each of them nothing is stored.
         """
         self._mapper.begin()
         try:
@@ -72,7 +73,8 @@ class DatabaseShardStore(ShardReader):
         records = packed(writes.records)
         rows = [self._mapper.to_stored_event(record) for record in records]
         rows.append(self._mapper.to_stored_event(writes.committed))
-        cache = [(case, self._mapper.seal_cache_row(case_stream(case), row)) for case, row in writes.cache_rows.items()]
+        sealed = {case: self._mapper.seal_cache_row(case_stream(case), row) for case, row in writes.cache_rows.items()}
+        cache = [(case, row) for case, row in sealed.items() if row is not None]
         try:
             self._recorder.insert_events(rows, beside=Beside.of(writes, records, cache))
         except storage_errors() as error:

@@ -14,7 +14,7 @@ from contracts.connection import KafkaConnection
 from contracts.failures import TransportFailure
 from contracts.topics import Names
 from hub.broker import kafka_outputs
-from hub.broker.kafka_outputs import PROGRESS_SECONDS_MAX, KafkaOutputs
+from hub.broker.kafka_outputs import FIRST_PAUSE_SECONDS, PROGRESS_SECONDS_MAX, KafkaOutputs
 from hub.broker.ports import OutputRecord
 
 Report = Callable[[KafkaError | None, Any], None]
@@ -200,20 +200,45 @@ def test_a_topic_that_is_not_there_stops_its_party_alone(bench: Bench) -> None:
     assert len(bench.client.under_way) == 1
 
 
-def test_what_left_before_the_queue_was_full_counts_once_it_is_sent_again(bench: Bench) -> None:
-    """The party begins anew from its oldest unconfirmed number, and reports of what went before come in between."""
-    bench.outputs.send(records("PRI", 1, 1))
-    bench.client.room = 1
-    bench.outputs.send(records("PRI", 2, 2))
-    assert bench.outputs.stalled() == ["PRI"]
-    bench.client.room = 9
-    bench.clock[0] += 60
+def test_what_is_in_a_full_queue_leaves_once_and_what_follows_goes_on_behind_it(bench: Bench) -> None:
     bench.outputs.send(records("PRI", 1, 2))
+    bench.client.room = 2
+    bench.outputs.send(records("PRI", 3, 4))
+    assert bench.outputs.stalled() == ["PRI"]
     bench.client.report()
-    assert bench.outputs.confirmed() == {}, "the report is for the first of the two times that it was handed over"
-    bench.client.report()
-    bench.client.report()
-    assert bench.outputs.confirmed() == {"PRI": 2}
+    assert bench.outputs.confirmed() == {"PRI": 1}, "what is under way counts"
+    bench.client.room = 9
+    bench.clock[0] += FIRST_PAUSE_SECONDS
+    bench.outputs.send(records("PRI", 2, 4))
+    assert len(bench.client.under_way) == 3, "`2` was under way already"
+    for _ in range(3):
+        bench.client.report()
+    assert bench.outputs.confirmed() == {"PRI": 4}
+    assert bench.outputs.stalled() == []
+
+
+def test_a_client_thrown_away_with_a_full_queue_begins_anew_from_its_oldest_number(bench: Bench) -> None:
+    bench.outputs.send(records("PRI", 1, 2))
+    bench.client.room = 2
+    bench.outputs.send(records("PRI", 3, 3))
+    bench.clock[0] += PROGRESS_SECONDS_MAX + 1
+    assert bench.outputs.confirmed() == {}
+    bench.clock[0] += 60
+    bench.outputs.send(records("PRI", 2, 3))
+    assert bench.outputs.stalled() == ["PRI"]
+    bench.outputs.send(records("PRI", 1, 3))
+    assert len(bench.client.under_way) == 3
+
+
+def test_whoever_waits_for_the_end_of_a_pause_is_named(bench: Bench) -> None:
+    bench.outputs.send([*records("A.SOC", 1, 2), *records("PRI", 1, 2)])
+    bench.client.report(error=KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+    bench.outputs.confirmed()
+    assert (bench.outputs.stalled(), bench.outputs.pausing()) == (["A.SOC", "PRI"], ["A.SOC"])
+    bench.clock[0] += FIRST_PAUSE_SECONDS
+    assert bench.outputs.pausing() == []
+    bench.outputs.send(records("A.SOC", 1, 2))
+    assert bench.outputs.stalled() == ["PRI"]
 
 
 @pytest.mark.parametrize("fault", [KafkaError.MSG_SIZE_TOO_LARGE, KafkaError._PURGE_QUEUE])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from types import SimpleNamespace
-from typing import cast
+from typing import NoReturn, cast
 
 import pytest
 
@@ -87,6 +88,50 @@ def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(monkeypatch: p
     pool.close()
     assert len(started) >= 2
     assert all(process.poll() is not None for process in started)
+
+
+class Broken:
+    """A signing process with which something is wrong that nobody foresaw."""
+
+    stdin = stdout = None
+
+    def wait(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("fails", ["write_frame", "read_frame"])
+@pytest.mark.parametrize("fault", [MemoryError, struct.error])
+def test_whatever_goes_wrong_with_a_process_every_question_gets_its_answer(
+    monkeypatch: pytest.MonkeyPatch, fails: str, fault: type[Exception]
+) -> None:
+    def raises(*_: object) -> NoReturn:
+        raise fault
+
+    monkeypatch.setattr(signature_pool, "_started", Broken)
+    monkeypatch.setattr(signature_pool, "write_frame", lambda *_: None)
+    monkeypatch.setattr(signature_pool, fails, raises)
+    pool = SignaturePool(1)
+    records = to_send(3 * CHUNK_RECORDS)
+    answers = pool.sign(KEY.private, records)
+    answered = [answer for part in answers._parts for answer in part.result(timeout=10.0)]
+    assert answered == [KEY.sign(disclosed_message(*record)) for record in records]
+    pool.close()
+
+
+def test_where_even_the_worker_finds_no_answer_whoever_asked_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(*_: object) -> NoReturn:
+        raise MemoryError
+
+    monkeypatch.setattr(signature_pool, "_started", raises)
+    monkeypatch.setattr(signature_pool, "answer_to", raises)
+    pool = SignaturePool(1)
+    answers = pool.sign(KEY.private, to_send(2 * CHUNK_RECORDS))
+    for part in answers._parts:
+        with pytest.raises(MemoryError):
+            part.result(timeout=10.0)
+    monkeypatch.undo()
+    assert len(pool.sign(KEY.private, to_send(CHUNK_RECORDS)).all()) == CHUNK_RECORDS, "the next one is answered"
+    pool.close()
 
 
 class Given:
@@ -198,6 +243,9 @@ class Kept:
     def stalled(self) -> Sequence[str]:
         return self.stuck
 
+    def pausing(self) -> Sequence[str]:
+        return self.stuck
+
     def close(self) -> None:
         self.stuck = ["closed"]
 
@@ -248,3 +296,21 @@ def test_a_party_counts_as_stalled_only_when_nothing_of_it_waits_for_a_signature
     signature.set_result([b"x" * 64])
     assert outputs.confirmed() == {"PRI": 1}
     assert outputs.stalled() == ["A.JOB", "PRI"]
+
+
+def test_what_cannot_be_signed_lets_nothing_behind_it_leave_and_the_connection_is_released() -> None:
+    """Else the later numbers would be confirmed, and the earlier ones never sent."""
+    kept, failed, good = Kept(), Future[list[bytes]](), Future[list[bytes]]()
+    parts = iter([failed, good])
+    slow = SimpleNamespace(sign=lambda private, said: Answers([next(parts)]))
+    outputs = SignedOutputs(kept, Names(), cast(SignaturePool, slow), KEY)
+    outputs.send([told("PRI", 1)])
+    outputs.send([told("PRI", 2)])
+    failed.set_exception(MemoryError())
+    good.set_result([b"x" * 64])
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            outputs.confirmed(1.0)
+    with pytest.raises(MemoryError):
+        outputs.close()
+    assert (kept.records, kept.stuck) == ([], ["closed"])

@@ -232,6 +232,10 @@ class SimulatedOutputs:
         """See the port."""
         return sorted(self._failed)
 
+    def pausing(self) -> Sequence[str]:
+        """See the port; whoever failed is tried again at once."""
+        return ()
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from eventsourcing.persistence import StoredEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ from hub.store.records import (
     NumbersAssigned,
     Origin,
     RecordParked,
+    StoredRecord,
     case_stream,
     sent_stream,
 )
@@ -188,6 +190,7 @@ def test_a_row_is_bound_to_its_stream_even_where_the_keys_would_be_the_same(
     with pytest.raises(DamagedStore):
         mapper.to_record(dataclasses.replace(row, originator_id=f"{row.originator_id}b"))
     sealed = mapper.seal_cache_row(record.originator_id, b"cache")
+    assert sealed is not None
     assert mapper.open_cache_row(record.originator_id, sealed) == b"cache"
     assert mapper.open_cache_row("case:b", sealed) is None
 
@@ -273,6 +276,24 @@ def test_a_long_run_of_numbers_is_cut_into_rows(stores: SQLiteStores) -> None:
     assert sum(row.topic == "NumbersAssigned" for row in store.notifications(0, 100)) == 3
     assert [one.originator_version for one in store.numbers("A", 0, count + 5)] == list(range(1, count + 1))
     assert [one.originator_version for one in store.numbers("A", count - 2, 9)] == [count - 1, count]
+
+
+def test_no_run_of_numbers_is_opened_for_nothing(stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = stores.create()
+    for run in range(6):
+        store.commit(batch(run + 1, [number("A", 100 * run + n) for n in range(1, 101)]))
+    opened: list[str] = []
+    to_record = RecordMapper.to_record
+
+    def counted(self: RecordMapper, row: StoredEvent) -> StoredRecord:
+        opened.append(row.topic)
+        return to_record(self, row)
+
+    monkeypatch.setattr(RecordMapper, "to_record", counted)
+    assert len(store.numbers("A", 150, 50)) == 50
+    assert opened == ["NumbersAssigned"]
+    assert len(store.numbers("A", 0, 600)) == 600
+    assert len(opened) == 7
 
 
 _NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=60)
