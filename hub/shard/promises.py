@@ -7,6 +7,8 @@ Rules:
 - Confirmations are no recorded input; the record on `in.hub.v1` is. What follows from it is decided like all else.
 - It may be said twice (a restart, an answer that was lost): the second time changes nothing.
 - A few at a time, so that the shard goes on with everything else; a broker that does not answer is left alone a while.
+- Many may wait for long: a case asks for its own alone, and a promise is looked at when it is new, and when the number
+  that it was found waiting for is confirmed. So a turn costs what has moved, not what waits.
 
 From `hub.shard.sending`, which knows what was confirmed; to `hub.shard.admission`.
 """
@@ -14,13 +16,15 @@ From `hub.shard.sending`, which knows what was confirmed; to `hub.shard.admissio
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 from contracts.fact import ce_id_of, party_of
 from contracts.failures import TransportFailure
+from contracts.topics import HUB_PARTY
 from hub.broker.ports import HubInput
 from hub.shard.batch import Batch
 from hub.shard.pausing import Pause
@@ -46,22 +50,43 @@ class Promises:
     shard: int
     waiting: dict[str, tuple[Promise, ...]] = field(init=False)
     removing: dict[str, tuple[Removal, ...]] = field(init=False)
-    _said: set[str] = field(default_factory=set)
     pause: Pause = field(default_factory=Pause)
+    _by_case: dict[str, set[str]] = field(default_factory=dict)
+    """Case -> the withdrawals of which it has promised something."""
+    _to_look_at: dict[str, None] = field(default_factory=dict)
+    """The promises that are new, or whose number was confirmed."""
+    _waiting_for: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    """Party -> heap of (number, promise): each waits for one number at a time."""
+    _kept: dict[str, None] = field(default_factory=dict)
+    """The promises that are kept and were not said to be."""
 
     def __post_init__(self) -> None:
         self.waiting = dict(self.store.promises())
         self.removing = dict(self.store.removals())
+        for event_id, promised in self.waiting.items():
+            self._by_case.setdefault(promised[0].case_id, set()).add(event_id)
+        self._to_look_at = dict.fromkeys((*self.waiting, *self.removing))
 
     def stored(self, writes: BatchWrites) -> None:
         """Take in what a stored batch promised, and what it knows to be kept."""
-        self._said -= writes.promises.keys() | writes.removals.keys()
+        for event_id, promised in writes.promises.items():
+            if before := self.waiting.get(event_id):
+                of_case = self._by_case[before[0].case_id]
+                of_case.remove(event_id)
+                if not of_case:
+                    del self._by_case[before[0].case_id]
+            if promised:
+                self._by_case.setdefault(promised[0].case_id, set()).add(event_id)
         _take_in(self.waiting, writes.promises)
         _take_in(self.removing, writes.removals)
+        for name in (*writes.promises, *writes.removals):
+            self._kept.pop(name, None)
+            self._to_look_at[name] = None
 
     def of_case(self, case_id: str, batch: Batch) -> Mapping[str, tuple[Promise, ...]]:
         """What a case has promised about withdrawals, as `batch` leaves it, by event id."""
-        current = self.waiting | batch.writes.promises
+        before = self._by_case.get(case_id, ())
+        current = {event_id: self.waiting[event_id] for event_id in before} | batch.writes.promises
         return {event_id: rows for event_id, rows in current.items() if rows and rows[0].case_id == case_id}
 
     def of_withdrawal(self, event_id: str, case_id: str, batch: Batch) -> Sequence[Promise]:
@@ -71,33 +96,44 @@ class Promises:
 
     def say_kept(self, confirmed: Mapping[str, int]) -> bool:
         """Publish of a few promises that they are kept by now; return whether any was."""
-        if not (self.waiting or self.removing) or not self.pause.is_over:
+        self._look(confirmed)
+        if not self._kept or not self.pause.is_over:
             return False
-        kept = list(islice(self._kept(confirmed), SAID_PER_TURN_MAX))
         try:
-            for name, event_type, payload in kept:
-                self._publish(event_type, payload)
-                self._said.add(name)
+            for name in list(islice(self._kept, SAID_PER_TURN_MAX)):
+                self._publish(*self._word_on(name))
+                del self._kept[name]
                 self.pause.succeeded()
         except TransportFailure as failure:
             log.warning("an acknowledgement waits for the hub's own input: %s", failure)
             self.pause.failed()
-        return bool(kept)
+        return True
 
     def _publish(self, event_type: str, payload: Mapping[str, Any]) -> None:
         self.channel.publish(self.shard, event_type, payload)
 
-    def _kept(self, confirmed: Mapping[str, int]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """Of every promise that is kept and was not said to be: its name, and the record that says so."""
-        for event_id, promised in self.waiting.items():
-            if event_id not in self._said and _is_kept(promised, confirmed):
-                withdrawal = {"party": party_of(event_id), "targetEventId": ce_id_of(event_id)}
-                yield event_id, DELIVERED, {"caseId": promised[0].case_id, **withdrawal}
-        for step, removing in self.removing.items():
-            if step not in self._said and _is_kept(removing, confirmed):
-                one = removing[0]
-                merge = {"other": one.other, "otherShard": one.other_shard, "change": one.change}
-                yield step, REMOVAL_DELIVERED, {"caseId": one.case_id, **merge}
+    def _look(self, confirmed: Mapping[str, int]) -> None:
+        """Find what is kept by now, among what is new and what waited for a number that is confirmed."""
+        for party, waiting in self._waiting_for.items():
+            while waiting and waiting[0][0] <= confirmed.get(party, 0):
+                self._to_look_at[heappop(waiting)[1]] = None
+        for name in self._to_look_at:
+            promised = self.waiting.get(name) or self.removing.get(name, ())
+            missing = _first_missing(promised, confirmed)
+            if missing is None and promised:
+                self._kept[name] = None
+            elif missing is not None and missing.party != HUB_PARTY:  # what waits for the hub is promised anew
+                heappush(self._waiting_for.setdefault(missing.party, []), (missing.number, name))
+        self._to_look_at.clear()
+
+    def _word_on(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        """The record that says that a promise is kept."""
+        if promised := self.waiting.get(name):
+            withdrawal = {"party": party_of(name), "targetEventId": ce_id_of(name)}
+            return DELIVERED, {"caseId": promised[0].case_id, **withdrawal}
+        one = self.removing[name][0]
+        merge = {"other": one.other, "otherShard": one.other_shard, "change": one.change}
+        return REMOVAL_DELIVERED, {"caseId": one.case_id, **merge}
 
 
 def _take_in(waiting: dict[str, tuple[_Row, ...]], changed: Mapping[str, tuple[_Row, ...]]) -> None:
@@ -108,5 +144,6 @@ def _take_in(waiting: dict[str, tuple[_Row, ...]], changed: Mapping[str, tuple[_
             waiting.pop(name, None)
 
 
-def _is_kept(promised: Sequence[Promise | Removal], confirmed: Mapping[str, int]) -> bool:
-    return all(confirmed.get(promise.party, 0) >= promise.number for promise in promised)
+def _first_missing(promised: Iterable[Promise | Removal], confirmed: Mapping[str, int]) -> Promise | Removal | None:
+    """What of a promise is not confirmed yet."""
+    return next((one for one in promised if one.number > confirmed.get(one.party, 0)), None)
