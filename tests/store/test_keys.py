@@ -79,6 +79,19 @@ class KeyStoreConformance:
         with pytest.raises(NotFound):
             keys.cipher_of("case:a")
 
+    def test_keys_that_are_destroyed_here_leave_the_others_in_hand(self, keys: KeyStore, place: Path | str) -> None:
+        keys.make(["case:a", "shard:0/b", "shard:0/c"])
+        keys.forget_what_others_changed()
+        held = keys.cipher_of("case:a")
+        for name in ("shard:0/b", "shard:0/c"):
+            keys.destroy([name])
+            keys.forget_what_others_changed()
+            assert keys.cipher_of("case:a") is held
+        with closing(opened(place)) as other:
+            other.destroy(["case:d"])
+            keys.forget_what_others_changed()
+            assert keys.cipher_of("case:a") is not held
+
     def test_another_master_key_is_refused_at_opening(self, place: Path | str) -> None:
         with pytest.raises(BadSetting, match="master key"):
             opened(place, bytes(32))
