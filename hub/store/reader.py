@@ -264,19 +264,17 @@ class ShardReader:
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """The numbers of a party after `after`, in order, at most `limit`."""
         found: list[NumberAssigned] = []
-        reached = after
-        while len(found) < limit:
+        while True:
+            reached = found[-1].originator_version if found else after
             with storage_errors_named():
                 rows = self._recorder.select_events(sent_stream(party), gt=reached, limit=_RUNS_PER_READ)
-            if not rows:
-                break
             for row in rows:
                 run = cast(NumbersAssigned, self._mapper.to_record(row))
                 found.extend(number for number in run.numbers if number.originator_version > after)
-                reached = run.originator_version
                 if len(found) >= limit:  # a run may be as large as a batch: none is opened for nothing
-                    break
-        return found[:limit]
+                    return found[:limit]
+            if not rows:
+                return found
 
     def send_positions(self) -> Mapping[str, int]:
         """The last confirmed number per party."""

@@ -56,12 +56,12 @@ DEFECTS: Final = (
         "elif not (self.inputs.lag_records() or self._held_back):", "else:",
     ),
     Defect(
-        "caught up when nothing has come yet", Shard.step, "records = self._take(wait_seconds)",
+        "caught up when nothing has come yet", Shard._step, "records = self._take(wait_seconds)",
         "records = self._take(wait_seconds)\n"
         "        self._caught_up = self._caught_up or len(records) + len(self._held_back) < BATCH_RECORDS_MAX",
     ),
     Defect(
-        "left-over numbers sent before it has caught up", Shard.step,
+        "left-over numbers sent before it has caught up", Shard._step,
         "if self._caught_up and self.sending.in_flight()", "if self.sending.in_flight()",
     ),
     Defect(
