@@ -64,6 +64,7 @@ _TIME: Final = re.compile(
     r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
 )
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
+_NUMBER_BYTES: Final = re.compile(_NUMBER.pattern.encode())
 
 
 class Attributes(NamedTuple):
@@ -129,6 +130,13 @@ def claimed_event(headers: Headers) -> tuple[str, str] | None:
     if not _UUID.fullmatch(event_id) or not _TYPE.fullmatch(event_type):
         return None
     return event_id, event_type.split(".")[-2]
+
+
+def claimed_number(headers: Headers) -> int | None:
+    """Return the number that `headers` give, whatever else they say; `None` where that is unclear."""
+    numbers = [value for name, value in headers if name == HUB_SEQ and isinstance(value, bytes)]
+    match = _NUMBER_BYTES.fullmatch(numbers[0]) if len(numbers) == 1 else None
+    return int(match[0]) if match else None
 
 
 def parse_attributes(headers: Headers) -> Attributes:

@@ -2,7 +2,8 @@
 
 Rules:
 - An input is deleted behind the position that its shard has stored: what stands before it is on a timeline, or parked.
-- An output is deleted behind what its receiver has confirmed to have in a store of its own. A party that confirms
+- An output is deleted behind what its receiver has confirmed to have in a store of its own, but for the last record
+  of that: one record at least stays, by which a shard sees whether its store went back. A party that confirms
   nothing keeps its records until the broker's own retention ends them.
 - It works as the cleaner, who can neither read nor write a record. What the broker refuses on one topic, say because
   a party has confirmed more than there is, is told and holds up no other topic.
@@ -92,6 +93,7 @@ def _confirmed(world: World, client: KafkaAdminClient) -> Mapping[TopicPartition
     for group, places in client.list_group_offsets(list(groups)).items():
         for place, at in places.items():
             # A party commits what it likes to groups of its own; only its own output follows from it.
-            if place.topic == groups[group] and at.offset > 0:
-                found[place] = at.offset
+            # Its last record stays: a shard sees by it whether its store went back.
+            if place.topic == groups[group] and at.offset > 1:
+                found[place] = at.offset - 1
     return found

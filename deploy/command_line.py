@@ -3,7 +3,8 @@
 Rules:
 - A failure of ours is one line on standard error, with what to do, and exit code 1. A wrong call is exit code 2.
 - No traceback, and no national id: who gives one where a key belongs does not find it in a log afterwards.
-- Commands that change a shard publish to its input and wait for the outcome; none writes a store.
+- Commands that change a shard publish to its input and wait for the outcome; none writes a store but `hub store skip`,
+  for shards that no worker opens.
 - A command is imported when it is called: `hub contracts list` need not wait for a Kafka client to load.
 """
 

@@ -3,6 +3,7 @@
 Rules:
 - Everything that no row allows is denied. Nobody has a transactional id; nobody but the deployer may create.
 - A party writes its own input and reads its own output and the checkpoints, in groups under its own name.
+- The sender reads the outputs that it writes: what was told last says whether a store went back.
 - The cleaner deletes records of inputs and outputs, and can neither read nor write one.
 - The deployer makes topics, users and rights; it neither reads nor writes a record.
 - Whoever may read, write, delete or alter a topic may describe it: Kafka grants that with the right itself.
@@ -84,6 +85,7 @@ def service_rights(names: Names, registry: PartyRegistry) -> list[Right]:
         Right(reader, ACLOperation.READ, ResourceType.TOPIC, f"{names.prefix}in.", by_prefix=True),
         Right(reader, ACLOperation.READ, ResourceType.GROUP, names.hub_group(""), by_prefix=True),
         Right(sender, ACLOperation.WRITE, ResourceType.TOPIC, f"{names.prefix}out.", by_prefix=True),
+        Right(sender, ACLOperation.READ, ResourceType.TOPIC, f"{names.prefix}out.", by_prefix=True),
         Right(sender, ACLOperation.WRITE, ResourceType.TOPIC, names.checkpoints),
         Right(operator, ACLOperation.WRITE, ResourceType.TOPIC, names.hub_input),
         Right(auditor, ACLOperation.READ, ResourceType.TOPIC, names.checkpoints),

@@ -1,8 +1,9 @@
-"""`hub store check`: is what the hub has stored whole, and does it lie where it is safe?
+"""`hub store`: is what the hub has stored whole, does it lie where it is safe, and what to do where it went back.
 
 Rules:
-- It only reads; a worker may be at work beside it.
-- Everything that is wrong is told, not the first alone; the exit code is 1 then.
+- `check` only reads; a worker may be at work beside it. Everything that is wrong is told, not the first alone; the exit
+  code is 1 then.
+- `skip` is for a hub that is stopped. It writes where a store is older than what was told from it, and nowhere else.
 """
 
 from __future__ import annotations
@@ -53,3 +54,33 @@ def check(as_json: bool, directory: Path) -> None:
 
 def _key_of(world: World, shard: int) -> KeyOf:
     return lambda party, case_id: pseudonym(world.hub_secret, case_id, party, shard, world.partitions)
+
+
+@store.command("skip")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@world_option
+def skip(as_json: bool, directory: Path) -> None:
+    """Go on with a store that went back: skip the numbers that were told already, and tell those parties all anew.
+
+    For a hub that is stopped, whose shards say that they are older than what was told from them, and whose newest store
+    is lost. What its receivers hold and the store knows no longer is dropped by the resync that begins with it.
+    """
+    # The one command that opens a store to write, and a client of Kafka: the other one need not load that.
+    from deploy.hub_process import worker_settings
+    from hub.wiring import skip_told_numbers
+
+    skipped = skip_told_numbers(worker_settings(World.open(directory), tick_seconds=0.0))
+    lines = [
+        {"shard": shard, "party": party, "given": one.given, "told": one.told}
+        for shard, ahead in enumerate(skipped)
+        for party, one in ahead.items()
+    ]
+    if as_json:
+        click.echo(json.dumps(lines))
+        return
+    for line in lines:
+        click.echo(
+            "shard {shard}: {party} was told up to {told}, the store had given out {given}: "
+            "skipped, all is told anew".format(**line)
+        )
+    click.echo("start the hub now" if lines else "nothing to skip: no store is older than what was told from it")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from functools import reduce
 from pathlib import Path
@@ -44,6 +44,7 @@ from hub.shard.cases import Cases
 from hub.shard.forwarding import MergeForwarding
 from hub.shard.governance import Governance
 from hub.shard.merging import Merging
+from hub.shard.older_store import Ahead, skip_what_was_told
 from hub.shard.parking import Parking
 from hub.shard.parking_notices import ParkingNotices
 from hub.shard.promises import Promises
@@ -172,8 +173,7 @@ def open_shard(
 ) -> Shard:
     """Open shard `number` and begin to read from where its store stands; on any failure all is released again."""
     with ExitStack() as opened:
-        identity = StoreIdentity(cluster.cluster_id, settings.world, number, settings.partitions, cluster.topic_ids)
-        store = store_place(settings).open_store(identity, keys)
+        store = store_place(settings).open_store(_identity(settings, cluster, number), keys)
         opened.callback(store.close)
         reader, sender = settings.connection("reader"), settings.connection("sender")
         inputs = KafkaInputs(reader, settings.names, registry, number)
@@ -239,9 +239,27 @@ def create_stores(settings: WorkerSettings, owner: DatabaseOwner | None = None) 
 
     `owner` makes them where they lie in databases; raises `BadSetting` where it is missing then.
     """
-    facts = look_at_cluster(settings, read_registry(settings.registry_file))
-    identities = [
-        StoreIdentity(facts.cluster_id, settings.world, number, settings.partitions, facts.topic_ids)
-        for number in range(settings.partitions)
-    ]
+    cluster = look_at_cluster(settings, read_registry(settings.registry_file))
+    identities = [_identity(settings, cluster, number) for number in range(settings.partitions)]
     store_place(settings).create(read_secret(settings.master_key_file), identities, owner)
+
+
+def skip_told_numbers(settings: WorkerSettings) -> list[Mapping[str, Ahead]]:
+    """Skip on every shard what was told by a later state of its store, which is lost; the hub is stopped.
+
+    Returns, by shard, how far each party had been told more. Raises as opening a shard does.
+    """
+    registry = read_registry(settings.registry_file)
+    cluster = look_at_cluster(settings, registry)
+    place, sender = store_place(settings), settings.connection("sender")
+    skipped: list[Mapping[str, Ahead]] = []
+    with closing(place.open_keys(read_secret(settings.master_key_file))) as keys:
+        for number in range(settings.partitions):
+            with closing(place.open_store(_identity(settings, cluster, number), keys)) as store:
+                outputs = KafkaOutputs(sender, settings.names, number)
+                skipped.append(skip_what_was_told(outputs, store, registry))
+    return skipped
+
+
+def _identity(settings: WorkerSettings, cluster: ClusterIdentity, number: int) -> StoreIdentity:
+    return StoreIdentity(cluster.cluster_id, settings.world, number, settings.partitions, cluster.topic_ids)

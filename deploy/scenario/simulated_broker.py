@@ -14,18 +14,19 @@ Producers write through `SimulatedTransport`, a shard reads and sends through `S
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from consumers.source import LogSpan, ReceivedRecord
+from contracts.cloudevents import claimed_number
 from contracts.failures import ForeignStore, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.partitioning import partition_of
 from contracts.signatures import SigningKey
 from contracts.topics import Names
 from hub.broker.control_records import control_record, signed_control
-from hub.broker.ports import Headers, InputRecord, OutputRecord, Positions
+from hub.broker.ports import LAST_RECORDS, Headers, InputRecord, OutputRecord, Positions
 from producers.transport import OutgoingRecord, Position
 
 
@@ -60,6 +61,10 @@ class SimulatedBroker:
         timestamp = self.clock if timestamp_ms is None else timestamp_ms
         log.append(InputRecord(topic, partition, len(log), timestamp, key, value, tuple(headers)))
         return len(log) - 1
+
+    def has(self, topic: str) -> bool:
+        """Whether a topic was created."""
+        return topic in self._logs
 
     def log(self, topic: str, partition: int) -> list[InputRecord]:
         """Return the log of one partition; raise `TransportFailure` for one that was not created."""
@@ -187,6 +192,16 @@ class SimulatedInputs:
         return (log[offset] for offset in range(self._next[topic], len(log)))
 
 
+def numbers_told(broker: SimulatedBroker, names: Names, partition: int, parties: Iterable[str]) -> dict[str, int]:
+    """The highest number on the topic of each of `parties`, as `hub.broker.ports.Outputs.last_numbers` has them."""
+    told: dict[str, int] = {}
+    for party in parties:
+        log = broker.log(names.output(party), partition) if broker.has(names.output(party)) else ()
+        for record in log[-LAST_RECORDS:]:
+            told[party] = max(claimed_number(record.headers) or 0, told.get(party, 0))
+    return {party: number for party, number in told.items() if number}
+
+
 class SimulatedOutputs:
     """The sender of one shard (`hub.broker.ports.Outputs`)."""
 
@@ -196,6 +211,10 @@ class SimulatedOutputs:
         self._partition = partition
         self._confirmed: dict[str, int] = {}
         self._stalled: dict[str, None] = {}
+
+    def last_numbers(self, parties: Iterable[str]) -> Mapping[str, int]:
+        """Return the highest number at the end of each party's topic."""
+        return numbers_told(self._broker, self._names, self._partition, parties)
 
     def send(self, records: Sequence[OutputRecord]) -> None:
         """Append `records`; a party whose topic refuses is stalled, and its later records are dropped until then."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +30,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from contracts.connection import KafkaConnection
 from contracts.failures import TransportFailure
 from contracts.topics import Names
+from hub.broker.last_numbers import last_numbers
 from hub.broker.ports import OutputRecord
 
 _log: Final = logging.getLogger(__name__)
@@ -89,6 +90,10 @@ class KafkaOutputs:
         self._topics: frozenset[str] = frozenset()
         self._topics_asked_again_at = 0.0
         self._confirmed: dict[str, int] = {}
+
+    def last_numbers(self, parties: Iterable[str]) -> Mapping[str, int]:
+        """Return the highest number at the end of each party's topic; see `Outputs`, raises as `last_numbers`."""
+        return last_numbers(self._connection, self._names, self._partition, parties)
 
     def send(self, records: Sequence[OutputRecord]) -> None:
         """Hand over `records`, in number order per party; returns before they are confirmed.

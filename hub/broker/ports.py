@@ -7,17 +7,20 @@ Rules:
   them late.
 - A number counts as sent only when the broker has confirmed that very record. Per party in order; a party that
   cannot be reached waits alone.
+- No number is sent before it is stored. So a topic that has a higher one than the store shows that the store went back.
 - Whose a shard is, somebody else says. It is no more than that: what may be stored, the fence in the store decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
 Positions = Mapping[str, int]
 """Next offset to read, by topic, of one partition."""
+LAST_RECORDS: Final = 100
+"""How many records at the end of an output topic are looked at for the last number told."""
 GiveUp = Callable[[frozenset[int]], None]
 """Closes these shards; once it has returned, somebody else may be given them."""
 
@@ -97,6 +100,12 @@ class Inputs(Protocol):
 
 class Outputs(Protocol):
     """The sender of one shard."""
+
+    def last_numbers(self, parties: Iterable[str]) -> Mapping[str, int]:
+        """Return the highest number among the last `LAST_RECORDS` that lie on the topic of each of `parties`.
+
+        Who has no such topic, or nothing on it, is not named. What no number can be read of is passed over.
+        """
 
     def send(self, records: Sequence[OutputRecord]) -> None:
         """Hand over `records`, in number order per party; returns before they are confirmed."""

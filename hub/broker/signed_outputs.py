@@ -11,7 +11,7 @@ From the shard, through `signature_pool`, to `hub.broker.kafka_outputs`.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from contracts.signatures import SigningKey, signature_headers
@@ -41,6 +41,10 @@ class SignedOutputs:
         self._key = signing_key
         self._waiting: deque[_Portion] = deque()
         self._unsigned: Counter[str] = Counter()
+
+    def last_numbers(self, parties: Iterable[str]) -> Mapping[str, int]:
+        """Return the highest number at the end of each party's topic; see `Outputs`."""
+        return self.outputs.last_numbers(parties)
 
     def send(self, records: Sequence[OutputRecord]) -> None:
         """Hand over `records`, in number order per party; returns before they are signed."""

@@ -76,8 +76,7 @@ class Resyncs:
         if (last is not None and last.request == request) or self._was_begun(party, request):
             batch.duplicates += 1
             return
-        stream, version = resync_stream(party), last.originator_version + 1 if last else 1
-        _note(ResyncStepped(stream, version, recorded_at, REQUESTED, request, payload["occurredAt"]), batch)
+        _note(requested(party, last, request, payload["occurredAt"], recorded_at), batch)
 
     def _was_begun(self, party: str, request: str) -> bool:
         case = self.cases.get(resync_case(self.cases.secret, party, self.cases.shard)).timeline
@@ -179,6 +178,12 @@ def _has_cases(last: ResyncStepped) -> bool:
 def end(last: ResyncStepped, step: str, batch: Batch) -> None:
     """Note that a resync is `COMPLETED` or `GIVEN_UP`."""
     _step(last, step, batch, left=())
+
+
+def requested(party: str, last: ResyncStepped | None, request: str, asked_at: int, recorded_at: int) -> ResyncStepped:
+    """Return the first step of a resync of `party`, after the `last` one of the resync before."""
+    version = last.originator_version + 1 if last else 1
+    return ResyncStepped(resync_stream(party), version, recorded_at, REQUESTED, request, asked_at)
 
 
 def party_of(last: ResyncStepped) -> str:

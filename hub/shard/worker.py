@@ -5,6 +5,7 @@ Rules:
 - A stale owner is refused by the fence: nothing of its batch is stored or sent, and its cache is dropped.
 - A case that is erased while it is held in memory stops nobody: the shard begins anew from its store, where every part
   finds it erased and leaves it out.
+- A store that is older than what was told from it opens no shard (`hub.shard.older_store`).
 - A record whose timestamp is far ahead of the newest tick is held back, and with it what follows on its topic.
 - A batch of ticks that changes nothing is not written; its positions move once in a while.
 - After a restart the shard catches up first, then sends. So it does when it has not seen for a while what lies on its
@@ -33,6 +34,7 @@ from hub.shard.batch import Batch, ShardState
 from hub.shard.cases import Cases
 from hub.shard.forwarding import MergeForwarding
 from hub.shard.governance import Governance
+from hub.shard.older_store import refuse_an_older_store
 from hub.shard.parking import Parking
 from hub.shard.promises import Promises
 from hub.shard.resyncing import open_resyncs
@@ -84,8 +86,9 @@ class Shard:
     _must_read_again: bool = False
 
     def start(self) -> None:
-        """Begin to read from where the store stands."""
+        """Begin to read from where the store stands; raise `ForeignStore` where that went back."""
         self.inputs.start(self.state.positions)
+        refuse_an_older_store(self.sending.outputs, self.store, {*self.admission.registry.parties, *self.state.numbers})
         self._written_clock = self.state.clock
 
     def step(self, wait_seconds: float) -> bool:

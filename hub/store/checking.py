@@ -3,8 +3,9 @@
 Rules:
 - Nothing is written, and little is held at a time, however large the store. A worker may be at work meanwhile: what it
   adds is no fault, and what is true at rest alone is compared where no batch came in between.
-- Every stream is dense from its first version, and the last row of all is that of a batch: a row that is missing was
-  removed by hand. Of a stream's last rows that is told where others speak of them: numbers that settlements gave out.
+- Every stream is dense from its first version, numbers that were skipped among them, and the last row of all is that of
+  a batch: a row that is missing was removed by hand. Of a stream's last rows that is told where others speak of them:
+  numbers that settlements gave out.
 - Every position is that of the last batch. What is sent was given out, and nobody was heard after the shard's clock.
 - Every fact that a party stated has its digest, and the parties of a case their keys; what is parked and not resolved
   is open. What follows from the rules as well (due dates, reviews, promises) cannot be told from the rows.
@@ -23,14 +24,15 @@ from typing import Final
 from contracts.failures import DamagedStore, NotFound
 from contracts.topics import HUB_PARTY
 from hub.store.identity import SIMULATED
-from hub.store.ports import Head
+from hub.store.ports import RESTORE, Head
 from hub.store.reader import CheckedRow, ShardReader
 from hub.store.records import (
     BATCHES,
     CitizenEnrolled,
     DecisionsRecorded,
     FactRecorded,
-    NumbersAssigned,
+    NumbersSkipped,
+    Run,
     StoredRecord,
     case_stream,
     sent_stream,
@@ -38,7 +40,6 @@ from hub.store.records import (
 
 _ROWS_PER_READ: Final = 200
 _LOOKED_UP_PER_READ: Final = 500
-_RESTORE: Final = "restore the store"
 
 KeyOf = Callable[[str, str], str]
 """A party's own key of a case, by party and case id."""
@@ -73,7 +74,7 @@ class _Check:
     given: dict[str, int] = field(default_factory=dict)
     """The highest number that a settlement gave out to each party."""
     counts: Counter[str] = field(default_factory=Counter)
-    """How many numbers settlements gave out to each party."""
+    """How many numbers settlements gave out to each party, with those that were skipped."""
     undigested: list[str] = field(default_factory=list)
     """Event ids whose digests are looked up next."""
     unkeyed: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class _Check:
         return self.report
 
     def _tell(self, fault: str) -> None:
-        self.report.faults.append(f"{fault}: {_RESTORE}")
+        self.report.faults.append(f"{fault}: {RESTORE}")
 
     # --- the rows
 
@@ -112,10 +113,12 @@ class _Check:
                 self.report.streams += 1
             self.report.rows += 1
             record = self._opened(row)
-            first = record.first if isinstance(record, NumbersAssigned) else row.version
+            first = record.first if isinstance(record, Run) else row.version
             if first != head + 1:
                 self._tell(f"stream `{stream}` goes on with `{first}` after `{head}`")
             head = row.version
+            if isinstance(record, NumbersSkipped):
+                self.counts[stream.removeprefix(sent_stream(""))] += head - first + 1
             if not stream.startswith(case_stream("")):
                 self.heads[stream] = head
             elif record is not None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from contracts.failures import DamagedStore, ForeignStore
-from hub.store.ports import StoreIdentity
+from hub.store.ports import RESTORE, StoreIdentity
 from hub.store.recorder import Recorder
 from hub.store.tables import WRITE_IDENTITY, WRITE_TOPICS
 
@@ -41,9 +41,9 @@ def read_identity(recorder: Recorder) -> StoreIdentity:
         shard, partitions = int(stored["shard"]), int(stored["partitions"])
         return StoreIdentity(stored["cluster_id"], stored["world"], shard, partitions, topic_ids)
     except KeyError as missing:
-        raise DamagedStore(f"table `store_identity` lacks row {missing}: restore the store") from None
+        raise DamagedStore(f"table `store_identity` lacks row {missing}: {RESTORE}") from None
     except ValueError:
-        raise DamagedStore("table `store_identity`: `shard` or `partitions` is no number: restore the store") from None
+        raise DamagedStore(f"table `store_identity`: `shard` or `partitions` is no number: {RESTORE}") from None
 
 
 def require_identity(stored: StoreIdentity, expected: StoreIdentity) -> None:
@@ -56,7 +56,7 @@ def require_identity(stored: StoreIdentity, expected: StoreIdentity) -> None:
         if stored.topic_ids.get(topic, topic_id) != topic_id:
             raise ForeignStore(
                 f"topic `{topic}` is not the one that the store has read: it was made anew and its offsets with it; "
-                "restore the topic or make a new store"
+                "restore the topic, or make a new store and, where a shard then says that it is older, `hub store skip`"
             )
 
 

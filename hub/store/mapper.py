@@ -20,7 +20,7 @@ from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
 from contracts.failures import DamagedStore, NotFound, StoreFailure
 from hub.store.keys import KeyStore, seal, unseal
-from hub.store.ports import Erased
+from hub.store.ports import RESTORE, Erased
 from hub.store.record_schemas import READABLE, WRITTEN_AS, StoredSchema, decode_raw, encode_raw
 from hub.store.records import Record, RecordParked, StoredRecord
 
@@ -92,10 +92,10 @@ class RecordMapper(Mapper[str]):
         except (NotFound, StoreFailure):  # a key store that does not answer now says nothing about the row
             raise
         except InvalidTag:
-            raise DamagedStore(f"row `{stream}` `{version}` was changed or moved: restore the store") from None
+            raise DamagedStore(f"row `{stream}` `{version}` was changed or moved: {RESTORE}") from None
         except Exception as error:
             kind = type(error).__name__
-            raise DamagedStore(f"row `{stream}` `{version}` cannot be decoded ({kind}): restore the store") from None
+            raise DamagedStore(f"row `{stream}` `{version}` cannot be decoded ({kind}): {RESTORE}") from None
 
     def has_bytes(self, parked: RecordParked) -> bool:
         """Whether the bytes of a parked record are still there: they end when it is resolved."""

@@ -27,6 +27,9 @@ from hub.store.records import (
     SigningKeyChanged,
 )
 
+RESTORE: Final = "restore the store from its newest copy; where a shard then says that it is older, `hub store skip`"
+"""What to do about a store that is damaged: a copy is older than what was told from it."""
+
 
 class Erased(NotFound):
     """The key of what is asked for was destroyed: it is gone for ever."""
@@ -189,6 +192,8 @@ class BatchWrites:
     """Notices by event id, with what is owed for each; `None` where it was answered."""
     open_parked: dict[str, OpenParked | None] = field(default_factory=dict)
     """Parked records by their place; `None` where one was resolved."""
+    sent: dict[str, int] = field(default_factory=dict)
+    """Send positions that move with the batch: where numbers are skipped, there is nothing to send up to there."""
 
 
 class ShardStore(Protocol):

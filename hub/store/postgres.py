@@ -23,7 +23,7 @@ from hub.store.mapper import RecordMapper
 from hub.store.ports import StoreIdentity
 from hub.store.postgres_datastore import ShardDatastore, checked_url, connect, in_schema
 from hub.store.postgres_recorder import PostgresRecorder
-from hub.store.postgres_safety import refuse_unsafe_server, unsafe
+from hub.store.postgres_safety import refuse_unsafe_server, risky, unsafe
 from hub.store.reader import ShardReader, storage_errors, storage_errors_named
 from hub.store.shard_store import DatabaseShardStore, opened_to_write
 from hub.store.unsafe_settings import refuse_unsafe_settings
@@ -91,11 +91,11 @@ def open_for_reading(url: str, shard: int, keys: KeyStore) -> ShardReader:
 
 
 def unsafe_server(url: str, shard: int) -> list[str]:
-    """Say what is unsafe about the server, and about the role by which `url` connects to a shard."""
+    """Say what is unsafe or risky about the server, and about the role by which `url` connects to a shard."""
     recorder, _ = _opened(url, shard)
     try:
         with storage_errors_named():
-            return list(unsafe(recorder))
+            return [*unsafe(recorder), *risky(recorder)]
     finally:
         recorder.close()
 

@@ -3,6 +3,7 @@
 Rules:
 - Each demand names what is wrong, what was expected, and how to mend it. All of them are told, not the first alone.
 - A server that could lose a commit is refused (`fsync`, `full_page_writes`), and a standby: it may be behind.
+- Standbys of which none is waited for are told and not refused: who fails over to one goes back.
 - A role that could change or remove a stored event is refused: then nobody could say that nothing was rewritten.
 """
 
@@ -48,3 +49,15 @@ def unsafe(recorder: Recorder) -> Iterator[str]:
             if held:
                 yield f"role `{role}` may {right} on `{table}`: revoke it, stored rows are never changed"
                 break
+
+
+def risky(recorder: Recorder) -> Iterator[str]:
+    """Say by what a store that is safe now may go back later."""
+    ((waited_for, standbys),) = recorder.select(
+        "SELECT current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)"
+    )
+    if standbys and not waited_for:
+        yield (
+            f"`{standbys}` standbys are attached and `synchronous_standby_names` is empty: expected one that is waited "
+            "for; a store that fails over to another one goes back, and its shards do not start"
+        )

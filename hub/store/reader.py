@@ -20,6 +20,7 @@ from contracts.failures import DamagedStore, NotFound, StoreUnavailable
 from hub.store.identity import read_identity
 from hub.store.mapper import RecordMapper
 from hub.store.ports import (
+    RESTORE,
     Forwarding,
     Head,
     Obligation,
@@ -41,6 +42,7 @@ from hub.store.records import (
     FactRecorded,
     NumberAssigned,
     NumbersAssigned,
+    NumbersSkipped,
     ParkedResolved,
     RecordParked,
     ResyncStepped,
@@ -64,7 +66,7 @@ _RESOLVED: Final = (
     "WHERE originator_id = ? AND topic = ? AND originator_version > ? ORDER BY originator_version LIMIT ?"
 )
 
-_CHECKED: Final = (CitizenEnrolled, FactRecorded, DecisionsRecorded, NumbersAssigned)
+_CHECKED: Final = (CitizenEnrolled, FactRecorded, DecisionsRecorded, NumbersAssigned, NumbersSkipped)
 """What is opened where a store is looked over: of other rows, which may be large, the places say enough."""
 _ROWS: Final = (
     "SELECT originator_id, originator_version, topic, "
@@ -72,9 +74,7 @@ _ROWS: Final = (
     "WHERE originator_id > ? OR (originator_id = ? AND originator_version > ?) "
     "ORDER BY originator_id, originator_version LIMIT ?"
 )
-_PARKED_VERSIONS: Final = (
-    "SELECT originator_version FROM stored_events WHERE originator_id = ? AND topic = ? ORDER BY originator_version"
-)
+_PARKED_VERSIONS: Final = "SELECT originator_version FROM stored_events WHERE originator_id = ? AND topic = ?"
 
 _Row = TypeVar("_Row", Promise, Removal)
 
@@ -105,7 +105,7 @@ def storage_errors_named() -> Iterator[None]:
     except UnicodeEncodeError:
         raise NotFound("what is asked for is no text, and no store has it: give it in UTF-8") from None
     except UnicodeDecodeError:
-        raise DamagedStore("a text of the store is none: do not go on with it, restore it from a copy") from None
+        raise DamagedStore(f"a text of the store is none: do not go on with it, {RESTORE}") from None
     except storage_errors() as error:
         raise StoreUnavailable(f"the store could not be read or written: {error}; free the lock or the disk") from error
 
@@ -269,7 +269,7 @@ class ShardReader:
             with storage_errors_named():
                 rows = self._recorder.select_events(sent_stream(party), gt=reached, limit=_RUNS_PER_READ)
             for row in rows:
-                run = cast(NumbersAssigned, self._mapper.to_record(row))
+                run = cast(NumbersAssigned | NumbersSkipped, self._mapper.to_record(row))
                 found.extend(number for number in run.numbers if number.originator_version > after)
                 if len(found) >= limit:  # a run may be as large as a batch: none is opened for nothing
                     return found[:limit]

@@ -28,6 +28,7 @@ from hub.store.records import (
     GovernanceOpened,
     MergeStepped,
     NumbersAssigned,
+    NumbersSkipped,
     ParkedResolved,
     Record,
     RecordParked,
@@ -252,6 +253,7 @@ _SCHEMAS: Final = (
     ),
     _plain(17, MergeStepped, sealed=True, **_MERGE_STEPPED, told_version="long"),
     _plain(18, RulesAdopted, sealed=False, recorded_at="long", digest="string", rule_sets=_TEXTS, registry="bytes"),
+    _plain(19, NumbersSkipped, sealed=False, recorded_at="long", first="long"),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}

@@ -1,7 +1,8 @@
 """What the store holds: the closed list of event classes, each on its stream.
 
     case:<id>       CitizenEnrolled or GovernanceOpened (version 1), FactRecorded, DecisionsRecorded, MergeStepped
-    sent:<party>    NumbersAssigned: runs of the party's dense numbers in this shard, version = the last of a run
+    sent:<party>    NumbersAssigned: runs of the party's dense numbers in this shard, version = the last of a run;
+                    NumbersSkipped: numbers that were told by a later state of this store, which is lost
     parked:<party>  RecordParked, ParkedResolved
     keys:<party>    SigningKeyChanged
     resync:<party>  ResyncStepped: the last one says how far it has come
@@ -180,6 +181,24 @@ class NumbersAssigned(NamedTuple):
         return self.originator_version - len(self.numbers) + 1
 
 
+class NumbersSkipped(NamedTuple):
+    """The numbers from `first` to `originator_version` of a party stand for nothing that this store knows of.
+
+    The store went back: they were told by what it had been, and that is lost. The last of them was told to nobody, so
+    that every receiver meets a gap here and begins anew at the resync that is asked for with it.
+    """
+
+    originator_id: str
+    originator_version: int
+    recorded_at: int
+    first: int
+
+    @property
+    def numbers(self) -> tuple[NumberAssigned, ...]:
+        """None: they are given to nothing."""
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
 class RecordParked:
     """A refused record: why (`reason`, `field`, `fix`), where it came from, and its raw bytes, encrypted."""
@@ -278,6 +297,7 @@ CaseRecord = CitizenEnrolled | GovernanceOpened | FactRecorded | DecisionsRecord
 Record = (
     CaseRecord
     | NumberAssigned
+    | NumbersSkipped
     | RecordParked
     | ParkedResolved
     | BatchCommitted
@@ -289,3 +309,6 @@ Record = (
 
 StoredRecord = Record | NumbersAssigned
 """What lies in one row: a number lies in the row of its run."""
+
+Run = NumbersAssigned | NumbersSkipped
+"""The rows that stand for more than one version of their stream, from `first` on."""

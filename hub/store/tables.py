@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from eventsourcing.persistence import Tracking
 
 from hub.store.ports import BatchWrites
-from hub.store.records import NumbersAssigned, StoredRecord
+from hub.store.records import Run, StoredRecord
 
 Kind = Literal["text", "integer", "bytes"]
 Fate = Literal["kept", "replaced", "removed"]
@@ -197,7 +197,7 @@ class Beside:
         sealed_cache_rows: Rows,
     ) -> Beside:
         """Return what `writes` stores beside its `records`, which are packed."""
-        runs = [record for record in records if isinstance(record, NumbersAssigned)]
+        runs = [record for record in records if isinstance(record, Run)]
         return cls(
             positions=[Tracking(TOPIC_PREFIX + topic, next_) for topic, next_ in writes.committed.positions.items()],
             writes=[(write, rows) for write, rows in _rows_of(writes, sealed_cache_rows) if rows],
@@ -230,3 +230,4 @@ def _rows_of(writes: BatchWrites, sealed_cache_rows: Rows) -> Iterator[tuple[Wri
     yield WRITE_OBLIGATIONS, [tuple(owed) for owed in writes.obligations.values() if owed is not None]
     yield CLEAR_PARKED, [(place,) for place, parked in writes.open_parked.items() if parked is None]
     yield WRITE_PARKED, [(parked.place, *parked) for parked in writes.open_parked.values() if parked is not None]
+    yield MOVE_SENT, sorted(writes.sent.items())

@@ -60,6 +60,8 @@ MAY_READ: Final[Pairs] = {
     ("hub-reader", "in.a-soc.v1"),
     ("hub-reader", "in.psy.v1"),
     ("hub-reader", "in.hub.v1"),
+    ("hub-sender", "out.a-soc.v1"),
+    ("hub-sender", "out.psy.v1"),
     ("hub-auditor", CHECKPOINTS),
 }
 ALL_OF_DEPLOYER: Final[Pairs] = {("hub-deployer", topic) for topic in TOPICS}

@@ -32,10 +32,17 @@ def confirmed(committed: Mapping[TopicPartition, int]) -> Mapping[TopicPartition
 def test_only_a_partys_own_output_follows_from_what_it_commits() -> None:
     own = TopicPartition(NAMES.output("A.SOC"), 1)
     others = [NAMES.output("PSY"), NAMES.input("A.SOC"), NAMES.input("PSY"), NAMES.hub_input, NAMES.checkpoints]
-    assert confirmed({own: 7} | {TopicPartition(topic, 0): 9 for topic in others}) == {own: 7}
+    assert confirmed({own: 8} | {TopicPartition(topic, 0): 9 for topic in others}) == {own: 7}
 
 
 def test_an_offset_that_is_none_deletes_nothing() -> None:
     """To the broker -1 means the end of the log: everything would go."""
-    places = [TopicPartition(NAMES.output("A.SOC"), partition) for partition in range(3)]
-    assert confirmed(dict(zip(places, (-1, 0, 1), strict=True))) == {places[2]: 1}
+    places = [TopicPartition(NAMES.output("A.SOC"), partition) for partition in range(4)]
+    assert confirmed(dict(zip(places, (-1, 0, 1, 2), strict=True))) == {places[3]: 1}
+
+
+def test_the_last_record_of_an_output_stays() -> None:
+    """A shard sees by its number whether its store went back."""
+    place = TopicPartition(NAMES.output("A.SOC"), 0)
+    assert confirmed({place: 1}) == {}
+    assert confirmed({place: 5}) == {place: 4}

@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -23,7 +23,7 @@ from consumers.source import LogSpan, ReceivedRecord
 from contracts.failures import ForeignStore, TransportFailure
 from contracts.parties import PartyRegistry
 from contracts.topics import Names
-from deploy.scenario.simulated_broker import SimulatedBroker, SimulatedSource
+from deploy.scenario.simulated_broker import SimulatedBroker, SimulatedSource, numbers_told
 from hub.broker.control_records import control_record
 from hub.broker.merge import Merge
 from hub.broker.ports import TAKEN_BYTES_MAX, Headers, InputRecord, OutputRecord, Positions
@@ -188,6 +188,11 @@ class SimulatedOutputs:
         self._under_way: dict[str, deque[OutputRecord]] = {}
         self._failed: dict[str, int] = {}
         self._confirmed: dict[str, int] = {}
+
+    def last_numbers(self, parties: Iterable[str]) -> Mapping[str, int]:
+        """See the port."""
+        self._network.require_contact()
+        return numbers_told(self._network.broker, self._network.names, self._partition, parties)
 
     def send(self, records: Sequence[OutputRecord]) -> None:
         """See the port."""

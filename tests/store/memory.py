@@ -36,11 +36,11 @@ from hub.store.records import (
     BatchCommitted,
     CaseRecord,
     NumberAssigned,
-    NumbersAssigned,
     ParkedResolved,
     RecordParked,
     ResyncStepped,
     RulesAdopted,
+    Run,
     SigningKeyChanged,
     case_stream,
     keys_stream,
@@ -181,7 +181,7 @@ class MemoryShardReader:
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """See the port."""
         rows = self._content.streams.get(sent_stream(party), ())
-        later = [cast(NumbersAssigned, row.record()) for row in rows if row.version > after]
+        later = [cast(Run, row.record()) for row in rows if row.version > after]
         return [number for run in later for number in run.numbers if number.originator_version > after][:limit]
 
     def send_positions(self) -> Mapping[str, int]:
@@ -272,7 +272,7 @@ def _encoded(writes: BatchWrites) -> _Encoded:
     for record in (*packed(writes.records), writes.committed):
         schema = WRITTEN_AS[type(record)]
         stream, version = record.originator_id, record.originator_version
-        first = record.first if isinstance(record, NumbersAssigned) else version
+        first = record.first if isinstance(record, Run) else version
         rows.setdefault(stream, []).append(Row(schema, stream, version, schema.encode(record), first))
         if isinstance(record, RecordParked):
             raw_parked[stream, version] = encode_raw(record)
@@ -305,6 +305,9 @@ def _store(content: Content, writes: BatchWrites, encoded: _Encoded) -> None:
     content.keys.update(writes.keys)
     content.cache_rows.update(writes.cache_rows)
     content.heard.update(writes.heard)
+    content.send_positions.update(
+        {party: max(number, content.send_positions.get(party, 0)) for party, number in writes.sent.items()}
+    )
     for case_id, instant in writes.due.items():
         if instant is None:
             content.due.pop(case_id, None)

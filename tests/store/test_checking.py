@@ -8,7 +8,7 @@ import pytest
 
 from contracts.failures import DamagedStore
 from hub.store.checking import check_store
-from hub.store.records import Decision, case_stream
+from hub.store.records import Decision, NumbersSkipped, case_stream, sent_stream
 from hub.store.sqlite import open_for_reading
 from tests.shard.harness import ShardUnderTest
 from tests.store.builders import IDENTITY, batch, decided, fact, full_batch, number
@@ -79,6 +79,18 @@ def test_what_was_taken_out_or_set_back_is_found(filled: SQLiteStores, harm: str
     found = faults(filled)
     assert any(told in fault for fault in found), found
     assert all("restore the store" in fault for fault in found)
+
+
+def test_numbers_that_were_skipped_are_no_fault_and_hide_none(filled: SQLiteStores) -> None:
+    store = filled.open()
+    skipping = batch(3, [NumbersSkipped(sent_stream("B.SOC"), 9, 3_000, 4)])
+    skipping.sent["B.SOC"] = 9
+    store.commit(skipping)
+    store.close()
+    assert faults(filled) == []
+    with filled.tampering() as database:
+        database.execute("DELETE FROM stored_events WHERE originator_id = 'sent:B.SOC' AND originator_version = 3")
+    assert any("sent:B.SOC" in fault for fault in faults(filled))
 
 
 @pytest.mark.parametrize("name", ["cluster_id", "world", "shard", "partitions"])

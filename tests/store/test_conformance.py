@@ -9,7 +9,7 @@ import pytest
 from contracts.failures import DamagedStore, FencedOff, ForeignStore, NotFound
 from deploy.local_postgres import LocalPostgres
 from hub.store.ports import BatchWrites, Forwarding, Head, OpenParked, StoreIdentity
-from hub.store.records import Decision, FactRecorded, Record, ResyncStepped
+from hub.store.records import Decision, FactRecorded, NumbersSkipped, Record, ResyncStepped, sent_stream
 from tests.store.builders import (
     IDENTITY,
     batch,
@@ -209,6 +209,24 @@ class ShardStoreConformance:
         store.commit(batch(1, [*numbers, number("B", 1)]))
         assert store.numbers("A", 3, 4) == numbers[3:7]
         assert store.numbers("A", 11, 4) == []
+
+    def test_numbers_that_were_skipped_are_given_to_nothing_and_those_behind_them_follow(self, places: Stores) -> None:
+        store = places.create()
+        store.commit(batch(1, [number("A", 1), number("A", 2), number("B", 1)]))
+        store.record_send_positions({"A": 1, "B": 1})
+        skipping = batch(2, [NumbersSkipped(sent_stream("A"), 9, 2_000, 3)])
+        skipping.sent["A"] = 9
+        store.commit(skipping)
+        with pytest.raises(DamagedStore):
+            store.commit(batch(3, [number("A", 3)]))
+        later = [number("A", 10), number("A", 11)]
+        store.commit(batch(3, later))
+        store.close()
+        again = places.open()
+        assert again.head().numbers == {"A": 11, "B": 1}
+        assert again.send_positions() == {"A": 9, "B": 1}
+        assert again.numbers("A", 9, 5) == again.numbers("A", 5, 5) == again.numbers("A", 2, 5) == later
+        assert again.numbers("A", 1, 2) == [number("A", 2), later[0]]
 
     def test_the_bytes_of_a_parked_record_end_when_it_is_resolved_but_not_its_reason(self, places: Stores) -> None:
         store = places.create()

@@ -1,0 +1,77 @@
+"""Is a shard's store older than what was told from it? A restored copy is, and so is a standby that was behind.
+
+Rules:
+- A number is stored before it is sent. A higher one on a party's topic than the store has given out was told by this
+  store as it was later: what it gives out again would be dropped as a repeat, a withdrawal too.
+- The store is read after the topics: what another owner stores and sends meanwhile is no sign of age.
+- Where the later store is lost, one batch skips what was told and one number more, which nobody is told: so every
+  receiver meets a gap, however far it has read, and drops what it holds at the resync that the same batch asks for.
+  What was told and is known no longer, nobody could take back otherwise.
+
+From `hub.broker`, at the opening of a shard, before it sends anything; the skip is the operator's (`hub store skip`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from uuid import uuid4
+
+from contracts.failures import ForeignStore
+from contracts.parties import PartyRegistry
+from hub.broker.ports import Outputs
+from hub.shard.resyncing import requested
+from hub.store.ports import BatchWrites, ShardStore
+from hub.store.records import BATCHES, BatchCommitted, NumbersSkipped, sent_stream
+
+
+class Ahead(NamedTuple):
+    """How far a party was told more than the store has given out: the last number of either."""
+
+    told: int
+    given: int
+
+
+def told_ahead(outputs: Outputs, store: ShardStore, parties: Iterable[str]) -> Mapping[str, Ahead]:
+    """Return every party that was told a higher number than `store` has given out to it, in order."""
+    told = outputs.last_numbers(parties)
+    given = store.head().numbers
+    return {
+        party: Ahead(number, given.get(party, 0))
+        for party, number in sorted(told.items())
+        if number > given.get(party, 0)
+    }
+
+
+def refuse_an_older_store(outputs: Outputs, store: ShardStore, parties: Iterable[str]) -> None:
+    """Raise `ForeignStore` where any of `parties` was told more than `store` knows of."""
+    if ahead := told_ahead(outputs, store, parties):
+        told = ", ".join(f"`{party}` up to `{one.told}` and not `{one.given}`" for party, one in ahead.items())
+        raise ForeignStore(
+            f"the store is older than what was told from it: expected the last number that it has given out, told was "
+            f"{told}; what it gives out now would be dropped as a repeat. Open the newest store; if that is lost, stop "
+            "the hub, run `hub store skip`, and start it again"
+        )
+
+
+def skip_what_was_told(outputs: Outputs, store: ShardStore, registry: PartyRegistry) -> Mapping[str, Ahead]:
+    """Skip what each party was told ahead of `store`, and have it told anew; return how far that was.
+
+    Nobody else may have the shard open. Done again it changes nothing.
+    """
+    head = store.head()
+    ahead = told_ahead(outputs, store, {*registry.parties, *head.numbers})
+    if not ahead:
+        return ahead
+    committed = BatchCommitted(BATCHES, head.batch + 1, secrets.token_hex(8), head.clock, dict(head.positions))
+    writes = BatchWrites(committed)
+    resyncs = store.resyncs()
+    for party, one in ahead.items():
+        last = one.told + 1
+        writes.records.append(NumbersSkipped(sent_stream(party), last, head.clock, one.given + 1))
+        writes.sent[party] = last
+        if party in registry:
+            writes.records.append(requested(party, resyncs.get(party), str(uuid4()), head.clock, head.clock))
+    store.commit(writes)
+    return ahead
