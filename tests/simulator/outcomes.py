@@ -150,7 +150,15 @@ def decided_afresh(
 
 def _fact(record: FactRecorded) -> Fact:
     payload = codec().decode_body(record.schema_id, record.value)
-    return Fact(record.event_id, record.event_type, record.party, record.occurred_at, record.recorded_at, payload)
+    return Fact(
+        record.event_id,
+        record.event_type,
+        record.party,
+        record.occurred_at,
+        record.recorded_at,
+        payload,
+        corrects=record.corrects,
+    )
 
 
 def _end(record: FactRecorded, payload: Mapping[str, Any], ended: dict[str, tuple[str, int]]) -> None:
