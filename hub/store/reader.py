@@ -264,13 +264,14 @@ class ShardReader:
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """The numbers of a party after `after`, in order, at most `limit`."""
         found: list[NumberAssigned] = []
+        reached = after
         while True:
-            reached = found[-1].originator_version if found else after
             with storage_errors_named():
                 rows = self._recorder.select_events(sent_stream(party), gt=reached, limit=_RUNS_PER_READ)
             for row in rows:
                 run = cast(NumbersAssigned | NumbersSkipped, self._mapper.to_record(row))
                 found.extend(number for number in run.numbers if number.originator_version > after)
+                reached = row.originator_version  # of what was skipped there is no number
                 if len(found) >= limit:  # a run may be as large as a batch: none is opened for nothing
                     return found[:limit]
             if not rows:
