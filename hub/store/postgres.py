@@ -24,8 +24,9 @@ from hub.store.ports import StoreIdentity
 from hub.store.postgres_datastore import ShardDatastore, checked_url, connect, in_schema
 from hub.store.postgres_recorder import PostgresRecorder
 from hub.store.postgres_safety import refuse_unsafe_server, risky, unsafe
-from hub.store.reader import ShardReader, storage_errors, storage_errors_named
+from hub.store.reader import ShardReader
 from hub.store.shard_store import DatabaseShardStore, opened_to_write
+from hub.store.storage_errors import storage_errors, storage_errors_named
 from hub.store.unsafe_settings import refuse_unsafe_settings
 
 log: Final = logging.getLogger(__name__)

@@ -8,19 +8,15 @@ Rules:
 
 from __future__ import annotations
 
-import sqlite3
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Final, NamedTuple, TypeVar, cast
 
-from eventsourcing.persistence import Notification, PersistenceError, StoredEvent
+from eventsourcing.persistence import Notification, StoredEvent
 
-from contracts.failures import DamagedStore, NotFound, StoreUnavailable
+from contracts.failures import NotFound
 from hub.store.identity import read_identity
 from hub.store.mapper import RecordMapper
 from hub.store.ports import (
-    RESTORE,
     Forwarding,
     Head,
     Obligation,
@@ -55,6 +51,7 @@ from hub.store.records import (
     resync_stream,
     sent_stream,
 )
+from hub.store.storage_errors import storage_errors_named
 from hub.store.tables import CACHE_ROWS, CASE_KEYS, DUE_DATES, EVENT_DIGESTS, STORED_EVENTS
 
 _RECORDS_PER_READ: Final = 500
@@ -85,29 +82,6 @@ class CheckedRow(NamedTuple):
     stream: str
     version: int
     stored: StoredEvent | None
-
-
-def storage_errors() -> tuple[type[Exception], ...]:
-    """Return what the library and the databases raise.
-
-    The driver of PostgreSQL takes a fifth of a worker's start and is loaded by who has stores there alone; where it
-    is not, none of its errors can come.
-    """
-    driver = sys.modules.get("psycopg")
-    return (PersistenceError, sqlite3.Error, *((driver.Error,) if driver else ()))
-
-
-@contextmanager
-def storage_errors_named() -> Iterator[None]:
-    """Turn what the library and the databases raise into failures of this project."""
-    try:
-        yield
-    except UnicodeEncodeError:
-        raise NotFound("what is asked for is no text, and no store has it: give it in UTF-8") from None
-    except UnicodeDecodeError:
-        raise DamagedStore(f"a text of the store is none: do not go on with it, {RESTORE}") from None
-    except storage_errors() as error:
-        raise StoreUnavailable(f"the store could not be read or written: {error}; free the lock or the disk") from error
 
 
 class ShardReader:

@@ -27,7 +27,7 @@ from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
 from hub.store.number_runs import packed
 from hub.store.ports import BatchWrites, StoreIdentity
-from hub.store.reader import ShardReader, storage_errors, storage_errors_named
+from hub.store.reader import ShardReader
 from hub.store.recorder import Recorder
 from hub.store.records import (
     BatchCommitted,
@@ -38,6 +38,7 @@ from hub.store.records import (
     case_stream,
     parked_stream,
 )
+from hub.store.storage_errors import storage_errors, storage_errors_named
 from hub.store.tables import MOVE_SENT, Beside
 
 DESTROY_AGAIN_SECONDS: Final = 30.0

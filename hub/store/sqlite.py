@@ -21,10 +21,11 @@ from hub.store.identity import read_identity, require_identity, write_identity
 from hub.store.keys import KeyStore
 from hub.store.mapper import RecordMapper
 from hub.store.ports import StoreIdentity
-from hub.store.reader import ShardReader, storage_errors_named
+from hub.store.reader import ShardReader
 from hub.store.shard_store import DatabaseShardStore, opened_to_write
 from hub.store.sqlite_datastore import ShardDatastore
 from hub.store.sqlite_recorder import SQLiteRecorder
+from hub.store.storage_errors import storage_errors_named
 from hub.store.unsafe_settings import refuse_unsafe_settings
 
 
