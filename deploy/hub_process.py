@@ -36,8 +36,8 @@ def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
     secrets = hub_directory(world) / "secrets"
     secrets.mkdir(parents=True, mode=0o700, exist_ok=True)
     files = {
-        "reader-password": world.passwords[world.names.service("reader")],
-        "sender-password": world.passwords[world.names.service("sender")],
+        "reader-password": world.connection(world.names.service("reader")).password,
+        "sender-password": world.connection(world.names.service("sender")).password,
         "master-key": world.master_key.hex(),
         "hub-secret": world.hub_secret.hex(),
         "signing-key": world.signing_key(HUB_KEY).private.hex(),

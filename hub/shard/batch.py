@@ -112,8 +112,9 @@ class Batch:
         """Whether nothing but positions and clock would move."""
         writes = self.writes
         owed = writes.promises or writes.removals or writes.obligations or writes.open_reviews or writes.open_parked
-        known = writes.records or writes.keys or writes.due or writes.digests or writes.heard or writes.forwarding
-        return not (known or owed or self.duplicates)
+        known = writes.records or writes.keys or writes.due or writes.digests or writes.heard
+        told = writes.forwarding or writes.sent
+        return not (known or owed or told or self.duplicates)
 
     def touch(self, held: HeldCase) -> None:
         """Settle this case at the end of the batch."""
