@@ -8,10 +8,9 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from contracts.catalogue import catalogue
 from contracts.failures import TransportFailure
 from deploy.world import OPERATOR_KEY, World
-from hub.arrival.principals import principal_of
+from hub.arrival.principals import CONTROL_RECORDS, IDENTITY, OPERATOR
 from hub.broker.control_records import control_record, signed_control
 
 SEND_SECONDS = 10.0
@@ -35,7 +34,7 @@ class OperatorRecords:
                 self._producer = KafkaProducer(**operator.producer_options() | limits, request_timeout_ms=5_000)
             futures = []
             for shard, event_type, payload in records:
-                principal = principal_of(catalogue().event_types[event_type])
+                principal = IDENTITY if event_type in CONTROL_RECORDS[IDENTITY] else OPERATOR
                 value, unsigned = control_record(principal, event_type, payload, at)
                 headers = list(signed_control(self._signing_key, topic, value, unsigned))
                 futures.append(self._producer.send(topic, value, None, headers, shard, at))
