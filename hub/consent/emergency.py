@@ -7,6 +7,7 @@ Rules (domain specification, 4.6, 4.9.21):
 - Roles of `granted_at_once` open every source at once, and a denial does not touch them. For all others each
   holder's latest Granted or Denied counts for that holder's own facts; a grant's `expiresAt` may only shorten.
 - Only the categories that were asked for and that the requester's role may open are opened.
+- A holder grants what was asked when it answered: no correction of the request widens or prolongs that.
 - A request id belongs to the request that was recorded first under it, corrected since or not; also once that is
   retracted. So nobody inherits what was granted to another. An answer counts for the party that it names.
 """
@@ -62,9 +63,9 @@ def requests_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> dict
 
 
 def open_glass(facts: Sequence[Fact], superseded: Iterable[Superseded], moment: Moment) -> tuple[OpenGlass, ...]:
-    """Return what break-glass opens now."""
-    opened = []
-    policy = moment.policy
+    """Return what break-glass opens now, by request; of one request apart what different holders granted of it."""
+    opened: list[OpenGlass] = []
+    policy, gone = moment.policy, _by_event_id(superseded)
     admitted, answers = admissions(facts, policy), _answers(facts)
     ended = {fact.payload["requestId"] for fact in facts if fact.event_type == "BreakGlassEnded"}
     for request_id, request in requests_of(facts, superseded).items():
@@ -72,13 +73,14 @@ def open_glass(facts: Sequence[Fact], superseded: Iterable[Superseded], moment: 
         if limit is None or moment.has_come(limit) or request_id in ended:
             continue
         requester = Party(request.payload["party"])
-        categories = openable(request, policy)
-        sources = None
+        by_mask: Mapping[int, frozenset[str] | None] = {openable(request, policy): None}
         if requester.role not in policy.rules.break_glass.granted_at_once:
-            sources = _granting(answers.get((request_id, requester.id), {}), moment)
-        if categories and (sources is None or sources):
-            moment.note(f"BG:{request_id}", request)
-            opened.append(OpenGlass(request_id, requester.id, categories, sources))
+            granting = _granting(answers.get((request_id, requester.id), {}), moment)
+            by_mask = _granted(revisions(request, gone), granting, admitted, moment)
+        for mask, sources in sorted(by_mask.items()):
+            if mask:
+                moment.note(f"BG:{request_id}", request)
+                opened.append(OpenGlass(request_id, requester.id, mask, sources))
     return tuple(sorted(opened, key=lambda glass: glass.request_id))
 
 
@@ -173,11 +175,31 @@ def _answers(facts: Iterable[Fact]) -> dict[tuple[str, str | None], dict[str, Fa
     return latest
 
 
-def _granting(latest: Mapping[str, Fact], moment: Moment) -> frozenset[str]:
-    """The holders of which the latest answer grants a request."""
-    return frozenset(
-        holder
-        for holder, answer in latest.items()
+def _granting(latest: Mapping[str, Fact], moment: Moment) -> list[Fact]:
+    """The answers that grant a request: of each holder the latest one, if that grants it."""
+    return [
+        answer
+        for answer in latest.values()
         if answer.event_type == "BreakGlassGranted"
         and (answer.payload.get("expiresAt") is None or not moment.has_come(answer.payload["expiresAt"]))
-    )
+    ]
+
+
+def _granted(
+    newest_first: Sequence[Fact], granting: Iterable[Fact], admitted: Mapping[str, Admitted], moment: Moment
+) -> Mapping[int, frozenset[str]]:
+    """The holders who grant a request, of which these are the revisions, by the categories (mask) that they open."""
+    holders: dict[int, set[str]] = {}
+    for answer in granting:
+        asked = _as_answered(newest_first, answer)
+        limit = limit_of(asked, admitted, moment.policy)
+        if limit is None or not moment.has_come(limit):
+            mask = openable(newest_first[0], moment.policy) & openable(asked, moment.policy)
+            holders.setdefault(mask, set()).add(answer.party)
+    return {mask: frozenset(parties) for mask, parties in holders.items()}
+
+
+def _as_answered(newest_first: Sequence[Fact], answer: Fact) -> Fact:
+    """The request as its holder could know it when answering; as first recorded where the answer came before that."""
+    known = (each for each in newest_first if each.recorded_at <= answer.recorded_at)
+    return next(known, newest_first[-1])

@@ -105,6 +105,47 @@ def test_a_corrected_request_keeps_its_place() -> None:
     assert shown([FIRST, SECOND, GRANTED, AGAIN, twice], ADMITTED, "KIF") == BG
 
 
+def test_no_correction_of_a_request_widens_what_was_granted_until_it_is_granted_anew() -> None:
+    both = ["MH", "RI"]
+    wider = correction("r1b", FIRST, "2025-05-12T11:00", categories=both)
+    risky = fact("n1", "RiskNoteRecorded", "PSY", "2025-05-12T09:00", risk="SELF_HARM", validUntil=None)
+    talk = fact("n2", "RiskNoteRecorded", "PHE", "2025-05-12T09:00", risk="SELF_HARM", validUntil=None)
+    assert shown([FIRST, GRANTED, wider], ADMITTED, "KIF") == BG
+    assert shown([FIRST, GRANTED, wider], risky, "KIF") == ()
+    again = fact("g2", "BreakGlassGranted", "PSY", "2025-05-12T11:05", requestId="r1", party="KIF")
+    assert shown([FIRST, GRANTED, wider, again], risky, "KIF") == (("BG", mask_of(["RI"])),)
+    other = fact("g3", "BreakGlassGranted", "PHE", "2025-05-12T11:05", requestId="r1", party="KIF")
+    assert shown([FIRST, GRANTED, wider, other], risky, "KIF") == (), "each holder by what it was asked"
+    assert shown([FIRST, GRANTED, wider, other], talk, "KIF") == (("BG", mask_of(["RI"])),)
+    apart = standing_of([FIRST, GRANTED, wider, other], NOON).open_glass
+    assert [glass.sources for glass in apart] == [frozenset({"PSY"}), frozenset({"PHE"})]
+    narrower = correction("r1c", wider, "2025-05-12T11:30", categories=["RI"])
+    assert shown([FIRST, GRANTED, wider, narrower], ADMITTED, "KIF") == ()
+
+
+def test_no_correction_of_a_request_prolongs_what_was_granted() -> None:
+    later = correction("r1b", FIRST, "2025-05-12T11:00", expiresAt=at("2025-05-14T08:00"))
+    moved = later._replace(occurred_at=at("2025-05-13T08:30"))
+    for longer in (later, moved):
+        assert shown([FIRST, GRANTED, longer], ADMITTED, "KIF", "2025-05-13T08:59") == BG
+        assert shown([FIRST, GRANTED, longer], ADMITTED, "KIF", "2025-05-13T09:00") == ()
+    assert at("2025-05-13T09:00") in standing_of([FIRST, GRANTED, later], NOON).turning_points
+
+
+def test_a_request_that_is_complete_only_once_it_is_corrected_counts_from_then_on() -> None:
+    short = asked("r1", "KIF", "2025-05-12T09:00", justification="x")
+    full = correction("r1b", short, "2025-05-12T11:00", justification="y" * 30)
+    assert shown([short, GRANTED], ADMITTED, "KIF") == ()
+    assert shown([short, GRANTED, full], ADMITTED, "KIF") == BG
+
+
+def test_an_answer_that_was_recorded_before_its_request_is_one_to_the_request_as_it_was_first_made() -> None:
+    early = granted("KIF", "2025-05-12T08:59")
+    assert shown([FIRST, early], ADMITTED, "KIF") == BG
+    wider = correction("r1b", FIRST, "2025-05-12T11:00", categories=["MH", "RI"])
+    assert [glass.categories for glass in standing_of([FIRST, early, wider], NOON).open_glass] == [mask_of(["MH"])]
+
+
 def test_a_request_that_was_taken_back_is_not_made_again_under_its_id() -> None:
     anew = asked("r9", "KIF", "2025-05-12T11:30", categories=["MH"])
     assert shown([FIRST, GRANTED, retraction(FIRST, "2025-05-12T11:00"), anew], ADMITTED, "KIF") == ()
