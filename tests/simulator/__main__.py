@@ -42,6 +42,8 @@ def main() -> int:
     given = options.parse_args()
     if given.trace and given.seed is None:
         options.error("`--trace` goes with `--seed`: name the history, or leave the trace out")
+    if given.kept_in and (given.defects or given.seed is not None):
+        options.error("`--kept-in` goes with `--seeds`: one history and the search for defects are not kept")
     if given.seed is not None:
         return _one(given.seed, with_trace=given.trace)
     if given.defects:

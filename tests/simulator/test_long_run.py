@@ -12,6 +12,7 @@ import pytest
 from contracts.failures import BadSetting
 from tests.simulator import __main__ as command
 from tests.simulator import long_run
+from tests.simulator.__main__ import main
 from tests.simulator.history import Outcome
 from tests.simulator.long_run import LongRun
 
@@ -116,3 +117,13 @@ def test_the_digest_of_the_code_changes_with_any_file_that_a_history_is_played_w
     (tmp_path / "hub" / "__pycache__").mkdir()
     (tmp_path / "hub" / "__pycache__" / "a.pyc").write_text("2")
     assert long_run.digest_of_code() in digests
+
+
+@pytest.mark.parametrize("beside", [["--seed", "3"], ["--defects"]])
+def test_what_is_no_run_of_many_is_not_kept(
+    beside: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["simulator", "--kept-in", str(tmp_path / "run.json"), *beside])
+    with pytest.raises(SystemExit):
+        main()
+    assert "`--kept-in` goes with `--seeds`" in capsys.readouterr().err
