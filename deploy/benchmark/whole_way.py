@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -52,6 +52,13 @@ class _PortionedInputs(KafkaInputs):
         return min(super().lag_records(), self.left)
 
 
+class _OutputsOfManyRounds(KafkaOutputs):
+    """The worker's outputs, on which earlier rounds told the same numbers from other copies of the store."""
+
+    def last_numbers(self, parties: Iterable[str]) -> Mapping[str, int]:
+        return {}
+
+
 def open_shard(world: World, state_directory: Path, pool: SignaturePool | None = None) -> Shard:
     """Open the one shard of `world` on its database, or on the store below `state_directory`.
 
@@ -73,7 +80,7 @@ def open_shard(world: World, state_directory: Path, pool: SignaturePool | None =
         secret=world.hub_secret,
         store=place.open_store(identity, place.open_keys(world.master_key)),
         inputs=inputs,
-        outputs=KafkaOutputs(sender, world.names, 0),
+        outputs=_OutputsOfManyRounds(sender, world.names, 0),
         channel=KafkaControl(reader, world.names, MERGES, now_ms, signing_key=signing_key),
         principals=read_principals(settings.principals_file) | {hub_key.public: WORKER_PRINCIPALS},
         signing_key=signing_key,

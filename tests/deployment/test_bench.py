@@ -64,7 +64,7 @@ def test_the_hub_is_compared_with_binary_copy_of_the_rows_that_it_stored(
 
 @pytest.mark.kafka
 def test_a_signing_hub_is_compared_with_one_that_does_not_sign(local_kafka: LocalKafka, tmp_path: Path) -> None:
-    figures = compare_signatures(local_kafka, tmp_path, EVENTS, 1, _silent)
+    figures = compare_signatures(local_kafka, tmp_path, EVENTS, 2, _silent)
     assert _are_positive(figures["rates"])
     ratio, cost = figures["ratios"]["signed_to_unsigned"], figures["ratios"]["cost"]
     assert ratio["median"] + cost["median"] == pytest.approx(1)
