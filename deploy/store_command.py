@@ -3,7 +3,8 @@
 Rules:
 - `check` only reads; a worker may be at work beside it. Everything that is wrong is told, not the first alone; the exit
   code is 1 then.
-- `skip` is for a hub that is stopped. It writes where a store is older than what was told from it, and nowhere else.
+- `skip` is for a hub that is stopped. It writes where a store is older than what was told or resolved from it, and
+  nowhere else.
 """
 
 from __future__ import annotations
@@ -72,15 +73,26 @@ def skip(as_json: bool, directory: Path) -> None:
     skipped = skip_told_numbers(worker_settings(World.open(directory), tick_seconds=0.0))
     lines = [
         {"shard": shard, "party": party, "given": one.given, "told": one.told}
-        for shard, ahead in enumerate(skipped)
-        for party, one in ahead.items()
+        for shard, each in enumerate(skipped)
+        for party, one in each.told.items()
+    ]
+    parked = [
+        {"shard": shard, "party": party, "parked": last}
+        for shard, each in enumerate(skipped)
+        for party, last in each.parked.items()
     ]
     if as_json:
-        click.echo(json.dumps(lines))
+        click.echo(json.dumps([*lines, *parked]))
         return
     for line in lines:
         click.echo(
             "shard {shard}: {party} was told up to {told}, the store had given out {given}: "
             "skipped, all is told anew".format(**line)
         )
-    click.echo("start the hub now" if lines else "nothing to skip: no store is older than what was told from it")
+    for line in parked:
+        click.echo(
+            "shard {shard}: records of {party} were parked and resolved up to number {parked}, which is lost: skipped; "
+            "what of them is read again is parked anew".format(**line)
+        )
+    done = bool(lines or parked)
+    click.echo("start the hub now" if done else "nothing to skip: no store is older than what was told from it")

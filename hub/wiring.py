@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from functools import reduce
 from pathlib import Path
@@ -44,7 +44,7 @@ from hub.shard.cases import Cases
 from hub.shard.forwarding import MergeForwarding
 from hub.shard.governance import Governance
 from hub.shard.merging import Merging
-from hub.shard.older_store import Ahead, skip_what_was_told
+from hub.shard.older_store import Skipped, skip_what_was_told
 from hub.shard.parking import Parking
 from hub.shard.parking_notices import ParkingNotices
 from hub.shard.promises import Promises
@@ -224,8 +224,7 @@ def require_inputs(
     for number in range(settings.partitions):
         with closing(store_place(settings).open_for_reading(number, keys)) as store:
             stored, positions = store.identity(), store.head().positions
-        identity = StoreIdentity(cluster.cluster_id, settings.world, number, settings.partitions, cluster.topic_ids)
-        require_identity(stored, identity)
+        require_identity(stored, _identity(settings, cluster, number))
         require_unbroken(number, positions, starts[number])
 
 
@@ -244,15 +243,15 @@ def create_stores(settings: WorkerSettings, owner: DatabaseOwner | None = None) 
     store_place(settings).create(read_secret(settings.master_key_file), identities, owner)
 
 
-def skip_told_numbers(settings: WorkerSettings) -> list[Mapping[str, Ahead]]:
-    """Skip on every shard what was told by a later state of its store, which is lost; the hub is stopped.
+def skip_told_numbers(settings: WorkerSettings) -> list[Skipped]:
+    """Skip on every shard what was told and parked by a later state of its store, which is lost; the hub is stopped.
 
-    Returns, by shard, how far each party had been told more. Raises as opening a shard does.
+    Returns, by shard, what was skipped. Raises as opening a shard does.
     """
     registry = read_registry(settings.registry_file)
     cluster = look_at_cluster(settings, registry)
     place, sender = store_place(settings), settings.connection("sender")
-    skipped: list[Mapping[str, Ahead]] = []
+    skipped: list[Skipped] = []
     with closing(place.open_keys(read_secret(settings.master_key_file))) as keys:
         for number in range(settings.partitions):
             with closing(place.open_store(_identity(settings, cluster, number), keys)) as store:

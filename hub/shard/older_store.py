@@ -7,6 +7,8 @@ Rules:
 - Where the later store is lost, one batch skips what was told and one number more, which nobody is told: so every
   receiver meets a gap, however far it has read, and drops what it holds at the resync that the same batch asks for.
   What was told and is known no longer, nobody could take back otherwise.
+- So it does with the numbers under which a record was parked and resolved since: their keys are destroyed, so nothing
+  is ever stored under them again, and the shard would stand still. What is parked anew gets numbers behind them.
 
 From `hub.broker`, at the opening of a shard, before it sends anything; the skip is the operator's (`hub store skip`).
 """
@@ -23,7 +25,7 @@ from contracts.parties import PartyRegistry
 from hub.broker.ports import Outputs
 from hub.shard.resyncing import requested
 from hub.store.ports import BatchWrites, ShardStore
-from hub.store.records import BATCHES, BatchCommitted, NumbersSkipped, sent_stream
+from hub.store.records import BATCHES, BatchCommitted, NumbersSkipped, parked_stream, sent_stream
 
 
 class Ahead(NamedTuple):
@@ -55,23 +57,36 @@ def refuse_an_older_store(outputs: Outputs, store: ShardStore, parties: Iterable
         )
 
 
-def skip_what_was_told(outputs: Outputs, store: ShardStore, registry: PartyRegistry) -> Mapping[str, Ahead]:
-    """Skip what each party was told ahead of `store`, and have it told anew; return how far that was.
+class Skipped(NamedTuple):
+    """What was skipped, by party: how far it was told more, and the last number of its parked records."""
+
+    told: Mapping[str, Ahead]
+    parked: Mapping[str, int]
+
+    def __bool__(self) -> bool:
+        """Whether anything was."""
+        return bool(self.told or self.parked)
+
+
+def skip_what_was_told(outputs: Outputs, store: ShardStore, registry: PartyRegistry) -> Skipped:
+    """Skip what each party was told ahead of `store`, and have it told anew; return what was skipped.
 
     Nobody else may have the shard open. Done again it changes nothing.
     """
     head = store.head()
-    ahead = told_ahead(outputs, store, {*registry.parties, *head.numbers})
-    if not ahead:
-        return ahead
+    skipped = Skipped(told_ahead(outputs, store, {*registry.parties, *head.numbers}), store.resolved_later())
+    if not skipped:
+        return skipped
     committed = BatchCommitted(BATCHES, head.batch + 1, secrets.token_hex(8), head.clock, dict(head.positions))
     writes = BatchWrites(committed)
     resyncs = store.resyncs()
-    for party, one in ahead.items():
+    for party, one in skipped.told.items():
         last = one.told + 1
         writes.records.append(NumbersSkipped(sent_stream(party), last, head.clock, one.given + 1))
         writes.sent[party] = last
         if party in registry:
             writes.records.append(requested(party, resyncs.get(party), str(uuid4()), head.clock, head.clock))
+    for party, last in skipped.parked.items():
+        writes.records.append(NumbersSkipped(parked_stream(party), last, head.clock, head.parked.get(party, 0) + 1))
     store.commit(writes)
-    return ahead
+    return skipped

@@ -117,7 +117,7 @@ class _Check:
             if first != head + 1:
                 self._tell(f"stream `{stream}` goes on with `{first}` after `{head}`")
             head = row.version
-            if isinstance(record, NumbersSkipped):
+            if isinstance(record, NumbersSkipped) and stream.startswith(sent_stream("")):
                 self.counts[stream.removeprefix(sent_stream(""))] += head - first + 1
             if not stream.startswith(case_stream("")):
                 self.heads[stream] = head

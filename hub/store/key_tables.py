@@ -29,6 +29,9 @@ class KeyTable(Protocol):
     def live_names(self, prefix: str) -> Sequence[str]:
         """The names with `prefix` whose key is there, sorted."""
 
+    def destroyed_names(self, prefix: str) -> Sequence[str]:
+        """The names with `prefix` whose key was destroyed, sorted."""
+
     def changes(self) -> int:
         """A number that differs from the last one where somebody else changed the table."""
 

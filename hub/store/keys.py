@@ -79,7 +79,7 @@ class KeyStore:
         with self._lock:
             known = self._table.rows(wanted)
             if destroyed := [name for name, wrapped in known.items() if wrapped is None]:
-                raise DamagedStore(f"key `{destroyed[0]}` was destroyed and is never made again: name another")
+                raise DamagedStore(f"key `{destroyed[0]}` was destroyed and is never made again")
             if missing := [name for name in wanted if name not in known]:
                 self._table.insert([(name, self._new(name)) for name in missing])
 
@@ -124,6 +124,11 @@ class KeyStore:
         """Return the names with `prefix` whose key is there, sorted."""
         with self._lock:
             return self._table.live_names(prefix)
+
+    def destroyed_names(self, prefix: str) -> Sequence[str]:
+        """Return the names with `prefix` whose key was destroyed, sorted."""
+        with self._lock:
+            return self._table.destroyed_names(prefix)
 
     def close(self) -> None:
         """Release the table and forget every key."""

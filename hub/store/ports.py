@@ -259,6 +259,12 @@ class ShardStore(Protocol):
     def open_parked(self) -> Sequence[OpenParked]:
         """The parked records that are not resolved, by party and number."""
 
+    def resolved_later(self) -> Mapping[str, int]:
+        """By party, the last number of what a later state of this store, which is lost, had parked and resolved.
+
+        Its key is destroyed for ever, so nothing can be parked under that number any more.
+        """
+
     def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
         """Note that `sent` messages of `case_id` to `other` are confirmed, all of them up to version `done`."""
 

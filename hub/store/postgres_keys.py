@@ -123,6 +123,11 @@ class PostgresKeyTable:
         statement = "SELECT name FROM data_keys WHERE starts_with(name, %s) AND wrapped IS NOT NULL ORDER BY name"
         return [name for (name,) in self._select(statement, (prefix,))]
 
+    def destroyed_names(self, prefix: str) -> Sequence[str]:
+        """See `KeyTable.destroyed_names`."""
+        statement = "SELECT name FROM data_keys WHERE starts_with(name, %s) AND wrapped IS NULL ORDER BY name"
+        return [name for (name,) in self._select(statement, (prefix,))]
+
     def changes(self) -> int:
         """See `KeyTable.changes`; all that were counted but for our own."""
         ((changes,),) = self._select("SELECT changes FROM key_store")

@@ -3,7 +3,7 @@
     case:<id>       CitizenEnrolled or GovernanceOpened (version 1), FactRecorded, DecisionsRecorded, MergeStepped
     sent:<party>    NumbersAssigned: runs of the party's dense numbers in this shard, version = the last of a run;
                     NumbersSkipped: numbers that were told by a later state of this store, which is lost
-    parked:<party>  RecordParked, ParkedResolved
+    parked:<party>  RecordParked, ParkedResolved; NumbersSkipped: numbers that a later state had used up
     keys:<party>    SigningKeyChanged
     resync:<party>  ResyncStepped: the last one says how far it has come
     batches         BatchCommitted, version n+1 is the fence
@@ -185,7 +185,8 @@ class NumbersSkipped(NamedTuple):
     """The numbers from `first` to `originator_version` of a party stand for nothing that this store knows of.
 
     The store went back: they were told by what it had been, and that is lost. The last of them was told to nobody, so
-    that every receiver meets a gap here and begins anew at the resync that is asked for with it.
+    that every receiver meets a gap here and begins anew at the resync that is asked for with it. Among parked records:
+    what was parked and resolved under them is lost with their keys.
     """
 
     originator_id: str

@@ -112,6 +112,19 @@ class DatabaseShardStore(ShardReader):
         with storage_errors_named():
             self._recorder.change(_MOVE_FORWARDED, (sent, done, case_id, other, sent))
 
+    def resolved_later(self) -> Mapping[str, int]:
+        """Return, by party, the last number of what a later state of this store had parked and resolved; see the port.
+
+        A key is destroyed after its batch is stored, so one behind the end of its stream tells that it went back.
+        """
+        prefix, last = self._mapper.parked_key_prefix(), self.head().parked
+        found: dict[str, int] = {}
+        for name in self._keys.destroyed_names(prefix + parked_stream("")):
+            party, _, number = name.removeprefix(prefix + parked_stream("")).rpartition("/")
+            if int(number) > max(last.get(party, 0), found.get(party, 0)):
+                found[party] = int(number)
+        return found
+
     def destroy_keys_of_resolved(self) -> None:
         """Destroy what a stop between a commit and its end left: keys of parked records that are resolved.
 
@@ -168,7 +181,8 @@ def opened_to_write(
 def _refuse_unstored(committed: BatchCommitted, error: Exception) -> NoReturn:
     version = committed.originator_version
     if isinstance(error, DamagedStore):
-        raise error
+        fix = "where the store is an older one than its keys, stop the hub, run `hub store skip`, and start it again"
+        raise DamagedStore(f"batch `{version}` could not be stored: {error}; {fix}") from error
     if isinstance(error, IntegrityError | sqlite3.IntegrityError):
         raise DamagedStore(f"batch `{version}` contradicts the store: {error}; nothing of it is stored") from error
     raise StoreUnavailable(f"batch `{version}` could not be stored: {error}; free the lock or the disk") from error

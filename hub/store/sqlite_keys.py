@@ -101,7 +101,14 @@ class SQLiteKeyTable:
 
     def live_names(self, prefix: str) -> Sequence[str]:
         """See `KeyTable.live_names`."""
-        statement = "SELECT name FROM data_keys WHERE name >= ? AND name < ? AND wrapped IS NOT NULL ORDER BY name"
+        return self._names(prefix, "wrapped IS NOT NULL")
+
+    def destroyed_names(self, prefix: str) -> Sequence[str]:
+        """See `KeyTable.destroyed_names`."""
+        return self._names(prefix, "wrapped IS NULL")
+
+    def _names(self, prefix: str, condition: str) -> Sequence[str]:
+        statement = f"SELECT name FROM data_keys WHERE name >= ? AND name < ? AND {condition} ORDER BY name"
         with _errors_named("read"):
             return [name for (name,) in self._connection.execute(statement, (prefix, f"{prefix}\U0010ffff"))]
 

@@ -13,11 +13,12 @@ from consumers.store import PartyStore
 from consumers.subscription import Subscription
 from contracts.failures import ForeignStore
 from deploy.scenario.simulated_broker import SimulatedOutputs, SimulatedSource
-from hub.shard.older_store import Ahead, skip_what_was_told, told_ahead
+from hub.continuity.clock_terms import clock_terms
+from hub.shard.older_store import Ahead, Skipped, skip_what_was_told, told_ahead
 from hub.shard.resyncing import COMPLETED
 from hub.store.checking import check_store
 from hub.store.sqlite import open_store
-from tests.shard.harness import HOUR_MS, IDENTITY, START, ShardUnderTest, imprisonment
+from tests.shard.harness import CASE, HOUR_MS, IDENTITY, START, ShardUnderTest, imprisonment
 from tests.shard.resyncs import PARTY, two_citizens
 from tests.shard.test_disclosing import withdrawn
 
@@ -65,7 +66,7 @@ def go_back(hub: ShardUnderTest) -> None:
     shutil.copy(hub.directory / "copy.db", hub.directory / "shard-0.db")
 
 
-def skip(hub: ShardUnderTest) -> Mapping[str, Ahead]:
+def skip(hub: ShardUnderTest) -> Skipped:
     """What `hub store skip` does while the shard is closed."""
     store = open_store(hub.directory / "shard-0.db", IDENTITY, hub.keys)
     try:
@@ -119,7 +120,7 @@ def test_what_rested_on_a_consent_is_dropped_though_the_store_no_longer_knows_th
         assert event_id in {f"{event.party}/{event.event_id}" for event in store.visible()}
         go_back(hub)
         withdrawn(hub)
-        assert skip(hub)[PARTY] == Ahead(last_told(hub), GIVEN)
+        assert skip(hub).told[PARTY] == Ahead(last_told(hub), GIVEN)
         begin_again(hub)
         hub.tick(1)
         hub.settle()
@@ -151,8 +152,8 @@ def test_numbers_are_dense_again_behind_the_one_that_nobody_is_told(hub: ShardUn
     last = last_told(hub)
     others = {party: given for party, given in hub.store.head().numbers.items() if party != PARTY}
     go_back(hub)
-    skipped = skip(hub)
-    assert skip(hub) == {}
+    skipped = skip(hub).told
+    assert not skip(hub)
     begin_again(hub)
     assert hub.store.head().numbers[PARTY] == hub.store.send_positions()[PARTY] == last + 1
     assert hub.store.numbers(PARTY, GIVEN, 9) == []
@@ -164,6 +165,33 @@ def test_numbers_are_dense_again_behind_the_one_that_nobody_is_told(hub: ShardUn
     assert all(hub.store.head().numbers[party] >= given for party, given in others.items() if party not in skipped)
     hub.store.close()
     begin_again(hub)
+
+
+def test_what_was_parked_and_resolved_since_the_copy_is_parked_anew_under_a_number_of_its_own(
+    hub: ShardUnderTest,
+) -> None:
+    """Its key is destroyed for ever: under the same number no record could be stored, and the shard stood still."""
+    stranger = CASE.replace("0", "e")
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "unknown", case_id=stranger)
+    hub.settle()
+    hub.tick(clock_terms().parked_for_seconds * 1_000)
+    hub.settle()
+    ((_, resolved),) = hub.store.parked("PRI")
+    assert resolved is not None
+    go_back(hub)
+    assert skip(hub).parked == {"PRI": 1}
+    assert not skip(hub)
+    begin_again(hub)
+    hub.settle()
+    assert [number for number, _ in outcomes_of("PRI", hub)] == [2]
+    assert check_store(0, hub.store).faults == []
+    hub.store.close()
+    begin_again(hub)
+
+
+def outcomes_of(party: str, hub: ShardUnderTest) -> list[tuple[int, str]]:
+    """The number of each parked record, and what became of it."""
+    return [(one.originator_version, resolved.outcome if resolved else "") for one, resolved in hub.store.parked(party)]
 
 
 def test_a_number_that_was_handed_over_again_hides_none_before_it(hub: ShardUnderTest) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor
 
-from contracts.failures import FencedOff, StoreUnavailable
+from contracts.failures import DamagedStore, FencedOff, StoreUnavailable
 from hub.store.ports import OpenParked
 from hub.store.shard_store import DatabaseShardStore
 from tests.store.builders import batch, full_batch, parked, resolved
@@ -178,6 +178,19 @@ def test_keys_that_cannot_be_destroyed_now_are_destroyed_later_and_the_batch_is_
     store._destroy_again_at = 0.0
     store.commit(batch(4))
     assert [record.value for record, _ in store.parked()] == [None, b"raw bytes"]
+
+
+def test_a_record_whose_key_a_later_state_of_the_store_destroyed_is_refused_with_what_to_do(
+    stores: SQLiteStores,
+) -> None:
+    store = stores.create()
+    stores.keys.destroy(
+        ["shard:3/parked:A.SOC/1", "shard:3/parked:A.SOC/10", "shard:3/parked:B/2", "shard:30/parked:A/9"]
+    )
+    assert store.resolved_later() == {"A.SOC": 10, "B": 2}
+    with pytest.raises(DamagedStore, match=r"`shard:3/parked:A.SOC/1` was destroyed .* `hub store skip`"):
+        store.commit(full_batch())
+    assert store.head().batch == 0
 
 
 def test_keys_are_on_the_disk_before_the_batch(stores: SQLiteStores, monkeypatch: pytest.MonkeyPatch) -> None:

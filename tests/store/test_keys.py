@@ -64,10 +64,12 @@ class KeyStoreConformance:
                 keys.make(["case:other", name])
         assert keys.live_names("case:") == []
 
-    def test_live_names_are_those_under_the_prefix_in_order(self, keys: KeyStore) -> None:
+    def test_live_and_destroyed_names_are_those_under_the_prefix_in_order(self, keys: KeyStore) -> None:
         keys.make(["shard:3/b", "shard:3/A", "shard:30/a", "shard:3/%", "case:a"])
         keys.destroy(["shard:3/b"])
         assert keys.live_names("shard:3/") == ["shard:3/%", "shard:3/A"]
+        keys.destroy(["shard:3/%", "shard:30/a", "shard:3/unborn"])
+        assert keys.destroyed_names("shard:3/") == ["shard:3/%", "shard:3/b", "shard:3/unborn"]
 
     def test_a_key_destroyed_by_another_process_is_forgotten_here(self, keys: KeyStore, place: Path | str) -> None:
         keys.make(["case:a"])
