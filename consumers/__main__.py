@@ -84,11 +84,9 @@ def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) ->
     try:
         while not stop.is_set():
             try:
-                handled = subscription.advance(WAIT_SECONDS)
-            except ReceiverFailure:
-                _tell_stopped(subscription, said)
-                stop.wait(STOPPED_SECONDS)
-                continue
+                handled, rest_seconds = subscription.advance(WAIT_SECONDS), 0.0
+            except ReceiverFailure:  # told below, once
+                handled, rest_seconds = 0, STOPPED_SECONDS
             except Failure as failure:
                 if not failure.retriable:
                     raise
@@ -108,6 +106,7 @@ def run(settings: ConsumerSettings, store: PartyStore, stop: threading.Event) ->
                 _log.info("partitions being told anew: %s", " ".join(map(str, filling)) or "none, all is here")
             if handled:
                 _log.info("handled %d records, %d repeats so far", handled, subscription.repeats)
+            stop.wait(rest_seconds)
     finally:
         subscription.close()
 

@@ -9,7 +9,8 @@ Rules:
   it, all that is held of the partition is dropped and reading goes on from there. Without it, it refuses, with a
   failure that says what to do, but only once the other partitions too have reached what lay there for them: whoever
   ends at that failure and starts again comes to every retraction.
-- After any failure reading starts afresh at the stored positions: nothing that was read but not stored is lost.
+- After any failure reading starts afresh at the stored positions: nothing that was read but not stored is lost. Only
+  what was looked through behind a refused record is not read again: it would be, for ever, from the party's share.
 - What was removed is erased, and what is stored is confirmed, when nothing comes, and at the latest after a while.
 
 From `consumers.source`, judged by `consumers.examine`, to `consumers.store`.
@@ -75,8 +76,11 @@ class Subscription:
             if refusal:
                 raise refusal
             return len(records)
+        except ReceiverFailure:
+            self._spans = {}  # how far the others have come is seen anew; what was looked through is not read again
+            raise
         except BaseException:
-            self._spans = {}
+            self._spans, self._stopped, self._looked_to = {}, {}, {}
             raise
 
     def stopped(self) -> Mapping[int, ReceiverFailure]:
@@ -99,13 +103,15 @@ class Subscription:
 
     def _start(self) -> Mapping[int, LogSpan]:
         positions = self._store.positions()
-        spans = self._source.start({partition: at.next_offset for partition, at in positions.items()})
+        read_from = {partition: at.next_offset for partition, at in positions.items()}
+        spans = self._source.start(read_from | {partition: self._looked_to[partition] for partition in self._stopped})
         self._store.bind_partitions(len(spans))
-        self._stopped, self._looked_to = {}, {}
         for partition, span in spans.items():
             at = positions.get(partition)
             is_gone = at.next_offset < span.first if at else span.first == span.end > 0
-            if is_gone:
+            if partition in self._stopped:
+                self._looked_to[partition] = max(self._looked_to[partition], span.first)
+            elif is_gone:
                 self._stopped[partition] = _deleted(partition, at.next_offset if at else 0, span.first)
                 self._looked_to[partition] = span.first
         return spans

@@ -114,6 +114,33 @@ def test_a_lost_broker_is_tried_again(running: Stopping, environment: Path, capl
     assert "trying again" in caplog.text
 
 
+class Flapping(Stopping):
+    """Out of reach at its first and third poll."""
+
+    polls = 0
+
+    def poll(self, limit: int, wait_seconds: float) -> Any:
+        self.polls += 1
+        self.fail_next_poll = self.polls in (1, 3)
+        return super().poll(limit, wait_seconds)
+
+
+def test_each_outage_is_said_and_its_end_also_while_a_partition_is_stopped(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    topic = Flapping(threading.Event())
+    monkeypatch.setattr(process, "KafkaSource", lambda *_: topic)
+    monkeypatch.setattr(process, "STOPPED_SECONDS", 0.01)
+    monkeypatch.setattr(process, "WAIT_SECONDS", 0.01)
+    topic.numbers = [1] * topic.partitions
+    topic.disclose(KEYS[0], name("lost"), "CaseOpened", {"occurredAt": AT})
+    with PartyStore.create(environment, "PRI") as store:
+        process.run(consumer_settings(), store, topic.stop)
+    assert caplog.text.count("trying again") == caplog.text.count("reading again") == 2
+    assert caplog.text.count("number `2` came after `0`") == 1
+
+
 class Mended(Stopping):
     """Standing still for some polls; then a resync lies there, and somewhat later nothing more comes."""
 

@@ -201,6 +201,38 @@ def test_beside_a_stopped_partition_reading_confirming_and_the_search_for_a_resy
     assert subscription.stopped() == {}
 
 
+def test_what_was_looked_through_behind_a_gap_is_not_read_again_each_time(store: PartyStore) -> None:
+    """Else a week of one partition would be read again every few seconds, and the others would wait for it."""
+
+    class Counting(SimulatedTopic):
+        given = 0
+
+        def poll(self, limit: int, wait_seconds: float) -> Sequence[ReceivedRecord]:
+            found = super().poll(limit, wait_seconds)
+            self.given += len(found)
+            return found
+
+    topic = Counting()
+    subscription = Subscription("PRI", topic, store)
+    here = partition(KEYS[0])
+    topic.numbers[here] = 1
+    for number in range(20):
+        topic.disclose(KEYS[0], name(number), "CaseOpened", CASE)
+    for _ in range(5):
+        with pytest.raises(MissingNumber):
+            subscription.advance(0)
+    assert topic.given == 20
+    topic.disclose(KEYS[0], name("later"), "CaseOpened", CASE)
+    topic.delete_before(here, 21)
+    with pytest.raises(MissingNumber):
+        subscription.advance(0)
+    assert topic.given == 20
+    topic.resync(here, [(KEYS[0], "PRI", name("e"), "CaseOpened", CASE)])
+    assert subscription.advance(0) == 3
+    assert ids(store) == [name("e")]
+    assert not subscription.stopped()
+
+
 def damaged(topic: SimulatedTopic, **changes: object) -> None:
     topic.disclose(KEYS[0], name("secret-id"), "CaseOpened", CASE)
     log = topic.logs[partition(KEYS[0])]
