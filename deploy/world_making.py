@@ -158,7 +158,7 @@ def _require_apart(client: KafkaAdminClient, names: Names, registry: PartyRegist
     if found := overlaps(granted(client), names, registry, deployer):
         raise BadRegistry(
             f"`{text_of(found[0])}` on the cluster is another's, and overlaps with what this hub would have: "
-            "choose another name for the hub, or another id for the party"
+            "choose another name for the hub or another id for the party, or take that right away"
         )
 
 

@@ -56,7 +56,7 @@ def last_numbers(
     except TopicAuthorizationFailedError as error:
         raise TransportRefused(
             f"user `{connection.user}` may not read what was told: expected the right to read the output topics; "
-            "look at `hub deploy rights --check`"
+            "`hub deploy rights --check` names it, `hub deploy rights --format kafka-acls` gives it"
         ) from error
     except KafkaError as error:
         raise TransportFailure(

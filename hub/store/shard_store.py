@@ -117,10 +117,14 @@ class DatabaseShardStore(ShardReader):
 
         A key is destroyed after its batch is stored, so one behind the end of its stream tells that it went back.
         """
-        prefix, last = self._mapper.parked_key_prefix(), self.head().parked
+        prefix = self._mapper.parked_key_prefix() + parked_stream("")
+        destroyed = self._keys.destroyed_names(prefix)
+        last = (
+            self.head().parked
+        )  # read after the keys: what another owner parks and resolves meanwhile is no sign of age
         found: dict[str, int] = {}
-        for name in self._keys.destroyed_names(prefix + parked_stream("")):
-            party, _, number = name.removeprefix(prefix + parked_stream("")).rpartition("/")
+        for name in destroyed:
+            party, _, number = name.removeprefix(prefix).rpartition("/")
             if int(number) > max(last.get(party, 0), found.get(party, 0)):
                 found[party] = int(number)
         return found

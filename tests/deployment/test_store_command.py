@@ -1,4 +1,4 @@
-"""`hub store check` on the stores of a world."""
+"""`hub store check` on the stores of a world, and what `hub store skip` says."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from deploy.hub_places import shard_path
 from deploy.store_command import store
 from deploy.world import World
+from hub.shard.older_store import Ahead, Skipped
 from tests.deployment.stored_world import stored_world
 
 
@@ -56,3 +57,22 @@ def test_an_unsafe_setting_of_the_library_is_told(
     done = check(directory)
     assert done.exit_code == 1
     assert f"`{name}`" in done.stdout
+
+
+def test_what_was_skipped_is_said_also_where_nobody_was_told_more(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skipped = [Skipped({}, {"A.SOC": 7}), Skipped({"PRI": Ahead(9, 4)}, {})]
+    monkeypatch.setattr("deploy.hub_process.worker_settings", lambda *_, **__: None)
+    monkeypatch.setattr("hub.wiring.skip_told_numbers", lambda _: skipped)
+    run = CliRunner().invoke
+    assert json.loads(run(store, ["skip", "--json", "--world", str(directory)]).stdout) == [
+        {"shard": 1, "party": "PRI", "given": 4, "told": 9},
+        {"shard": 0, "party": "A.SOC", "parked": 7},
+    ]
+    told, parked, last = run(store, ["skip", "--world", str(directory)]).stdout.splitlines()
+    assert told.startswith("shard 1: PRI was told up to 9")
+    assert parked.startswith("shard 0: records of A.SOC were parked and resolved up to number 7")
+    assert last == "start the hub now"
+    skipped.clear()
+    assert run(store, ["skip", "--world", str(directory)]).stdout.startswith("nothing to skip")
