@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from contracts.failures import Failure, UnforeseenFault
+
 FRAMES_SHOWN: Final = 6
 
 
@@ -25,6 +27,13 @@ def told(error: BaseException) -> str:
     frames = [*reversed(traceback.extract_tb(error.__traceback__))][:FRAMES_SHOWN]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
     return f"`{type(error).__name__}` in `{places or '?'}`"
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return `error` as a failure: itself where it is one, else an unforeseen fault, which is tried again."""
+    if isinstance(error, Failure):
+        return error
+    return UnforeseenFault(f"unexpected {told(error)}: please report this line")
 
 
 def tell_faults_without_words() -> None:

@@ -26,8 +26,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from contracts.failures import Failure, FencedOff, StalledInput, UnforeseenFault
-from contracts.faults import told
+from contracts.failures import Failure, FencedOff, StalledInput
+from contracts.faults import failure_of
 from hub.metrics import Metrics
 
 FIRST_WAIT_SECONDS: Final = 0.5
@@ -109,7 +109,7 @@ class HeldShards:
                 has_worked = shard.step(wait_seconds / len(at_work)) or has_worked
             except Exception as error:
                 self._close(held)
-                self._note(number, held, _failure_of(error))
+                self._note(number, held, failure_of(error))
         return has_worked
 
     def give_up(self, shards: frozenset[int]) -> None:
@@ -151,7 +151,7 @@ class HeldShards:
             try:
                 held.shard = job.result()
             except Exception as error:
-                self._note(number, held, _failure_of(error))
+                self._note(number, held, failure_of(error))
             if held.shard:
                 held.opened_at = self._clock()
         if held.told and held.shard and self._clock() - held.opened_at > WAIT_SECONDS_MAX:
@@ -198,15 +198,8 @@ def _closed(shard: RunningShard) -> RunningShard | None:
     try:
         shard.close()
     except Exception as error:
-        log.warning("closing a shard: %s", _failure_of(error))
+        log.warning("closing a shard: %s", failure_of(error))
     return None
-
-
-def _failure_of(error: Exception) -> Failure:
-    """The failure that is noted; a fault that nobody foresaw is its shard's alone too, which begins again as stored."""
-    if isinstance(error, Failure):
-        return error
-    return UnforeseenFault(f"unexpected {told(error)}: please report this line")
 
 
 def _close_at_once(opened: Future[RunningShard | None]) -> None:

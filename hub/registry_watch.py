@@ -4,6 +4,7 @@ Rules:
 - A changed file counts once it can be read, every topic it needs is there, and every shard can read those of who joins
   from where it stopped; until then the one before holds, which is said aloud and shown. It is tried again, after waits
   that double.
+- So is a fault that nobody foresaw: every worker watches the same file, and all of them would end over it.
 - The file is looked at every other second; reading it and asking the cluster happen in a thread apart.
 - What follows from a new registry is recorded by each shard when it is opened under it, as after a restart.
 
@@ -19,7 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from contracts.failures import Failure
+from contracts.faults import failure_of
 from contracts.parties import PartyRegistry
 from contracts.registry_file import read_registry
 from hub.metrics import Metrics
@@ -75,10 +76,10 @@ class RegistryWatch:
         self._job = None
         try:
             registry = job.result()
-        except Failure as failure:
+        except Exception as error:
             self._metrics.registry_refused.set(1)
             self._mark, self._wait_seconds = None, min(self._wait_seconds * 2, WAIT_SECONDS_MAX)
-            log.error("the changed party registry cannot be taken up, the one before holds: %s", failure)
+            log.error("the changed party registry cannot be taken up, the one before holds: %s", failure_of(error))
             return None
         self._metrics.registry_refused.set(0)
         self._wait_seconds = LOOK_SECONDS

@@ -25,6 +25,7 @@ class Watched:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.missing: set[str] = set()
+        self.fault: Exception | None = None
         self.checked: list[PartyRegistry] = []
         self.metrics = Metrics()
         write_registry(file, BEFORE)
@@ -32,6 +33,8 @@ class Watched:
 
     def _check(self, registry: PartyRegistry) -> None:
         self.checked.append(registry)
+        if self.fault:
+            raise self.fault
         if self.missing & registry.parties.keys():
             raise ForeignStore("a topic is not there")
 
@@ -111,4 +114,16 @@ def test_a_party_counts_once_its_topics_are_there(watched: Watched) -> None:
     write_registry(watched.file, AFTER)
     assert watched.until_refused(1.0) == []
     watched.missing = set()
+    assert found_by(watched) == [AFTER]
+
+
+def test_a_fault_that_nobody_foresaw_ends_no_worker_and_is_told_without_its_words(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.fault = RuntimeError("0101900005")
+    write_registry(watched.file, AFTER)
+    assert watched.until_refused(1.0) == []
+    assert "unexpected `RuntimeError` in" in caplog.text
+    assert "0101900005" not in caplog.text
+    watched.fault = None
     assert found_by(watched) == [AFTER]
