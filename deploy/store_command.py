@@ -81,8 +81,14 @@ def skip(as_json: bool, directory: Path) -> None:
         for shard, each in enumerate(skipped)
         for party, last in each.parked.items()
     ]
+    lost = [
+        {"shard": shard, "party": party, "lost": number}
+        for shard, each in enumerate(skipped)
+        for party, numbers in each.lost.items()
+        for number in numbers
+    ]
     if as_json:
-        click.echo(json.dumps([*lines, *parked]))
+        click.echo(json.dumps([*lines, *parked, *lost]))
         return
     for line in lines:
         click.echo(
@@ -93,6 +99,11 @@ def skip(as_json: bool, directory: Path) -> None:
         click.echo(
             "shard {shard}: records of {party} were parked and resolved up to number {parked}, which is lost: skipped; "
             "what of them is read again is parked anew".format(**line)
+        )
+    for line in lost:
+        click.echo(
+            "shard {shard}: parked record {lost} of {party} was resolved since and nothing of it is left, also if it "
+            "was admitted: have its publisher send it again".format(**line)
         )
     done = bool(lines or parked)
     click.echo("start the hub now" if done else "nothing to skip: no store is older than what was told from it")

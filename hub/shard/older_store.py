@@ -9,6 +9,8 @@ Rules:
   What was told and is known no longer, nobody could take back otherwise.
 - So it does with the numbers under which a record was parked and resolved since: their keys are destroyed, so nothing
   is ever stored under them again, and the shard would stand still. What is parked anew gets numbers behind them.
+- What was parked before and resolved since is lost with its key, also where a retry had admitted it: it is told, for
+  its publisher has to send it again.
 
 From `hub.broker`, at the opening of a shard, before it sends anything; the skip is the operator's (`hub store skip`).
 """
@@ -16,7 +18,7 @@ From `hub.broker`, at the opening of a shard, before it sends anything; the skip
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -58,13 +60,17 @@ def refuse_an_older_store(outputs: Outputs, store: ShardStore, parties: Iterable
 
 
 class Skipped(NamedTuple):
-    """What was skipped, by party: how far it was told more, and the last number of its parked records."""
+    """What was skipped, by party: how far it was told more, and the last number of its parked records.
+
+    `lost`: the numbers under which its records stand as parked, and of which nothing is left.
+    """
 
     told: Mapping[str, Ahead]
     parked: Mapping[str, int]
+    lost: Mapping[str, Sequence[int]]
 
     def __bool__(self) -> bool:
-        """Whether anything was."""
+        """Whether anything was skipped."""
         return bool(self.told or self.parked)
 
 
@@ -73,8 +79,15 @@ def skip_what_was_told(outputs: Outputs, store: ShardStore, registry: PartyRegis
 
     Nobody else may have the shard open. Done again it changes nothing.
     """
+    destroyed = sorted(store.destroyed_parked())
     head = store.head()
-    skipped = Skipped(told_ahead(outputs, store, {*registry.parties, *head.numbers}), store.resolved_later())
+    still_open = {(one.party, one.number) for one in store.open_parked()}
+    lost: dict[str, list[int]] = {}
+    for party, number in destroyed:
+        if (party, number) in still_open:
+            lost.setdefault(party, []).append(number)
+    later = {party: number for party, number in destroyed if number > head.parked.get(party, 0)}
+    skipped = Skipped(told_ahead(outputs, store, {*registry.parties, *head.numbers}), later, lost)
     if not skipped:
         return skipped
     committed = BatchCommitted(BATCHES, head.batch + 1, secrets.token_hex(8), head.clock, dict(head.positions))

@@ -259,10 +259,10 @@ class ShardStore(Protocol):
     def open_parked(self) -> Sequence[OpenParked]:
         """The parked records that are not resolved, by party and number."""
 
-    def resolved_later(self) -> Mapping[str, int]:
-        """By party, the last number of what a later state of this store, which is lost, had parked and resolved.
+    def destroyed_parked(self) -> Sequence[tuple[str, int]]:
+        """Party and number of every parked record that was ever resolved: its key is destroyed for ever.
 
-        Its key is destroyed for ever, so nothing can be parked under that number any more.
+        That follows the batch that resolved it. So where this store does not know of it, the store went back.
         """
 
     def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:

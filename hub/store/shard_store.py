@@ -112,22 +112,11 @@ class DatabaseShardStore(ShardReader):
         with storage_errors_named():
             self._recorder.change(_MOVE_FORWARDED, (sent, done, case_id, other, sent))
 
-    def resolved_later(self) -> Mapping[str, int]:
-        """Return, by party, the last number of what a later state of this store had parked and resolved; see the port.
-
-        A key is destroyed after its batch is stored, so one behind the end of its stream tells that it went back.
-        """
+    def destroyed_parked(self) -> list[tuple[str, int]]:
+        """Return party and number of every parked record whose key was destroyed; see the port."""
         prefix = self._mapper.parked_key_prefix() + parked_stream("")
-        destroyed = self._keys.destroyed_names(prefix)
-        last = (
-            self.head().parked
-        )  # read after the keys: what another owner parks and resolves meanwhile is no sign of age
-        found: dict[str, int] = {}
-        for name in destroyed:
-            party, _, number = name.removeprefix(prefix).rpartition("/")
-            if int(number) > max(last.get(party, 0), found.get(party, 0)):
-                found[party] = int(number)
-        return found
+        parts = (name.removeprefix(prefix).rpartition("/") for name in self._keys.destroyed_names(prefix))
+        return [(party, int(number)) for party, _, number in parts]
 
     def destroy_keys_of_resolved(self) -> None:
         """Destroy what a stop between a commit and its end left: keys of parked records that are resolved.

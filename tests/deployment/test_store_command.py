@@ -62,17 +62,19 @@ def test_an_unsafe_setting_of_the_library_is_told(
 def test_what_was_skipped_is_said_also_where_nobody_was_told_more(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    skipped = [Skipped({}, {"A.SOC": 7}), Skipped({"PRI": Ahead(9, 4)}, {})]
+    skipped = [Skipped({}, {"A.SOC": 7}, {}), Skipped({"PRI": Ahead(9, 4)}, {}, {"PSY": [2]})]
     monkeypatch.setattr("deploy.hub_process.worker_settings", lambda *_, **__: None)
     monkeypatch.setattr("hub.wiring.skip_told_numbers", lambda _: skipped)
     run = CliRunner().invoke
     assert json.loads(run(store, ["skip", "--json", "--world", str(directory)]).stdout) == [
         {"shard": 1, "party": "PRI", "given": 4, "told": 9},
         {"shard": 0, "party": "A.SOC", "parked": 7},
+        {"shard": 1, "party": "PSY", "lost": 2},
     ]
-    told, parked, last = run(store, ["skip", "--world", str(directory)]).stdout.splitlines()
+    told, parked, lost, last = run(store, ["skip", "--world", str(directory)]).stdout.splitlines()
     assert told.startswith("shard 1: PRI was told up to 9")
     assert parked.startswith("shard 0: records of A.SOC were parked and resolved up to number 7")
+    assert lost.startswith("shard 1: parked record 2 of PSY was resolved since")
     assert last == "start the hub now"
     skipped.clear()
     assert run(store, ["skip", "--world", str(directory)]).stdout.startswith("nothing to skip")

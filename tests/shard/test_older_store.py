@@ -21,6 +21,7 @@ from hub.store.sqlite import open_store
 from tests.shard.harness import CASE, HOUR_MS, IDENTITY, START, ShardUnderTest, imprisonment
 from tests.shard.resyncs import PARTY, two_citizens
 from tests.shard.test_disclosing import withdrawn
+from tests.shard.test_parked_lines import retry
 
 GIVEN = 2
 """How many numbers the copy has given out to `PARTY`: for a consent, and for a custody that it opens."""
@@ -187,6 +188,26 @@ def test_what_was_parked_and_resolved_since_the_copy_is_parked_anew_under_a_numb
     assert check_store(0, hub.store).faults == []
     hub.store.close()
     begin_again(hub)
+
+
+def test_what_was_parked_before_the_copy_and_admitted_since_is_told_as_lost(tmp_path: Path) -> None:
+    """Its bytes ended with its admission, and the store knows of no admission: nobody else would ever say so."""
+    hub = two_citizens(tmp_path)
+    late = "0e000000-0000-4000-8000-000000000000"
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "early", case_id=late)
+    hub.settle()
+    hub.store.close()
+    shutil.copy(tmp_path / "shard-0.db", tmp_path / "copy.db")
+    begin_again(hub)
+    hub.enrol(late)
+    retry(hub, 1)
+    assert outcomes_of("PRI", hub) == [(1, "admitted")]
+    go_back(hub)
+    assert skip(hub).lost == skip(hub).lost == {"PRI": [1]}
+    begin_again(hub)
+    hub.settle()
+    assert outcomes_of("PRI", hub) == [(1, "")]
+    assert check_store(0, hub.store).faults == []
 
 
 def outcomes_of(party: str, hub: ShardUnderTest) -> list[tuple[int, str]]:

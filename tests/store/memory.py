@@ -259,9 +259,9 @@ class MemoryShardStore(MemoryShardReader):
         known = self._content.send_positions
         known.update({party: max(number, known.get(party, 0)) for party, number in positions.items()})
 
-    def resolved_later(self) -> Mapping[str, int]:
-        """See the port; what is in memory has no later state."""
-        return {}
+    def destroyed_parked(self) -> list[tuple[str, int]]:
+        """See the port; no keys are destroyed here."""
+        return []
 
     def record_forwarded(self, case_id: str, other: str, sent: int, done: int) -> None:
         """See the port."""

@@ -187,7 +187,7 @@ def test_a_record_whose_key_a_later_state_of_the_store_destroyed_is_refused_with
     stores.keys.destroy(
         ["shard:3/parked:A.SOC/1", "shard:3/parked:A.SOC/10", "shard:3/parked:B/2", "shard:30/parked:A/9"]
     )
-    assert store.resolved_later() == {"A.SOC": 10, "B": 2}
+    assert store.destroyed_parked() == [("A.SOC", 1), ("A.SOC", 10), ("B", 2)]
     with pytest.raises(DamagedStore, match=r"`shard:3/parked:A.SOC/1` was destroyed .* `hub store skip`"):
         store.commit(full_batch())
     assert store.head().batch == 0
