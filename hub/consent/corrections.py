@@ -28,3 +28,8 @@ def revisions(fact: Fact, gone: Mapping[str, Fact]) -> tuple[Fact, ...]:
         fact = gone[fact.corrects]
         found[fact.event_id] = fact
     return tuple(found.values())
+
+
+def first_recorded(fact: Fact, gone: Mapping[str, Fact]) -> int:
+    """Return when the hub first had `fact`, in whatever revision."""
+    return min(each.recorded_at for each in revisions(fact, gone))

@@ -4,10 +4,13 @@ Rules (domain specification, 4.6, 4.9.21):
 - A request counts only if stated by the requester itself (or the hub for it), with a reason, a justification long
   enough and an `expiresAt`; it ends at `expiresAt`, capped by the policy's limit, which is longer while the requester
   has the citizen admitted. BreakGlassEnded ends the whole request, whomever it names.
+- The limit runs from when the request was made: as it says, but never after it was first recorded. No correction
+  carries one request beyond that: whoever needs longer asks anew, and is reviewed anew.
 - Roles of `granted_at_once` open every source at once, and a denial does not touch them. For all others each
   holder's latest Granted or Denied counts for that holder's own facts; a grant's `expiresAt` may only shorten.
 - Only the categories that were asked for and that the requester's role may open are opened.
-- A holder grants what was asked when it answered: no correction of the request widens or prolongs that.
+- A holder grants what was asked when it first answered, and of that the categories that its answer lists, if it lists
+  any: no correction of the request widens or prolongs that.
 - A request id belongs to the request that was recorded first under it, corrected since or not; also once that is
   retracted. So nobody inherits what was granted to another. An answer counts for the party that it names.
 """
@@ -19,11 +22,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from contracts.categories import BIT, Category
+from contracts.categories import ALL_CATEGORIES, BIT, Category
 from contracts.event_types import HUB
 from contracts.fact import Fact
 from contracts.parties import Party
-from hub.consent.corrections import Superseded, revisions
+from hub.consent.corrections import Superseded, first_recorded, revisions
 from hub.consent.moment import Moment
 
 if TYPE_CHECKING:  # the policy knows which events each fold reads, so it stands above this module
@@ -49,34 +52,56 @@ class OpenGlass:
     sources: frozenset[str] | None
 
 
-def requests_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> dict[str, Fact]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with all that it corrects, the newest revision first."""
+
+    revisions: Sequence[Fact]
+
+    @property
+    def request(self) -> Fact:
+        """The request as it stands."""
+        return self.revisions[0]
+
+    @property
+    def made_at(self) -> int:
+        """When it was made: what it says, but never after the hub first had it."""
+        return min(self.request.occurred_at, *(each.recorded_at for each in self.revisions))
+
+    def as_known_at(self, instant: int) -> Asked:
+        """The request as it stood at `instant`; as first recorded where that was later."""
+        known = (place for place, each in enumerate(self.revisions) if each.recorded_at <= instant)
+        return Asked(self.revisions[next(known, len(self.revisions) - 1) :])
+
+
+def requests_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> dict[str, Asked]:
     """Return the live requests by id; one that a party states in another's name does not count."""
-    gone = _by_event_id(superseded)
+    gone = superseded_by_id(superseded)
     live = [fact for fact in facts if _is_request(fact)]
     first = _first_requests([*live, *gone.values()])
     requests = {}
     for fact in live:
-        request_id = fact.payload["requestId"]
-        if first[request_id].event_id in {each.event_id for each in revisions(fact, gone)}:
-            requests[request_id] = fact
+        request_id, asked = fact.payload["requestId"], Asked(revisions(fact, gone))
+        if first[request_id].event_id in {each.event_id for each in asked.revisions}:
+            requests[request_id] = asked
     return requests
 
 
 def open_glass(facts: Sequence[Fact], superseded: Iterable[Superseded], moment: Moment) -> tuple[OpenGlass, ...]:
     """Return what break-glass opens now, by request; of one request apart what different holders granted of it."""
     opened: list[OpenGlass] = []
-    policy, gone = moment.policy, _by_event_id(superseded)
+    policy, gone = moment.policy, superseded_by_id(superseded)
     admitted, answers = admissions(facts, policy), _answers(facts)
     ended = {fact.payload["requestId"] for fact in facts if fact.event_type == "BreakGlassEnded"}
-    for request_id, request in requests_of(facts, superseded).items():
-        limit = limit_of(request, admitted, policy)
+    for request_id, asked in requests_of(facts, superseded).items():
+        request, limit = asked.request, limit_of(asked, admitted, policy)
         if limit is None or moment.has_come(limit) or request_id in ended:
             continue
         requester = Party(request.payload["party"])
         by_mask: Mapping[int, frozenset[str] | None] = {openable(request, policy): None}
         if requester.role not in policy.rules.break_glass.granted_at_once:
             granting = _granting(answers.get((request_id, requester.id), {}), moment)
-            by_mask = _granted(revisions(request, gone), granting, admitted, moment)
+            by_mask = _granted(asked, granting, gone, admitted, moment)
         for mask, sources in sorted(by_mask.items()):
             if mask:
                 moment.note(f"BG:{request_id}", request)
@@ -90,7 +115,7 @@ def deciders_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> froz
     An answer to somebody else under the same id makes nobody a decider.
     """
     known = list(facts)
-    first = _first_requests([*known, *_by_event_id(superseded).values()])
+    first = _first_requests([*known, *superseded_by_id(superseded).values()])
     asked = {(request_id, request.payload["party"]) for request_id, request in first.items()}
     answers = [fact for fact in known if fact.event_type in ANSWERS]
     answered = {(fact.payload["requestId"], fact.party) for fact in answers if _asked_by(fact) in asked}
@@ -100,21 +125,28 @@ def deciders_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> froz
 def openable(request: Fact, policy: Policy) -> int:
     """Return the categories (mask) that were asked for and that the requester's role may open."""
     role = policy.rules.roles.get(Party(request.payload["party"]).role)
-    return _asked(request) & role.break_glass if role else 0
+    return _listed(request) & role.break_glass if role else 0
 
 
-def limit_of(request: Fact, admitted: Mapping[str, Admitted], policy: Policy) -> int | None:
+def granted_by(answer: Fact, asked: Asked, gone: Mapping[str, Fact], policy: Policy) -> int:
+    """Return the categories (mask) that an answer which grants opens; `gone` as of `superseded_by_id`."""
+    as_answered = asked.as_known_at(first_recorded(answer, gone)).request
+    listed = ALL_CATEGORIES if answer.payload.get("categories") is None else _listed(answer)
+    return openable(asked.request, policy) & openable(as_answered, policy) & listed
+
+
+def limit_of(asked: Asked, admitted: Mapping[str, Admitted], policy: Policy) -> int | None:
     """Return the end of a request, or `None` for one that is not complete; `admitted` as of `admissions`."""
-    terms, payload = policy.rules.break_glass, request.payload
+    terms, payload = policy.rules.break_glass, asked.request.payload
     expires, justification = payload.get("expiresAt"), payload.get("justification") or ""
     if expires is None or payload.get("reason") is None or len(justification) < terms.justification_length_min:
         return None
     hours = terms.limit_hours
     changes = admitted.get(payload["party"], ())
-    before = bisect_right(changes, request.occurred_at, key=lambda change: change[0])
+    before = bisect_right(changes, asked.made_at, key=lambda change: change[0])
     if before and changes[before - 1][1]:
         hours = terms.limit_hours_during_admission
-    return min(int(expires), request.occurred_at + hours * _HOUR_MS)
+    return min(int(expires), asked.made_at + hours * _HOUR_MS)
 
 
 def admissions(facts: Iterable[Fact], policy: Policy) -> Mapping[str, Admitted]:
@@ -138,12 +170,13 @@ def admissions(facts: Iterable[Fact], policy: Policy) -> Mapping[str, Admitted]:
     return found
 
 
+def superseded_by_id(superseded: Iterable[Superseded]) -> dict[str, Fact]:
+    """Return what was corrected or retracted of the facts that this module reads, by event id."""
+    return {each.fact.event_id: each.fact for each in superseded if each.fact.event_type in READS}
+
+
 def _is_request(fact: Fact) -> bool:
     return fact.event_type == "BreakGlassRequested" and fact.party in (fact.payload.get("party"), HUB)
-
-
-def _by_event_id(superseded: Iterable[Superseded]) -> dict[str, Fact]:
-    return {each.fact.event_id: each.fact for each in superseded if each.fact.event_type == "BreakGlassRequested"}
 
 
 def _first_requests(facts: Iterable[Fact]) -> dict[str, Fact]:
@@ -154,9 +187,9 @@ def _first_requests(facts: Iterable[Fact]) -> dict[str, Fact]:
     return first
 
 
-def _asked(request: Fact) -> int:
+def _listed(fact: Fact) -> int:
     mask = 0
-    for name in frozenset(request.payload.get("categories") or ()) & _CATEGORY_NAMES:
+    for name in frozenset(fact.payload.get("categories") or ()) & _CATEGORY_NAMES:
         mask |= BIT[Category(name)]
     return mask
 
@@ -186,20 +219,16 @@ def _granting(latest: Mapping[str, Fact], moment: Moment) -> list[Fact]:
 
 
 def _granted(
-    newest_first: Sequence[Fact], granting: Iterable[Fact], admitted: Mapping[str, Admitted], moment: Moment
+    asked: Asked,
+    granting: Iterable[Fact],
+    gone: Mapping[str, Fact],
+    admitted: Mapping[str, Admitted],
+    moment: Moment,
 ) -> Mapping[int, frozenset[str]]:
-    """The holders who grant a request, of which these are the revisions, by the categories (mask) that they open."""
+    """The holders who grant a request, by the categories (mask) that they open."""
     holders: dict[int, set[str]] = {}
     for answer in granting:
-        asked = _as_answered(newest_first, answer)
-        limit = limit_of(asked, admitted, moment.policy)
+        limit = limit_of(asked.as_known_at(first_recorded(answer, gone)), admitted, moment.policy)
         if limit is None or not moment.has_come(limit):
-            mask = openable(newest_first[0], moment.policy) & openable(asked, moment.policy)
-            holders.setdefault(mask, set()).add(answer.party)
+            holders.setdefault(granted_by(answer, asked, gone, moment.policy), set()).add(answer.party)
     return {mask: frozenset(parties) for mask, parties in holders.items()}
-
-
-def _as_answered(newest_first: Sequence[Fact], answer: Fact) -> Fact:
-    """The request as its holder could know it when answering; as first recorded where the answer came before that."""
-    known = (each for each in newest_first if each.recorded_at <= answer.recorded_at)
-    return next(known, newest_first[-1])

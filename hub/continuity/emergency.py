@@ -21,7 +21,16 @@ from fractions import Fraction
 
 from contracts.fact import Fact
 from contracts.parties import role_of_id
-from hub.consent.emergency import Admitted, admissions, limit_of, openable, requests_of
+from hub.consent.emergency import (
+    Admitted,
+    Asked,
+    admissions,
+    granted_by,
+    limit_of,
+    openable,
+    requests_of,
+    superseded_by_id,
+)
 from hub.continuity.case import DAY_MS, KnownCase, Share
 
 
@@ -60,9 +69,9 @@ def requests(case: KnownCase) -> list[Request]:
     for fact in case.facts:
         if (request_id := fact.payload.get("requestId")) is not None:
             about.setdefault(request_id, []).append(fact)
-    admitted = admissions(case.by_occurrence(), case.policy)
+    admitted, gone = admissions(case.by_occurrence(), case.policy), superseded_by_id(case.gone)
     live = requests_of(case.facts, case.gone)
-    found = [_request(case, fact, about[request_id], admitted) for request_id, fact in live.items()]
+    found = [_request(case, asked, about[request_id], admitted, gone) for request_id, asked in live.items()]
     return sorted(found, key=lambda request: (request.asked_at, request.party, request.user))
 
 
@@ -86,16 +95,19 @@ def _crowded(times: list[int], most: int, span: int) -> bool:
     return any(last - first <= span for first, last in zip(times, times[most:], strict=False))
 
 
-def _request(case: KnownCase, request: Fact, about: list[Fact], admitted: Mapping[str, Admitted]) -> Request:
+def _request(
+    case: KnownCase, asked: Asked, about: list[Fact], admitted: Mapping[str, Admitted], gone: Mapping[str, Fact]
+) -> Request:
     """`about`: every fact that names the request, in the order in which they happened."""
+    request = asked.request
     party, user = str(request.payload["party"]), str(request.payload["user"])
     # Whoever ends a request ends it for all (4.9.21); everything else is said to the party that it names.
     ended = next((fact for fact in about if fact.event_type == "BreakGlassEnded"), None)
     said = [fact for fact in about if fact.payload.get("party") == party]
-    limit = limit_of(request, admitted, case.policy) if openable(request, case.policy) else None
+    limit = limit_of(asked, admitted, case.policy) if openable(request, case.policy) else None
     if limit is not None and ended is not None:
         limit = min(limit, case.happened(ended))
-    grant = _grant(case, request, said, limit)
+    grant = _grant(case, asked, said, limit, gone)
     granted_at = case.happened(grant) if grant else None
     reviews = [
         case.happened(fact)
@@ -117,12 +129,15 @@ def _request(case: KnownCase, request: Fact, about: list[Fact], admitted: Mappin
     )
 
 
-def _grant(case: KnownCase, request: Fact, said: Iterable[Fact], limit: int | None) -> Fact | None:
+def _grant(
+    case: KnownCase, asked: Asked, said: Iterable[Fact], limit: int | None, gone: Mapping[str, Fact]
+) -> Fact | None:
     """What opened the request before its `limit`: itself, where it is granted at once."""
-    if role_of_id(request.payload["party"]) in case.policy.rules.break_glass.granted_at_once:
-        grants = [request]
+    if role_of_id(asked.request.payload["party"]) in case.policy.rules.break_glass.granted_at_once:
+        grants = [asked.request]
     else:
-        grants = [fact for fact in said if fact.event_type == "BreakGlassGranted"]
+        answers = (fact for fact in said if fact.event_type == "BreakGlassGranted")
+        grants = [fact for fact in answers if granted_by(fact, asked, gone, case.policy)]
     for fact in grants:
         shortened = [end for end in (limit, fact.payload.get("expiresAt")) if end is not None]
         if limit is not None and case.happened(fact) < min(shortened):

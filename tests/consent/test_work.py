@@ -169,6 +169,7 @@ def emergency_facts(draw: Callable[..., Any]) -> list[Fact]:
             expires = draw(st.none() | st.integers(0, 130).map(lambda hour: NOON + hour * HOUR_MS))
             payload = {"requestId": draw(st.sampled_from("rst")), "expiresAt": expires}
             payload["party"] = draw(st.sampled_from(("KIF", "KIF", "A.SOC")))
+            payload["categories"] = draw(st.sampled_from((None, None, ["MH"], ["CU", "OF"])))
         if event_type == "BreakGlassRequested":
             payload |= {
                 "party": draw(st.sampled_from((party, party, "PSY"))),
@@ -212,16 +213,19 @@ def plain_open_glass(facts: list[Fact], at: int, policy: Policy) -> tuple[list[O
             continue
         role = policy.rules.roles[Party(asked.party).role]
         mask = mask_of(asked.payload["categories"]) & role.break_glass
-        sources = None
+        by_mask: dict[int, frozenset[str] | None] = {mask: None}
         if Party(asked.party).role not in terms_of.granted_at_once:
             answers = [fact for fact in about if fact.event_type in GLASS[:2] and fact.payload["party"] == asked.party]
             holders = {fact.party: fact for fact in answers}
             grants = {holder: fact for holder, fact in holders.items() if fact.event_type == GLASS[0]}
             ends = {holder: fact.payload["expiresAt"] for holder, fact in grants.items()}
             to_come |= {until for until in ends.values() if until is not None and until > at}
-            sources = frozenset(holder for holder, until in ends.items() if until is None or at < until)
-        if mask and (sources is None or sources):
-            opened.append(OpenGlass(request_id, asked.party, mask, sources))
+            by_mask = {}
+            for holder in (holder for holder, until in ends.items() if until is None or at < until):
+                listed = grants[holder].payload["categories"]
+                of_it = mask if listed is None else mask & mask_of(listed)
+                by_mask[of_it] = (by_mask.get(of_it) or frozenset()) | {holder}
+        opened += [OpenGlass(request_id, asked.party, *one) for one in sorted(by_mask.items()) if one[0]]
     return sorted(opened, key=lambda glass: glass.request_id), to_come
 
 

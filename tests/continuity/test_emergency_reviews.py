@@ -16,6 +16,7 @@ GRANTED = "g 2025-05-01T12:00 PHE BreakGlassGranted(requestId=b party=KIF)"
         (GRANTED.replace("party=KIF", "party=PSY"),),
         (GRANTED.replace("party=KIF", "party=KIF expiresAt=2025-05-01T12:00"),),
         (GRANTED.replace("05-01T12:00", "05-02T10:00"),),
+        (GRANTED.replace("party=KIF", "party=KIF categories=[RI]"),),
         (GRANTED, "z 2025-05-01T11:00 PSY BreakGlassEnded(requestId=b party=PSY)"),
     ],
 )

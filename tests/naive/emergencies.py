@@ -2,8 +2,8 @@
 
 Rules:
 - PSY and PHE: granted at once, all sources. Others: pending until the holder grants; opens only that holder's events.
-- Each holder's latest Granted or Denied to the party counts; a grant's expiresAt may only shorten; Ended ends the whole
-  request.
+- Each holder's latest Granted or Denied to the party counts; a grant's expiresAt may only shorten, its categories only
+  narrow; Ended ends the whole request.
 """
 
 from __future__ import annotations
@@ -42,29 +42,33 @@ def ends(case: Case, request: Fact) -> int:
     return min(int(request["expiresAt"]), request.occurred + hours * HOUR)
 
 
-def runs_against(case: Case, request: Fact, holder: str) -> bool:
-    """Whether the request opens the events of `holder` now."""
+def granted_of(case: Case, request: Fact, holder: str) -> frozenset[str]:
+    """The categories of the request that are open of the events of `holder` now."""
     number = request["requestId"]
     if any(True for _ in named(case.of_kind("BreakGlassEnded"), "requestId", number)):
-        return False
+        return frozenset()
     if case.at >= ends(case, request):
-        return False
+        return frozenset()
+    asked = frozenset(request["categories"])
     if role(request.party) in AT_ONCE:
-        return True
+        return asked
     answers = [
         fact
         for fact in named(case.of_kind("BreakGlassGranted", "BreakGlassDenied"), "requestId", number)
         if fact.party == holder and fact["party"] == request.party
     ]
     if not answers or answers[-1].kind == "BreakGlassDenied":
-        return False
-    return answers[-1]["expiresAt"] is None or case.at < answers[-1]["expiresAt"]
+        return frozenset()
+    last = answers[-1]
+    if last["expiresAt"] is not None and case.at >= last["expiresAt"]:
+        return frozenset()
+    return asked if last["categories"] is None else asked & frozenset(last["categories"])
 
 
 def broken_glass(case: Case, fact: Fact, receiver: str) -> frozenset[str]:
     """What break-glass opens of this fact to this receiver."""
     opened: set[str] = set()
     for request in case.of_kind("BreakGlassRequested"):
-        if request.party == receiver and valid_request(request) and runs_against(case, request, fact.party):
-            opened |= set(request["categories"]) & set(OPENABLE.get(role(receiver), ()))
+        if request.party == receiver and valid_request(request):
+            opened |= granted_of(case, request, fact.party) & set(OPENABLE.get(role(receiver), ()))
     return frozenset(opened)

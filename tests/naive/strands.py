@@ -246,7 +246,8 @@ def emergency(story: Story) -> None:
                 answer = "BreakGlassGranted" if story.happens(0.8) else "BreakGlassDenied"
                 until = chance.choice((None, None, at + chance.choice((2, 12, 200)) * civil.HOUR))
                 when = at + chance.randrange(240) * MINUTE
-                story.say(answer, holder, when, asked, **common, categories=None, expiresAt=until)
+                of_it = chance.choice((None, None, chance.sample(_EMERGENCY, 5)))
+                story.say(answer, holder, when, asked, **common, categories=of_it, expiresAt=until)
         if at_once and story.happens(0.3):
             story.say("BreakGlassDenied", noted.party, at + 10 * MINUTE, asked, **common)
         if story.happens(0.3):

@@ -311,11 +311,11 @@ DEFECTS: Final = (
     ),
     Defect(
         "break-glass opens what was not asked for", emergency.openable,
-        "_asked(request) & role.break_glass", "role.break_glass", likely="views G2",
+        "_listed(request) & role.break_glass", "role.break_glass", likely="views G2",
     ),
     Defect(
         "break-glass opens what its role may not open", emergency.openable,
-        "_asked(request) & role.break_glass", "_asked(request)", likely="views SC5",
+        "_listed(request) & role.break_glass", "_listed(request)", likely="views SC5",
     ),
     Defect(
         "break-glass in another's name", emergency._is_request,
