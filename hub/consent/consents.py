@@ -106,12 +106,23 @@ def consents_of(
     return tuple(sorted(active, key=lambda consent: (consent.given_at, consent.consent_id)))
 
 
-def parties_of_consents(facts: Sequence[Fact]) -> frozenset[tuple[str, str]]:
-    """Return (consent id, party) of every party that collected a consent or was ever named in it."""
+def parties_of_consents(facts: Sequence[Fact], superseded: Iterable[Superseded]) -> frozenset[tuple[str, str]]:
+    """Return (consent id, party) of every party that collected the consent or was ever named in it.
+
+    Under every id that the consent ever bore: what ends it under an old one ends it for those parties too.
+    """
+    earlier = {each.fact.event_id: each.fact for each in superseded if each.fact.event_type == "ConsentGiven"}
+    same: dict[str, set[str]] = {}
+    for fact in facts:
+        if fact.event_type == "ConsentGiven":
+            ids = {_consent_id(revision) for revision in revisions(fact, earlier)}
+            for consent_id in ids:
+                same.setdefault(consent_id, set()).update(ids)
     return frozenset(
-        (fact.payload["consentId"], party)
+        (consent_id, party)
         for fact in facts
         if fact.event_type in SCOPED
+        for consent_id in same.get(_consent_id(fact), {_consent_id(fact)})
         for party in (
             fact.payload.get("collectedBy"),
             *(fact.payload.get("sources") or ()),
@@ -183,12 +194,14 @@ def _could_be_given(consent: _Consent, amendment: Fact, born: date, moment: Mome
     """Whether who states an amendment could have given its scope that day; an amendment need not say who does."""
     terms, first_giver = moment.policy.rules.consent, consent.given.payload.get("givenBy")
     giver = amendment.payload.get("givenBy") or first_giver
-    if giver not in _givers(amendment.occurred_at, born, moment):
+    # What is amended was there: an earlier date does not make it an amendment by who might speak for a younger citizen.
+    at = max(amendment.occurred_at, consent.given.occurred_at)
+    if giver not in _givers(at, born, moment):
         return False
     # Of a consent that was not co-signed itself these categories are never open: whoever lists them adds nothing.
     is_co_signed = giver == terms.co_signed or first_giver != terms.co_signed
     listed = _mask(amendment.payload.get("categories") or ())
-    return is_co_signed or not _is_minor(amendment.occurred_at, born, moment) or not listed & terms.co_signed_of_a_minor
+    return is_co_signed or not _is_minor(at, born, moment) or not listed & terms.co_signed_of_a_minor
 
 
 def _scope(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def derive(
         risk_cooperation=risk_cooperation(facts, moment),
         address_protected=address_protected(facts, moment),
         consents=consents_of(facts, gone, person.birth_date, responsible, moment),
-        consent_parties=parties_of_consents(facts),
+        consent_parties=parties_of_consents(facts, gone),
         health=health_of(facts, moment),
         placements=placements_of(facts),
         open_glass=open_glass(facts, gone, moment),

@@ -13,6 +13,7 @@ from contracts.categories import mask_of
 from contracts.fact import Fact, outline_of
 from hub.consent.decision import Decider, Shown
 from hub.consent.standing import Person, Standing, Superseded, derive
+from tests.consent.histories import PARTIES
 from tests.consent.test_hostile_facts import ADULT, POLICY, SOUND, at, consent, fact
 
 LATER = "2025-06-01T10:00"
@@ -247,6 +248,17 @@ def test_an_amendment_does_not_widen_a_second_consent_under_the_same_id() -> Non
     assert shown([other, taken_back, K1, wide], TALK, "FAC") == ()
 
 
+@pytest.mark.parametrize("consent_id", ["k1", "k5", "k9"])
+def test_whoever_is_named_in_a_consent_hears_of_its_end_whatever_id_the_end_names(consent_id: str) -> None:
+    further = correction("k5", RENAMED, "2025-02-27T10:00", consentId="k5")
+    more = amended("2025-02-10T10:00", recipients=["PSY"])
+    end = withdrawn("2025-03-01T10:00", consent_id)._replace(event_id="A.JOB/w", party="A.JOB")
+    facts = [K1, more, RENAMED, further, end]
+    told = {party for party in PARTIES if shown(facts, end, party)}
+    assert told == {"A.JOB", "A.SOC", "A.ADD", "FAC", "MNT", "PSY"}
+    assert not standing_of(facts, NOON).parties_of_consent("k2")
+
+
 # --- who amends
 
 
@@ -281,6 +293,13 @@ def test_who_could_not_have_given_it_does_not_widen_a_consent(born: date, giver:
                                   {"dataFrom": 20_300}, {"withdrawalExplained": False}])  # fmt: skip
 def test_whoever_amends_takes_away(less: dict[str, Any]) -> None:
     assert shown([K1, amended("2025-02-05T10:00", givenBy="GUARDIAN", **less)], TALK, "FAC") == ()
+
+
+def test_an_earlier_date_does_not_let_a_guardian_widen_what_a_young_person_gave() -> None:
+    """Fifteen on the first of February: the amendment is said to be of the week before, and is stated after."""
+    given = consent(givenBy="SUBJECT", categories=["HO"])
+    dated_back = amended("2025-01-20T10:00", givenBy="GUARDIAN")._replace(recorded_at=at("2025-02-05T10:00"))
+    assert shown([given, dated_back], TALK, "FAC", person=Person(FIFTEEN, "DK")) == ()
 
 
 def test_what_was_taken_away_comes_back_by_who_may_give_it() -> None:

@@ -111,10 +111,10 @@ def _common(one: Consent, by: Fact) -> Consent:
 
 def _could_give(case: Case, one: Consent, amendment: Fact) -> bool:
     """4.5 of the day of the amendment, and CF of a minor (4.9.11) where the consent opens it."""
-    giver = amendment["givenBy"]
+    giver, day = amendment["givenBy"], max(amendment.occurred, one.given.occurred)
     adds_children = "CF" in amendment["categories"] and one.given["givenBy"] == "SUBJECT_AND_GUARDIAN"
-    needs_both = adds_children and not case.age_reached(18, amendment.occurred)
-    return _may_give(case, giver, amendment.occurred) and (giver == "SUBJECT_AND_GUARDIAN" or not needs_both)
+    needs_both = adds_children and not case.age_reached(18, day)
+    return _may_give(case, giver, day) and (giver == "SUBJECT_AND_GUARDIAN" or not needs_both)
 
 
 def _may_give(case: Case, giver: object, at: int) -> bool:
