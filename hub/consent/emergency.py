@@ -68,9 +68,9 @@ class Asked:
         """When it was made: what it says, but never after the hub first had it."""
         return min(self.request.occurred_at, *(each.recorded_at for each in self.revisions))
 
-    def as_known_at(self, instant: int) -> Asked:
-        """The request as it stood at `instant`; as first recorded where that was later."""
-        known = (place for place, each in enumerate(self.revisions) if each.recorded_at <= instant)
+    def as_known_before(self, instant: int) -> Asked:
+        """The request as it stood before `instant`; as first recorded where that was later."""
+        known = (place for place, each in enumerate(self.revisions) if each.recorded_at < instant)
         return Asked(self.revisions[next(known, len(self.revisions) - 1) :])
 
 
@@ -130,7 +130,7 @@ def openable(request: Fact, policy: Policy) -> int:
 
 def granted_by(answer: Fact, asked: Asked, gone: Mapping[str, Fact], policy: Policy) -> int:
     """Return the categories (mask) that an answer which grants opens; `gone` as of `superseded_by_id`."""
-    as_answered = asked.as_known_at(first_recorded(answer, gone)).request
+    as_answered = asked.as_known_before(first_recorded(answer, gone)).request
     listed = ALL_CATEGORIES if answer.payload.get("categories") is None else _listed(answer)
     return openable(asked.request, policy) & openable(as_answered, policy) & listed
 
@@ -228,7 +228,7 @@ def _granted(
     """The holders who grant a request, by the categories (mask) that they open."""
     holders: dict[int, set[str]] = {}
     for answer in granting:
-        limit = limit_of(asked.as_known_at(first_recorded(answer, gone)), admitted, moment.policy)
+        limit = limit_of(asked.as_known_before(first_recorded(answer, gone)), admitted, moment.policy)
         if limit is None or not moment.has_come(limit):
             holders.setdefault(granted_by(answer, asked, gone, moment.policy), set()).add(answer.party)
     return {mask: frozenset(parties) for mask, parties in holders.items()}

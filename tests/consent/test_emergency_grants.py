@@ -82,6 +82,12 @@ def test_who_corrects_its_grant_grants_no_more_than_was_asked_when_it_first_answ
     assert shown([FIRST, GRANTED, wider, shorter, again, anew], RISK, "KIF") == RI
 
 
+def test_an_answer_recorded_in_the_instant_of_a_correction_is_one_to_what_was_asked_before() -> None:
+    wider = correction("r1b", FIRST, "2025-05-12T10:00", categories=["MH", "RI"])
+    assert shown([FIRST, GRANTED, wider], ADMITTED, "KIF") == BG
+    assert shown([FIRST, GRANTED, wider], RISK, "KIF") == ()
+
+
 def test_a_grant_that_is_taken_back_opens_nothing_and_leaves_another_as_it_is() -> None:
     assert shown([BOTH, granted(), retraction(granted(), "2025-05-12T11:00")], ADMITTED, "KIF") == ()
     before = granted("2025-05-12T09:30", "g0", categories=["MH"])
