@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -31,6 +32,8 @@ from hub.evidence.grounds import ever_knew
 from hub.evidence.replay import LIVE, ReplayedFact, Telling, replay
 from hub.shard.reading import reader_for
 from hub.store.records import MergeStepped
+
+DIFFERENT: Final = 1
 
 
 @click.group("case")
@@ -94,13 +97,15 @@ def timeline(case_id: str, known_at: str | None, valid_at: str | None, as_json: 
 def explain(case_id: str, event: str, party: str, known_at: str | None, as_json: bool, directory: Path) -> None:
     """Say what PARTY sees of EVENT in CASE, field by field, and why.
 
-    EVENT is `<party>/<ce_id>`, or the ce_id alone.
+    EVENT is `<party>/<ce_id>`, or the ce_id alone. The decision is derived anew; exit 1 where what is stored differs.
     """
     explained, zone = explanation_of(World.open(directory), case_id, event, party, known_at)
     if as_json:
         click.echo(json.dumps(explanation_values(explained, zone), indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(explanation_lines(explained, zone)))
+    if not explained.agrees:
+        raise click.exceptions.Exit(DIFFERENT)
 
 
 def explanation_of(
@@ -230,7 +235,12 @@ def explanation_lines(explained: Explanation, zone: ZoneInfo) -> list[str]:
         basis = f"[{field.basis}] " if field.basis else ""
         lines.append(f"  {mark}  {field.field:<{width}}  {field.category:<2}  {basis}{field.why}")
     if not explained.agrees:
-        lines.append(f"  note: the newest stored decision shows `{shown_text(explained.recorded) or 'nothing'}`")
+        lines += [
+            f"  DIFFERS: {explained.party} was last told {shown_text(explained.recorded) or 'nothing'} of it; "
+            f"derived anew from the stored facts it is {what}",
+            "  to do: where rules, parties or a deadline changed moments before, ask again once the case is settled; "
+            "where it stays so, report it as a fault of the hub",
+        ]
     if explained.told_under_it is False:
         lines.append("  note: the newest stored decision was made under another text of the rules")
     return lines
@@ -246,6 +256,7 @@ def explanation_values(explained: Explanation, zone: ZoneInfo) -> dict[str, obje
         "state": explained.state,
         "decided": shown_text(explained.decided),
         "stored": shown_text(explained.recorded),
+        "agrees": explained.agrees,
         "rule_set": explained.rule_set,
         "rule_set_digest": explained.rule_set_digest,
         "told_under_it": explained.told_under_it,

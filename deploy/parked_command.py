@@ -118,7 +118,19 @@ def retry(party: str, number: int, shard: int | None, directory: Path) -> None:
     outcome = retry_parked(world, party, number, line.shard)
     click.echo(f"shard {line.shard}: {outcome}")
     if outcome != ADMITTED:
+        for why in refused_again(world, line):
+            click.echo(f"as number {why.number}: {why.record.reason}, field {why.record.field}: {why.record.fix}")
         raise click.exceptions.Exit(1)
+
+
+def refused_again(world: World, line: ParkedLine) -> list[ParkedLine]:
+    """How the record of `line` is parked now: the newest entry of the same record, where one is open."""
+    place = (line.record.topic, line.record.partition, line.record.offset)
+    return [
+        one
+        for one in parked_lines(world, line.party)
+        if (one.record.topic, one.record.partition, one.record.offset) == place and one.outcome == OPEN
+    ]
 
 
 def retry_parked(world: World, party: str, number: int, shard: int) -> str:

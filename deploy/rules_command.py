@@ -38,6 +38,8 @@ from hub.store.reader import ShardReader
 from hub.store.records import CitizenEnrolled, FactRecorded
 
 CASES_PER_WORD = 200
+TIME_NOT_KNOWN = f"{'time not known':<29}"
+"""As wide as a time, so that what follows stands in one column."""
 
 
 @click.group("rules")
@@ -109,7 +111,8 @@ def adopted(as_json: bool, directory: Path) -> None:
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
     for one in found:
-        click.echo(f"{one.digest}  {_utc(one.adopted_at)}  {one.kind} {one.name}".rstrip())
+        since = _utc(one.adopted_at) or TIME_NOT_KNOWN
+        click.echo(f"{one.digest}  {since}  {one.kind} {one.name}".rstrip())
     click.echo(f"{len(found)} texts")
 
 
@@ -130,8 +133,8 @@ def _kept(world: World) -> Mapping[str, Cited]:
         return cited_texts(adoption for store in stores for adoption in store.adoptions())
 
 
-def _utc(instant: int) -> str:
-    return moment_of(instant).isoformat(timespec="milliseconds")
+def _utc(instant: int | None) -> str | None:
+    return None if instant is None else moment_of(instant).isoformat(timespec="milliseconds")
 
 
 def rule_set_of(name: str) -> RuleSet:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 
 from contracts.failures import BadSetting, Failure
 from contracts.parties import PartyRegistry
+from contracts.private_files import write_private
 from contracts.registry_file import read_registry
 from contracts.signatures import SigningKey
 from hub.arrival.principals import TICKER
@@ -166,11 +167,7 @@ class Worker:
             return
         log.info("at work: %d of %d shards", len(at_work), self._settings.partitions)
         if self._announced is None:
-            # Whoever waits for the file must never read half of it.
-            file = self._settings.metrics_address_file
-            unfinished = file.with_name(f"{file.name}.unfinished")
-            unfinished.write_text(self._metrics_at, encoding="ascii")
-            unfinished.replace(file)
+            write_private(self._settings.metrics_address_file, self._metrics_at)
         self._announced = at_work
 
     def _collect_when_idle(self) -> None:

@@ -104,7 +104,11 @@ def read(record: InputRecord, party: Party, recorded_at: int, codec: Codec, sign
     event_type = decoded.event_type
     _check_who(attributes, event_type, party)
     if event_type.ends_at is not None and recorded_at >= event_type.ends_at:
-        fix = f"version {event_type.version} of `{event_type.name}` has ended: state a newer one"
+        # Also for a record that came in time and is retried too late: no word of an ended contract is taken any more.
+        fix = (
+            f"version {event_type.version} of `{event_type.name}` has ended and no retry brings it in: its publisher "
+            "states the fact anew in a version that goes on"
+        )
         raise Refused(Reason.UNKNOWN_SCHEMA, "schema id", fix)
     if fault := fault_in(event_type, decoded.payload):
         field, rule = fault

@@ -3,6 +3,8 @@
 Rules:
 - The texts are read from the shard's own adoptions (`RulesAdopted`), not from the files of today, which may say
   something else by now under the same name. The SHA-256 of a text is what decisions cite.
+- A shard that has begun but read no record yet knows no time: what it adopts then has none (0), and it decides nothing
+  before a record comes.
 - An adoption that was recorded before texts were kept has none: then what is there today is all that there is.
 
 Adoptions come from `hub.store`; for explanations of the past, and for `hub rules adopted` and `cited`.
@@ -29,12 +31,15 @@ DIGEST_CHARACTERS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Cited:
-    """One text that decisions cite by `digest`; `name` is the id of a rule set. First adopted at (milliseconds)."""
+    """One text that decisions cite by `digest`; `name` is the id of a rule set.
+
+    First adopted at (milliseconds), as far as a time is known: `None` where no shard that adopted it knew one.
+    """
 
     kind: str
     name: str
     digest: str
-    adopted_at: int
+    adopted_at: int | None
     text: bytes = field(repr=False)
 
 
@@ -87,7 +92,10 @@ def cited_texts(adoptions: Iterable[RulesAdopted]) -> Mapping[str, Cited]:
             texts.append((REGISTRY, "", adoption.registry))
         for kind, name, text in texts:
             digest = hashlib.sha256(text).hexdigest()
-            found.setdefault(digest, Cited(kind, name, digest, adoption.recorded_at, text))
+            known = found.get(digest)
+            if known is None or known.adopted_at is None:
+                # An entry that gets its time keeps its place: the earliest first.
+                found[digest] = Cited(kind, name, digest, adoption.recorded_at or None, text)
     return found
 
 

@@ -73,7 +73,9 @@ def test_every_text_that_a_decision_cites_is_kept_and_is_the_one_that_it_cites(h
             assert hashlib.sha256(kept[digest].text).hexdigest() == digest
         assert (kept[decision.rule_set].kind, kept[decision.rule_set].name) == ("rule set", "DK-1")
         assert kept[decision.registry].kind == "registry"
-        assert kept[decision.rule_set].adopted_at <= decision.clock
+        adopted_at = kept[decision.rule_set].adopted_at
+        assert adopted_at is not None
+        assert adopted_at <= decision.clock
 
 
 def test_what_a_store_has_not_kept_is_explained_by_what_is_there(hub: ShardUnderTest) -> None:
@@ -83,6 +85,13 @@ def test_what_a_store_has_not_kept_is_explained_by_what_is_there(hub: ShardUnder
     assert Grounds(older, present).policies_at(hub.now) is present
     assert Grounds([], present).policies_at(hub.now) is present
     assert cited_texts(older) == {}
+
+
+def test_what_was_adopted_before_a_shard_knew_the_time_has_the_first_time_that_is_known_or_none() -> None:
+    unknown, known, later = (RulesAdopted("rules", 1, at, "x", (b'id = "DK-1"\n',)) for at in (0, START, START + 1))
+    for adoptions, expected in (([unknown], None), ([later, unknown, known], START)):
+        (cited,) = cited_texts(adoptions).values()
+        assert cited.adopted_at == expected
 
 
 def test_a_kept_rule_set_that_the_program_reads_no_more_says_so(hub: ShardUnderTest) -> None:

@@ -247,6 +247,27 @@ def test_a_version_that_has_ended_is_parked_and_the_next_record_handled(upgraded
     assert too_late not in hub.view("A.BEN")
 
 
+def test_what_was_parked_in_a_version_that_has_ended_is_stated_anew_in_one_that_goes_on(
+    upgraded: ShardUnderTest,
+) -> None:
+    hub = upgraded
+    ce_id = str(uuid.uuid4())
+    parked_in_time = _state_first(hub, "A.SOC", ce_id, corrects=str(uuid.uuid4()))
+    hub.settle()
+    assert [each.reason for each in hub.parked()] == [Reason.CORRECTS_NOTHING]
+    hub.tick(day_number(moment_of(hub.now).date().fromisoformat(ENDS_ON)) * DAY_MS - hub.now)
+    hub.control.publish(0, "ParkedRetried", {"party": "A.SOC", "parkedNumber": 1})
+    hub.settle()
+    _, parked = hub.parked()
+    assert (parked.reason, parked.originator_version) == (Reason.UNKNOWN_SCHEMA, 3)
+    assert "no retry brings it in" in parked.fix
+    assert "anew in a version that goes on" in parked.fix
+    anew = _state_second(hub, "A.SOC", "anew")
+    hub.settle()
+    assert parked_in_time not in hub.view("A.BEN")
+    assert anew in hub.view("A.BEN")
+
+
 def test_a_fact_is_not_stated_again_in_another_version(upgraded: ShardUnderTest) -> None:
     """The same `ce_id` under another schema is other bytes: what is to change is corrected."""
     hub = upgraded
