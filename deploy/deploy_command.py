@@ -11,6 +11,7 @@ For administrators of a cluster of their own, who give no deployer away: `--form
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import sys
@@ -30,6 +31,7 @@ from deploy.options import world_option
 from deploy.quotas import quota_differences, quotas_of, read_quotas
 from deploy.rights import Right, users_of
 from deploy.rights_check import RightsDifference, difference, granted, text_of, whole_table
+from deploy.topics import read_topics, setting_differences, topic_settings
 from deploy.world import World
 from deploy.world_making import administering
 
@@ -89,6 +91,28 @@ def quotas(as_json: bool, check: bool, directory: Path) -> None:
     with administering(deployer_connection()) as client:
         found = quota_differences(wanted, read_quotas(client), frozenset(users_of(world.names, world.registry)))
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join([*found, number_of(len(found), "difference")]))
+    if found:
+        sys.exit(DIFFERENT)
+
+
+@deploy.command("topics")
+@click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
+@click.option("--check", is_flag=True, help="Compare with what the cluster has now; exit code 1 on a difference.")
+@world_option
+def topics(as_json: bool, check: bool, directory: Path) -> None:
+    """The settings of each topic: who dates its records, how long they stay, how large they may be."""
+    world = World.open(directory)
+    wanted = topic_settings(world.names, world.registry, played=world.played)
+    if not check:
+        lines = [f"{topic}  {name}  {value}" for topic, values in wanted.items() for name, value in values.items()]
+        click.echo(json.dumps(wanted, indent=2) if as_json else "\n".join(lines))
+        return
+    with administering(deployer_connection()) as client:
+        found = setting_differences(wanted, read_topics(client, wanted), world.partitions)
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
+    else:
+        click.echo("\n".join([*(each.text() for each in found), number_of(len(found), "difference")]))
     if found:
         sys.exit(DIFFERENT)
 

@@ -58,6 +58,7 @@ def worker_settings(world: World, *, tick_seconds: float) -> WorkerSettings:
         sender_certificate_file=sender.certificate if sender else None,
         sender_key_file=sender.key if sender else None,
         world=world.name,
+        played=world.played,
         registry_file=world.directory / "registry.toml",
         rules_directory=world.rules_directory,
         state_directory=hub_directory(world),

@@ -135,6 +135,11 @@ class Metrics:
         self.stalled = self._counter(
             "hub_inputs_stalled_total", "readers of a shard thrown away: records were there and did not come", "shard"
         )
+        self.unstamped = self._counter(
+            "hub_inputs_unstamped_total",
+            "records that the broker did not stamp, dated by the newest tick: see `hub deploy topics --check`",
+            "shard",
+        )
         self.group_rebuilds = self._counter(
             "hub_group_rebuilds_total", "clients of the workers' group thrown away: it did not come to rest"
         )
@@ -219,7 +224,7 @@ class Metrics:
     def expect(self, shards: Iterable[int]) -> None:
         """Show each of `shards` from the beginning: not this worker's, nothing counted."""
         for shard in shards:
-            for each in (self.owned, self.at_work, self.failures, self.fenced, self.stalled):
+            for each in (self.owned, self.at_work, self.failures, self.fenced, self.stalled, self.unstamped):
                 each.labels(shard)
 
     def observe_holding(self, shards: Iterable[int], owned: Container[int], at_work: Container[int]) -> None:

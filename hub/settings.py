@@ -39,6 +39,9 @@ class WorkerSettings(BaseSettings):
     sender_certificate_file: Path | None = Field(None, description="its certificate, PEM, in place of a password")
     sender_key_file: Path | None = Field(None, description="the private key of that certificate")
     world: str = Field("", description="name of a played world; empty in production")
+    played: bool = Field(
+        False, description="whether records bring times of their own, in a played world; the broker's count otherwise"
+    )
     registry_file: Path = Field(description="the party registry, TOML")
     rules_directory: Path | None = Field(None, description="the rule sets, TOML; those of the program if not set")
     state_directory: Path = Field(description="where the shards' stores and the key store are, unless in databases")

@@ -176,7 +176,8 @@ def open_shard(
         store = store_place(settings).open_store(_identity(settings, cluster, number), keys)
         opened.callback(store.close)
         reader, sender = settings.connection("reader"), settings.connection("sender")
-        inputs = KafkaInputs(reader, settings.names, registry, number)
+        count_unstamped = None if settings.played else metrics.unstamped.labels(number).inc
+        inputs = KafkaInputs(reader, settings.names, registry, number, count_unstamped)
         opened.callback(inputs.close)
         signing_key = SigningKey.read(settings.signing_key_file)
         shard = build_shard(

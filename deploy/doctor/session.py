@@ -165,7 +165,11 @@ def _clocks(connection: KafkaConnection, topic: str, party: str, clock: Callable
     for message in _last_records(connection, topic):
         kind, stamped = message.timestamp()
         if kind != TIMESTAMP_LOG_APPEND_TIME:
-            return not_tried("clocks", "records of a played world carry times of their own")
+            return not_tried(
+                "clocks",
+                "the broker does not stamp these records: right in a played world alone, elsewhere tell the operator, "
+                "who compares topics with `hub deploy topics --check`",
+            )
         latest = max(latest, stamped)
         if (published := _published_by(message, party)) is not None:
             ahead = max(ahead, published - stamped)

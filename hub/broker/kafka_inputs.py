@@ -13,14 +13,20 @@ Rules:
   never left to the reading consumer to say: where it brings nothing, the ends of the logs are looked at all the same.
 - A position outside its log means another cluster or a lost log: `ForeignStore`, nothing is read. So does a log that
   does not begin at 0 where no position is stored: nothing but retention deletes what no shard has stored.
+- Recorded time is the broker's. A record that the broker did not stamp (its topic has another setting than the world
+  was made with, or had it then) is not refused: it would stand in its log for good, and nothing behind it would be
+  read. Nor does its sender's time count, which could lie before a withdrawal: it is dated by the newest tick that had
+  come when it was read. That is counted and said.
+- The ticks give the time: where the end of the hub's own input is not stamped, nothing is read until a tick is.
 
 Records come from the agencies' producers and go to the shard's batch.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -33,7 +39,7 @@ from contracts.parties import PartyRegistry
 from contracts.topics import Names
 from hub.broker.merge import Merge
 from hub.broker.ports import TAKEN_BYTES_MAX, InputRecord, Positions
-from hub.broker.record_reading import read_compiled
+from hub.broker.record_reading import NO_TIMESTAMP, read_compiled
 
 HAND_RECORDS_MAX: Final = 10_000
 HAND_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -43,16 +49,34 @@ START_WAIT_MS: Final = 15_000
 FILL_SECONDS_MAX: Final = 0.2
 PROGRESS_SECONDS_MAX: Final = 30.0
 IDLE_LOOK_SECONDS: Final = 10.0
+STAMPED: Final = 1
+"""How the client library marks a record whose time is the broker's."""
+_STAMP: Final = "set `message.timestamp.type=LogAppendTime` there; `hub deploy topics --check` names every topic"
+
+log = logging.getLogger(__name__)
 
 
 class KafkaInputs:
-    """Implements `hub.broker.ports.Inputs`. `connection` is the hub reader's."""
+    """Implements `hub.broker.ports.Inputs`. `connection` is the hub reader's.
 
-    def __init__(self, connection: KafkaConnection, names: Names, registry: PartyRegistry, partition: int) -> None:
+    `count_unstamped` is told how many records came that the broker did not stamp. `None` is for a played world, whose
+    records have times of their own.
+    """
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        names: Names,
+        registry: PartyRegistry,
+        partition: int,
+        count_unstamped: Callable[[int], None] | None = None,
+    ) -> None:
         self._connection = connection
         self._names = names
         self._topics = input_topics(names, registry)
         self._partition = partition
+        self._count_unstamped = count_unstamped
+        self._said_unstamped: set[str] = set()
         self._reader: KafkaConsumer | None = None
         self._ends: KafkaConsumer | None = None
         self._merge = Merge({})
@@ -66,7 +90,7 @@ class KafkaInputs:
         """Read from `positions`; a topic not named is read from offset 0.
 
         May be called again, after a failure too: everything in hand is dropped. Raises `ForeignStore` where a
-        position lies outside its log, `TransportFailure` where the cluster does not answer.
+        position lies outside its log, `TransportFailure` where the cluster does not answer or does not stamp the ticks.
         """
         self.close()
         self._seen_at = time.monotonic()
@@ -75,7 +99,7 @@ class KafkaInputs:
             starts, ends = self._checked_starts(self._topics, positions)
             self._newest_tick = self._last_timestamp(self._names.hub_input)
             self._reader = KafkaConsumer(**self._options())
-            read_compiled(self._reader)
+            read_compiled(self._reader, must_be_stamped=self._count_unstamped is not None)
             self._merge = Merge(starts, self._names.hub_input)
             # Whoever starts is not up to date before it has been given all that lies there now.
             self._merge.cut(ends)
@@ -137,14 +161,33 @@ class KafkaInputs:
         reader = self._started(self._reader)
         polled = reader.poll(timeout_ms=max(0, int(wait_seconds * 1000)), max_records=max(limit, 1))
         for place, records in polled.items():
-            self._merge.add(place.topic, records)
             if place.topic == self._names.hub_input:
                 # The last one is not always the newest: a shard's promise is as old as what it had handled by then.
                 self._newest_tick = max(self._newest_tick, *(record.timestamp for record in records))
+            self._merge.add(place.topic, self._dated(place.topic, records))
             self._pause_full(place.topic)
         for topic in self._merge.waited_for:
             self._merge.fetched_to(topic, self._position(reader, topic))
         return bool(polled)
+
+    def _dated(self, topic: str, records: Sequence[InputRecord]) -> Sequence[InputRecord]:
+        """Date what the broker did not stamp by the newest tick; raise `TransportFailure` where there is none yet."""
+        if self._count_unstamped is None:
+            return records
+        unstamped = sum([record.timestamp == NO_TIMESTAMP for record in records])
+        if not unstamped:
+            return records
+        if not self._newest_tick:
+            self.close()
+            raise _unstamped_ticks(self._names.hub_input)
+        if topic not in self._said_unstamped:
+            self._said_unstamped.add(topic)
+            log.error(
+                "records on `%s` have no time of the broker's and are dated by the newest tick; %s", topic, _STAMP
+            )
+        self._count_unstamped(unstamped)
+        newest = self._newest_tick
+        return [one._replace(timestamp=newest) if one.timestamp == NO_TIMESTAMP else one for one in records]
 
     def _must_look(self) -> bool:
         """Whether the ends were not looked at for so long that more may lie there than anything has shown."""
@@ -215,7 +258,11 @@ class KafkaInputs:
         while time.monotonic() < deadline:
             for records in ends_reader.poll(timeout_ms=500).values():
                 ends_reader.unsubscribe()
-                return int(records[-1].timestamp)
+                last = records[-1]
+                if self._count_unstamped is not None and last.timestamp_type != STAMPED:
+                    self.close()
+                    raise _unstamped_ticks(topic)
+                return int(last.timestamp)
         raise TransportFailure(f"the last record of `{topic}` did not come: start again from the stored positions")
 
     def _assign(self, starts: Mapping[str, int]) -> None:
@@ -258,6 +305,13 @@ class KafkaInputs:
         except ForeignStore:
             self.close()
             raise
+
+
+def _unstamped_ticks(topic: str) -> TransportFailure:
+    return TransportFailure(
+        f"the broker does not stamp what comes on `{topic}`, so no tick tells the time: {_STAMP}; the hub goes on by "
+        "itself at the next tick after that"
+    )
 
 
 def input_topics(names: Names, registry: PartyRegistry) -> list[str]:

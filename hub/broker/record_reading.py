@@ -10,6 +10,8 @@ Rules:
   is for one parser to say.
 - Of a record with more headers than may be, no more are read than it takes to see that: of empty ones half a million
   fit into it, and they would take thirty times its size.
+- The broker's stamp is a mark of the batch that it writes itself, so a topic's setting need not be asked for: a batch
+  without it has times of its senders' own, whatever the topic is set to by now (`NO_TIMESTAMP` where that may not be).
 - A record's offset is its place in its batch: what it says of that itself no broker checks. The inputs are never
   compacted, so no place is empty.
 - The compiled parser reads a length before it looks whether the batch goes on. Behind the last byte of a `bytearray`
@@ -41,10 +43,13 @@ HEADER_COST_BYTES: Final = 150
 """What a header takes beside its name and its value: an empty one takes two bytes in the log."""
 
 
-def read_compiled(consumer: KafkaConsumer) -> None:
-    """Have `consumer` give out an `InputRecord` for each record."""
+def read_compiled(consumer: KafkaConsumer, *, must_be_stamped: bool = False) -> None:
+    """Have `consumer` give out an `InputRecord` for each record.
+
+    `must_be_stamped`: one that the broker did not stamp has no timestamp (`NO_TIMESTAMP`), whatever its sender says.
+    """
     mend_records()
-    consumer._fetcher.PartitionRecords = _PartitionRecords
+    consumer._fetcher.PartitionRecords = _StampedPartitionRecords if must_be_stamped else _PartitionRecords
 
 
 class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
@@ -57,13 +62,16 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
             self.leader_epoch = batch.leader_epoch
             if self._is_given_out(batch):
                 self.bytes_read += batch.size_in_bytes
-                for record in _records_of(batch, tp):
+                for record in self._timed(batch, _records_of(batch, tp)):
                     self.records_read += 1
                     self.next_fetch_offset = record.offset + 1
                     yield record
             # Also where the last records of a batch are not there any more.
             self.next_fetch_offset = batch.next_offset
         self.drain()
+
+    def _timed(self, batch: Any, records: Iterator[InputRecord]) -> Iterator[InputRecord]:  # noqa: ARG002
+        return records
 
     def _is_given_out(self, batch: Any) -> bool:
         if self.isolation_level == IsolationLevel.READ_COMMITTED and batch.has_producer_id():
@@ -73,6 +81,15 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
             elif self._is_batch_aborted(batch):
                 return False
         return not batch.is_control_batch
+
+
+class _StampedPartitionRecords(_PartitionRecords):
+    """The same of a topic whose records have the broker's time or none."""
+
+    def _timed(self, batch: Any, records: Iterator[InputRecord]) -> Iterator[InputRecord]:
+        if batch.timestamp_type == batch.LOG_APPEND_TIME:
+            return records
+        return (record._replace(timestamp=NO_TIMESTAMP) for record in records)
 
 
 def _records_of(batch: Any, place: TopicPartition) -> Iterator[InputRecord]:

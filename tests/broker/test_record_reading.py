@@ -22,10 +22,17 @@ from contracts.limits import HEADERS_COUNT_MAX
 from hub.broker import record_reading
 from hub.broker.ports import InputRecord
 from hub.broker.record_mending import mend_records
-from hub.broker.record_reading import HEADER_COST_BYTES, _PartitionRecords, read_compiled
+from hub.broker.record_reading import (
+    HEADER_COST_BYTES,
+    NO_TIMESTAMP,
+    _PartitionRecords,
+    _StampedPartitionRecords,
+    read_compiled,
+)
 
 PLACE = TopicPartition("in.pri.v1", 3)
 CRC_AT, CRC_OF = 17, 21
+ATTRIBUTES_AT, LOG_APPEND_TIME = 22, 0x08
 PLAIN, GZIP = 0, 1
 Stated = tuple[int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 
@@ -96,6 +103,16 @@ def test_good_batches_are_read_alike_from_any_offset(several: list[list[Stated]]
     assert [_told(one) for one in ours] == [_told(one) for one in the_librarys]
     assert (failure, ended) == (None, [None, first])
     assert [one.offset for one in ours] == list(range(min(at, first - 1), first))
+
+
+@pytest.mark.parametrize("compression", [PLAIN, GZIP])
+def test_only_the_stamp_of_the_broker_is_a_time_where_it_stamps(compression: int) -> None:
+    dated_by_sender = packed([(7, None, b"v", []), (9, None, b"v", [])], compression=compression)
+    dated_by_broker = packed([(7, None, b"v", []), (9, None, b"v", [])], 2, compression)
+    dated_by_broker[ATTRIBUTES_AT] |= LOG_APPEND_TIME
+    found, failure, _ = read(bytes(dated_by_sender + checked(dated_by_broker)), _StampedPartitionRecords)
+    assert [one.timestamp for one in found] == [NO_TIMESTAMP, NO_TIMESTAMP, 9, 9]
+    assert failure is None
 
 
 @given(batches, st.data())
