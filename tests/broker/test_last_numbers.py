@@ -72,7 +72,8 @@ def test_a_topic_that_is_emptied_or_not_there_says_nothing(world: World) -> None
     assert sender(world, 7).last_numbers(PARTIES) == {}
 
 
-def test_a_broker_that_does_not_answer_is_tried_again(world: World) -> None:
+def test_a_broker_that_does_not_answer_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.broker.last_numbers.LOOK_MS_MAX", 1_000)
     connection = replace(world.connection(world.names.service("sender")), bootstrap="127.0.0.1:1")
     with pytest.raises(TransportFailure) as failure:
         KafkaOutputs(connection, world.names, PARTITION).last_numbers(PARTIES)

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import Final
 
 _COMPRESSED: Final = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
@@ -82,8 +83,9 @@ class Canaries:
         return list(dict.fromkeys(found))
 
 
-def encodings(text: str) -> list[tuple[str, bytes]]:
-    """What `text` may look like in a file: (name of the encoding, bytes)."""
+@cache
+def encodings(text: str) -> tuple[tuple[str, bytes], ...]:
+    """What `text` may look like in a file: (name of the encoding, bytes). Each text is looked for in many files."""
     plain = text.encode()
     forms = [
         ("UTF-8", plain),
@@ -101,7 +103,7 @@ def encodings(text: str) -> list[tuple[str, bytes]]:
     seen: dict[bytes, str] = {}
     for name, needle in forms:
         seen.setdefault(needle, name)
-    return [(name, needle) for needle, name in seen.items()]
+    return tuple((name, needle) for needle, name in seen.items())
 
 
 def _base64(plain: bytes) -> Iterator[bytes]:
@@ -116,10 +118,11 @@ def _base64(plain: bytes) -> Iterator[bytes]:
 def _parts(content: bytes) -> Iterator[bytes]:
     """The bytes themselves, and what each compressed member in them holds."""
     yield content
+    whole = memoryview(content)  # a slice of it copies nothing
     for member in _COMPRESSED.finditer(content):
         inflater = zlib.decompressobj(wbits=47)
         try:
-            inflated = inflater.decompress(content[member.start() :], _INFLATED_BYTES_MAX)
+            inflated = inflater.decompress(whole[member.start() :], _INFLATED_BYTES_MAX)
         except zlib.error:
             continue
         if len(inflated) > 8:
