@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.shard.harness import OTHER_CASE, ShardUnderTest
+from tests.unsynced import unsynced as unsynced
 
 
 @pytest.fixture
