@@ -105,7 +105,9 @@ def test_no_party_takes_a_name_that_reaches_the_groups_of_another_hub(cluster: P
     with pytest.raises(BadRegistry, match=r"psy\.hub-reader  read  group psy\.hub\.\*"):
         make(PartyRegistry.of([Party("PSY")]), "")
     world = make(HERS, "")
-    with pytest.raises(BadRegistry, match="choose another name for the hub, or another id for the party"):
+    with pytest.raises(
+        BadRegistry, match="choose another name for the hub or another id for the party, or take that right away"
+    ):
         extend_world(world, KafkaConnection("localhost:1", DEPLOYER, "secret"), PartyRegistry.of([*HERS, Party("PSY")]))
 
 

@@ -263,7 +263,9 @@ def test_a_key_used_too_early_is_listed_shown_and_admitted_by_a_retry_after_enro
         assert key not in text
         assert "Nygade" not in text
 
-    assert _hub_parked(live, "retry", *place, exit_code=1).output.strip() == f"shard {line.shard}: parked_again"
+    refused = _hub_parked(live, "retry", *place, exit_code=1).output.splitlines()
+    assert refused[0] == f"shard {line.shard}: parked_again"
+    assert [said.partition(":")[2].split(":")[0] for said in refused[1:]] == [" unknown_key, field key"]
     assert live.enrol(STRANGER_ID)["A.SOC"] == key
     number = max(one.number for one in parked_lines(live.world, "A.SOC") if one.shard == line.shard)
     place[1] = str(number)
