@@ -31,6 +31,13 @@ MERGE_UNCONFIRMED = "merge unconfirmed"
 HELD_UP = "held up by a merge"
 PENDING = "pending"
 OVERDUE = "overdue"
+_SAID = {
+    UNCONFIRMED: "the order to remove is not confirmed stored",
+    MERGE_UNCONFIRMED: "the order to remove of a merge is not confirmed stored",
+    PENDING: "owes a receipt",
+    OVERDUE: "owes a receipt, overdue",
+}
+"""States in words, where the word alone does not say of what it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ def list_(as_json: bool, directory: Path) -> None:
     for each in found:
         until = f", due {each.due}" if each.due else ""
         of = f"event {each.event} of case {each.case}" if each.event else f"case {each.case}"
-        click.echo(f"{each.party}: {each.state}{until}; {of}, shard {each.shard}")
+        click.echo(f"{each.party}: {_SAID.get(each.state, each.state)}{until}; {of}, shard {each.shard}")
     if not found:
         click.echo("nothing is open")
 
