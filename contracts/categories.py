@@ -63,6 +63,7 @@ MEANINGS: Final[Mapping[Category, str]] = {
 BIT: Final[Mapping[Category, int]] = {category: 1 << n for n, category in enumerate(Category)}
 ALL_CATEGORIES: Final[int] = (1 << len(Category)) - 1
 NO_CATEGORY: Final[int] = 0
+_NAMES: Final = frozenset(category.value for category in Category)
 
 CATEGORY_OF_DOMAIN: Final[Mapping[str, Category]] = {
     "HOUSING": Category.HO,
@@ -86,6 +87,11 @@ def mask_of(categories: Iterable[Category | str]) -> int:
     for category in categories:
         mask |= BIT[Category(category)]
     return mask
+
+
+def known_mask_of(names: Iterable[str]) -> int:
+    """Return the mask of those of `names` that are categories; any other name opens nothing."""
+    return mask_of(frozenset(names) & _NAMES)
 
 
 def categories_of(mask: int) -> tuple[Category, ...]:

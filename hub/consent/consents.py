@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from contracts.categories import BIT, Category
+from contracts.categories import known_mask_of
 from contracts.civil_time import add_to_date, birthday, day_date, day_number, day_of, start_of_day
 from contracts.fact import Fact
 from contracts.parties import Party
-from hub.consent.corrections import Superseded, revisions
+from hub.consent.corrections import Superseded, first_recorded, revisions, superseded_by_id
 from hub.consent.moment import Moment
 from hub.consent.responsibility import READS as RESPONSIBILITY
 from hub.consent.responsibility import responsible_as_known_at
@@ -37,7 +37,6 @@ ENDED: Final = frozenset({"ConsentWithdrawn", "ConsentExpired", "ConsentInvalida
 READS: Final = SCOPED | ENDED
 _KINDS: Final = {"ConsentGiven": "given", "ConsentAmended": "amended", **dict.fromkeys(ENDED, "ended")}
 _SCOPE_LISTS: Final = ("categories", "sources", "recipients", "purposes")
-_CATEGORY_NAMES: Final = frozenset(category.value for category in Category)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def parties_of_consents(facts: Sequence[Fact], superseded: Iterable[Superseded])
 
     Under every id that the consent ever bore: what ends it under an old one ends it for those parties too.
     """
-    earlier = {each.fact.event_id: each.fact for each in superseded if each.fact.event_type == "ConsentGiven"}
+    earlier = superseded_by_id(superseded, {"ConsentGiven"})
     same: dict[str, set[str]] = {}
     for fact in facts:
         if fact.event_type == "ConsentGiven":
@@ -173,7 +172,7 @@ def _consent(given: Fact, same: Iterable[Fact], moment: Moment) -> _Consent:
     days = {"dataFrom": day_of(given.occurred_at, moment.zone), "validUntil": None, **_stated_days(given.payload)}
     return _Consent(
         given,
-        min(revision.recorded_at for revision in same),
+        first_recorded(same),
         {**_scope(given.payload), **days},
         _is_sound(given.payload),
     )
@@ -200,7 +199,7 @@ def _could_be_given(consent: _Consent, amendment: Fact, born: date, moment: Mome
         return False
     # Of a consent that was not co-signed itself these categories are never open: whoever lists them adds nothing.
     is_co_signed = giver == terms.co_signed or first_giver != terms.co_signed
-    listed = _mask(amendment.payload.get("categories") or ())
+    listed = known_mask_of(amendment.payload.get("categories") or ())
     return is_co_signed or not _is_minor(at, born, moment) or not listed & terms.co_signed_of_a_minor
 
 
@@ -214,13 +213,6 @@ def _stated_days(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def _consent_id(fact: Fact) -> str:
     return str(fact.payload.get("consentId"))
-
-
-def _mask(names: Iterable[str]) -> int:
-    mask = 0
-    for name in frozenset(names) & _CATEGORY_NAMES:
-        mask |= BIT[Category(name)]
-    return mask
 
 
 def _is_sound(payload: Mapping[str, Any]) -> bool:
@@ -273,7 +265,7 @@ def _age_limit(starts: int, moment: Moment) -> int:
 
 def _active_consent(consent: _Consent, lost_by: str | None, born: date, moment: Moment) -> ActiveConsent:
     terms, zone, scope = moment.policy.rules.consent, moment.zone, consent.scope
-    listed = _mask(scope["categories"])
+    listed = known_mask_of(scope["categories"])
     opens, sources = listed, scope["sources"]
     oral = scope["form"] == terms.oral_form
     if oral:

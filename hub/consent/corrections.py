@@ -7,7 +7,7 @@ Rules (domain specification, 2.1, 4.9.17):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from contracts.fact import Fact
@@ -30,6 +30,11 @@ def revisions(fact: Fact, gone: Mapping[str, Fact]) -> tuple[Fact, ...]:
     return tuple(found.values())
 
 
-def first_recorded(fact: Fact, gone: Mapping[str, Fact]) -> int:
-    """Return when the hub first had `fact`, in whatever revision."""
-    return min(each.recorded_at for each in revisions(fact, gone))
+def first_recorded(same: Iterable[Fact]) -> int:
+    """Return when the hub first had a fact, in whatever of its `revisions`."""
+    return min(revision.recorded_at for revision in same)
+
+
+def superseded_by_id(superseded: Iterable[Superseded], event_types: Container[str]) -> dict[str, Fact]:
+    """Return what was corrected or retracted of these types, by event id, as `revisions` takes it."""
+    return {each.fact.event_id: each.fact for each in superseded if each.fact.event_type in event_types}

@@ -22,11 +22,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from contracts.categories import ALL_CATEGORIES, BIT, Category
+from contracts.categories import ALL_CATEGORIES, known_mask_of
 from contracts.event_types import HUB
 from contracts.fact import Fact
 from contracts.parties import Party
-from hub.consent.corrections import Superseded, first_recorded, revisions
+from hub.consent.corrections import Superseded, first_recorded, revisions, superseded_by_id
 from hub.consent.moment import Moment
 
 if TYPE_CHECKING:  # the policy knows which events each fold reads, so it stands above this module
@@ -35,7 +35,6 @@ if TYPE_CHECKING:  # the policy knows which events each fold reads, so it stands
 ANSWERS: Final = frozenset({"BreakGlassGranted", "BreakGlassDenied"})
 READS: Final = ANSWERS | {"BreakGlassRequested", "BreakGlassEnded"}
 _HOUR_MS: Final = 3_600_000
-_CATEGORY_NAMES: Final = frozenset(category.value for category in Category)
 
 
 Admitted = Sequence[tuple[int, bool]]
@@ -66,7 +65,7 @@ class Asked:
     @property
     def made_at(self) -> int:
         """When it was made: what it says, but never after the hub first had it."""
-        return min(self.request.occurred_at, *(each.recorded_at for each in self.revisions))
+        return min(self.request.occurred_at, first_recorded(self.revisions))
 
     def as_known_before(self, instant: int) -> Asked:
         """The request as it stood before `instant`; as first recorded where that was later."""
@@ -74,9 +73,11 @@ class Asked:
         return Asked(self.revisions[next(known, len(self.revisions) - 1) :])
 
 
-def requests_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> dict[str, Asked]:
-    """Return the live requests by id; one that a party states in another's name does not count."""
-    gone = superseded_by_id(superseded)
+def requests_of(facts: Iterable[Fact], gone: Mapping[str, Fact]) -> dict[str, Asked]:
+    """Return the live requests by id; one that a party states in another's name does not count.
+
+    `gone`: what was corrected or retracted of the facts that this module `READS`, by event id.
+    """
     live = [fact for fact in facts if _is_request(fact)]
     first = _first_requests([*live, *gone.values()])
     requests = {}
@@ -90,10 +91,10 @@ def requests_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> dict
 def open_glass(facts: Sequence[Fact], superseded: Iterable[Superseded], moment: Moment) -> tuple[OpenGlass, ...]:
     """Return what break-glass opens now, by request; of one request apart what different holders granted of it."""
     opened: list[OpenGlass] = []
-    policy, gone = moment.policy, superseded_by_id(superseded)
+    policy, gone = moment.policy, superseded_by_id(superseded, READS)
     admitted, answers = admissions(facts, policy), _answers(facts)
     ended = {fact.payload["requestId"] for fact in facts if fact.event_type == "BreakGlassEnded"}
-    for request_id, asked in requests_of(facts, superseded).items():
+    for request_id, asked in requests_of(facts, gone).items():
         request, limit = asked.request, limit_of(asked, admitted, policy)
         if limit is None or moment.has_come(limit) or request_id in ended:
             continue
@@ -115,7 +116,7 @@ def deciders_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> froz
     An answer to somebody else under the same id makes nobody a decider.
     """
     known = list(facts)
-    first = _first_requests([*known, *superseded_by_id(superseded).values()])
+    first = _first_requests([*known, *superseded_by_id(superseded, READS).values()])
     asked = {(request_id, request.payload["party"]) for request_id, request in first.items()}
     answers = [fact for fact in known if fact.event_type in ANSWERS]
     answered = {(fact.payload["requestId"], fact.party) for fact in answers if _asked_by(fact) in asked}
@@ -129,8 +130,8 @@ def openable(request: Fact, policy: Policy) -> int:
 
 
 def granted_by(answer: Fact, asked: Asked, gone: Mapping[str, Fact], policy: Policy) -> int:
-    """Return the categories (mask) that an answer which grants opens; `gone` as of `superseded_by_id`."""
-    as_answered = asked.as_known_before(first_recorded(answer, gone)).request
+    """Return the categories (mask) that an answer which grants opens; `gone` as of `requests_of`."""
+    as_answered = asked.as_known_before(first_recorded(revisions(answer, gone))).request
     listed = ALL_CATEGORIES if answer.payload.get("categories") is None else _listed(answer)
     return openable(asked.request, policy) & openable(as_answered, policy) & listed
 
@@ -170,11 +171,6 @@ def admissions(facts: Iterable[Fact], policy: Policy) -> Mapping[str, Admitted]:
     return found
 
 
-def superseded_by_id(superseded: Iterable[Superseded]) -> dict[str, Fact]:
-    """Return what was corrected or retracted of the facts that this module reads, by event id."""
-    return {each.fact.event_id: each.fact for each in superseded if each.fact.event_type in READS}
-
-
 def _is_request(fact: Fact) -> bool:
     return fact.event_type == "BreakGlassRequested" and fact.party in (fact.payload.get("party"), HUB)
 
@@ -188,10 +184,7 @@ def _first_requests(facts: Iterable[Fact]) -> dict[str, Fact]:
 
 
 def _listed(fact: Fact) -> int:
-    mask = 0
-    for name in frozenset(fact.payload.get("categories") or ()) & _CATEGORY_NAMES:
-        mask |= BIT[Category(name)]
-    return mask
+    return known_mask_of(fact.payload.get("categories") or ())
 
 
 def _asked_by(answer: Fact) -> tuple[str, str | None]:
@@ -228,7 +221,7 @@ def _granted(
     """The holders who grant a request, by the categories (mask) that they open."""
     holders: dict[int, set[str]] = {}
     for answer in granting:
-        limit = limit_of(asked.as_known_before(first_recorded(answer, gone)), admitted, moment.policy)
+        limit = limit_of(asked.as_known_before(first_recorded(revisions(answer, gone))), admitted, moment.policy)
         if limit is None or not moment.has_come(limit):
             holders.setdefault(granted_by(answer, asked, gone, moment.policy), set()).add(answer.party)
     return {mask: frozenset(parties) for mask, parties in holders.items()}

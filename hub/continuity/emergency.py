@@ -21,7 +21,9 @@ from fractions import Fraction
 
 from contracts.fact import Fact
 from contracts.parties import role_of_id
+from hub.consent.corrections import superseded_by_id
 from hub.consent.emergency import (
+    READS,
     Admitted,
     Asked,
     admissions,
@@ -29,7 +31,6 @@ from hub.consent.emergency import (
     limit_of,
     openable,
     requests_of,
-    superseded_by_id,
 )
 from hub.continuity.case import DAY_MS, KnownCase, Share
 
@@ -69,8 +70,8 @@ def requests(case: KnownCase) -> list[Request]:
     for fact in case.facts:
         if (request_id := fact.payload.get("requestId")) is not None:
             about.setdefault(request_id, []).append(fact)
-    admitted, gone = admissions(case.by_occurrence(), case.policy), superseded_by_id(case.gone)
-    live = requests_of(case.facts, case.gone)
+    admitted, gone = admissions(case.by_occurrence(), case.policy), superseded_by_id(case.gone, READS)
+    live = requests_of(case.facts, gone)
     found = [_request(case, asked, about[request_id], admitted, gone) for request_id, asked in live.items()]
     return sorted(found, key=lambda request: (request.asked_at, request.party, request.user))
 
