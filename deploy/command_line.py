@@ -47,6 +47,7 @@ COMMANDS: Final = {
         "deploy.doctor.command:doctor",
         "Look at the connection of PARTY of a world; without PARTY, at the one of the `HUB_CONSUMER_...` settings.",
     ),
+    "emergency": ("deploy.emergency_command:emergency", "Emergency access: what is not reviewed or told yet."),
     "explain": ("deploy.case_command:explain", "Say what PARTY sees of EVENT in CASE, field by field, and why."),
     "governance": ("deploy.governance_command:governance", "What is about no citizen: keys, roles, figures."),
     "identity": ("deploy.identity_wiring:identity", "A party's key of a citizen, and the basics that it may know."),

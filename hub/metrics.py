@@ -90,7 +90,7 @@ class Metrics:
         )
         self.open_reviews = self._gauge(
             "hub_open_reviews",
-            "emergency access not reviewed, or not told to the citizen: pending, or overdue",
+            "emergency access not reviewed, or not told to the citizen: pending, or overdue; see `hub emergency list`",
             "shard",
             "kind",
             "state",

@@ -31,6 +31,7 @@ from hub.consent.moment import Moment
 
 if TYPE_CHECKING:  # the policy knows which events each fold reads, so it stands above this module
     from hub.consent.policy import Policy
+    from hub.consent.rule_set import EpisodeKind
 
 ANSWERS: Final = frozenset({"BreakGlassGranted", "BreakGlassDenied"})
 READS: Final = ANSWERS | {"BreakGlassRequested", "BreakGlassEnded"}
@@ -79,13 +80,25 @@ def requests_of(facts: Iterable[Fact], gone: Mapping[str, Fact]) -> dict[str, As
     `gone`: what was corrected or retracted of the facts that this module `READS`, by event id.
     """
     live = [fact for fact in facts if _is_request(fact)]
-    first = _first_requests([*live, *gone.values()])
+    return owned(live, gone, first_requests([*live, *gone.values()]))
+
+
+def owned(facts: Iterable[Fact], gone: Mapping[str, Fact], first: Mapping[str, Fact]) -> dict[str, Asked]:
+    """Return those of the requests among `facts` to which their id belongs; `first` as of `first_requests`."""
     requests = {}
-    for fact in live:
+    for fact in filter(_is_request, facts):
         request_id, asked = fact.payload["requestId"], Asked(revisions(fact, gone))
         if first[request_id].event_id in {each.event_id for each in asked.revisions}:
             requests[request_id] = asked
     return requests
+
+
+def first_requests(facts: Iterable[Fact]) -> dict[str, Fact]:
+    """Return the request that was recorded first under each id; `facts` are the live and the superseded ones."""
+    first: dict[str, Fact] = {}
+    for fact in sorted(filter(_is_request, facts), key=lambda fact: (fact.recorded_at, fact.event_id)):
+        first.setdefault(fact.payload["requestId"], fact)
+    return first
 
 
 def open_glass(facts: Sequence[Fact], superseded: Iterable[Superseded], moment: Moment) -> tuple[OpenGlass, ...]:
@@ -116,7 +129,7 @@ def deciders_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> froz
     An answer to somebody else under the same id makes nobody a decider.
     """
     known = list(facts)
-    first = _first_requests([*known, *superseded_by_id(superseded, READS).values()])
+    first = first_requests([*known, *superseded_by_id(superseded, READS).values()])
     asked = {(request_id, request.payload["party"]) for request_id, request in first.items()}
     answers = [fact for fact in known if fact.event_type in ANSWERS]
     answered = {(fact.payload["requestId"], fact.party) for fact in answers if _asked_by(fact) in asked}
@@ -152,7 +165,7 @@ def limit_of(asked: Asked, admitted: Mapping[str, Admitted], policy: Policy) -> 
 
 def admissions(facts: Iterable[Fact], policy: Policy) -> Mapping[str, Admitted]:
     """Return when each health party had the citizen admitted, in one pass for all requests; `facts` are ordered."""
-    kinds = [kind for kind in policy.rules.health.episodes if kind.kind == "admission"]
+    kinds = _admission_kinds(policy)
     running: dict[str, set[str]] = {}
     found: dict[str, list[tuple[int, bool]]] = {}
     for fact in facts:
@@ -171,16 +184,17 @@ def admissions(facts: Iterable[Fact], policy: Policy) -> Mapping[str, Admitted]:
     return found
 
 
+def admission_types(policy: Policy) -> frozenset[str]:
+    """Return the event types that `admissions` reads."""
+    return frozenset[str]().union(*(kind.opened_by | kind.closed_by for kind in _admission_kinds(policy)))
+
+
+def _admission_kinds(policy: Policy) -> list[EpisodeKind]:
+    return [kind for kind in policy.rules.health.episodes if kind.kind == "admission"]
+
+
 def _is_request(fact: Fact) -> bool:
     return fact.event_type == "BreakGlassRequested" and fact.party in (fact.payload.get("party"), HUB)
-
-
-def _first_requests(facts: Iterable[Fact]) -> dict[str, Fact]:
-    """The request that was recorded first under each id, dead or alive."""
-    first: dict[str, Fact] = {}
-    for fact in sorted(filter(_is_request, facts), key=lambda fact: (fact.recorded_at, fact.event_id)):
-        first.setdefault(fact.payload["requestId"], fact)
-    return first
 
 
 def _listed(fact: Fact) -> int:

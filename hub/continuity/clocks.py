@@ -14,7 +14,7 @@ Pure. `hub.shard.reminders` hands in the facts that one party is shown, and tell
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from contracts.civil_time import start_of_day
@@ -27,6 +27,7 @@ from hub.continuity.deadlines import contact_limit_days, contacts_in
 from hub.continuity.efforts import first_overlaps
 from hub.continuity.emergency import Request, requests
 from hub.continuity.episodes import RELEASE_DATED, Episode, latest_episode, release_planned_by
+from hub.continuity.granted_access import granted_requests
 from hub.continuity.readiness import income_begins, secured_housing
 from hub.continuity.terms import Terms
 from hub.continuity.trials import OUTCOMES
@@ -196,17 +197,32 @@ def efforts_overlap(case: KnownCase) -> Iterator[Clock]:
 
 def review_overdue(case: KnownCase) -> Iterator[Clock]:
     """4.6: granted emergency access is reviewed within its days; a review at the very end is in time."""
-    for request in requests(case):
+    return _unreviewed(case, requests(case))
+
+
+def citizen_notice_overdue(case: KnownCase) -> Iterator[Clock]:
+    """4.6: the citizen is told of granted emergency access within its days."""
+    return _untold(case, requests(case))
+
+
+def owed_for_emergencies(case: KnownCase) -> Iterator[Clock]:
+    """Both of the above, of every access that was ever granted: who takes it back, or its grant, owes them still."""
+    found = granted_requests(case)
+    yield from _unreviewed(case, found)
+    yield from _untold(case, found)
+
+
+def _unreviewed(case: KnownCase, found: Iterable[Request]) -> Iterator[Clock]:
+    for request in found:
         if request.reviewed_at is None and (
             clock := _of_grant(request, "REVIEW_OVERDUE", case.terms.review_within_days)
         ):
             yield clock
 
 
-def citizen_notice_overdue(case: KnownCase) -> Iterator[Clock]:
-    """4.6: the citizen is told of granted emergency access within its days."""
-    days = case.terms.citizen_told_within_days
-    for request in requests(case):
+def _untold(case: KnownCase, found: Iterable[Request]) -> Iterator[Clock]:
+    for request in found:
+        days = case.terms.citizen_told_within_days
         if request.notified_at is None and (clock := _of_grant(request, "CITIZEN_NOTICE_OVERDUE", days)):
             yield clock
 

@@ -16,7 +16,7 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from contracts.fact import Fact
@@ -48,10 +48,10 @@ class Request:
     granted_at: int | None
     denied: bool
     ended: bool
-    reviewed_at: int | None
-    notified_at: int | None
     request: Fact
     grant: Fact | None
+    reviewed_at: int | None = None
+    notified_at: int | None = None
 
     @property
     def review_days(self) -> Fraction | None:
@@ -72,7 +72,7 @@ def requests(case: KnownCase) -> list[Request]:
             about.setdefault(request_id, []).append(fact)
     admitted, gone = admissions(case.by_occurrence(), case.policy), superseded_by_id(case.gone, READS)
     live = requests_of(case.facts, gone)
-    found = [_request(case, asked, about[request_id], admitted, gone) for request_id, asked in live.items()]
+    found = [request_of(case, asked, about[request_id], admitted, gone) for request_id, asked in live.items()]
     return sorted(found, key=lambda request: (request.asked_at, request.party, request.user))
 
 
@@ -96,10 +96,10 @@ def _crowded(times: list[int], most: int, span: int) -> bool:
     return any(last - first <= span for first, last in zip(times, times[most:], strict=False))
 
 
-def _request(
+def request_of(
     case: KnownCase, asked: Asked, about: list[Fact], admitted: Mapping[str, Admitted], gone: Mapping[str, Fact]
 ) -> Request:
-    """`about`: every fact that names the request, in the order in which they happened."""
+    """What became of one request; `about`: every fact that names it, in the order in which they happened."""
     request = asked.request
     party, user = str(request.payload["party"]), str(request.payload["user"])
     # Whoever ends a request ends it for all (4.9.21); everything else is said to the party that it names.
@@ -110,23 +110,34 @@ def _request(
         limit = min(limit, case.happened(ended))
     grant = _grant(case, asked, said, limit, gone)
     granted_at = case.happened(grant) if grant else None
-    reviews = [
-        case.happened(fact)
-        for fact in said
-        if fact.event_type == "BreakGlassReviewed" and (fact.party, fact.payload.get("user")) != (party, user)
-    ]
-    told = [fact.payload["subjectNotifiedAt"] for fact in said if fact.payload.get("subjectNotifiedAt") is not None]
-    return Request(
+    found = Request(
         party=party,
         user=user,
         asked_at=case.happened(request),
         granted_at=granted_at,
         denied=granted_at is None and any(fact.event_type == "BreakGlassDenied" for fact in said),
         ended=ended is not None,
-        reviewed_at=next((at for at in reviews if granted_at is not None and at >= granted_at), None),
-        notified_at=min((at for at in told if at <= case.at), default=None),
         request=request,
         grant=grant,
+    )
+    return with_review(case, found, about)
+
+
+def with_review(case: KnownCase, request: Request, about: Iterable[Fact]) -> Request:
+    """Return the request with what is said of its review, and of whether the citizen was told."""
+    said = [fact for fact in about if fact.payload.get("party") == request.party]
+    reviews = [
+        case.happened(fact)
+        for fact in said
+        if fact.event_type == "BreakGlassReviewed"
+        and (fact.party, fact.payload.get("user")) != (request.party, request.user)
+    ]
+    granted_at = request.granted_at
+    told = [fact.payload["subjectNotifiedAt"] for fact in said if fact.payload.get("subjectNotifiedAt") is not None]
+    return replace(
+        request,
+        reviewed_at=next((at for at in reviews if granted_at is not None and at >= granted_at), None),
+        notified_at=min((at for at in told if at <= case.at), default=None),
     )
 
 

@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from contracts.categories import ALL_CATEGORIES
 from contracts.event_types import Kind
 from contracts.fact import Fact, Outline, ce_id_of
-from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Reader, TimelineFact
+from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Reader, TimelineFact, fact_recorded
 from hub.consent.decision import Decider
+from hub.consent.emergency import admission_types
 from hub.continuity.case import Known, KnownCase
 from hub.continuity.clock_terms import PROVIDER, PUBLISHER, Asked, ClockTerms
-from hub.continuity.clocks import EMERGENCY, Clock, citizen_notice_overdue, clocks_of, reads, review_overdue
+from hub.continuity.clocks import EMERGENCY, Clock, clocks_of, owed_for_emergencies, reads
 from hub.continuity.episodes import RELEASE_DATED
 from hub.continuity.terms import Terms
 from hub.disclosure.cutter import cut
@@ -168,20 +168,25 @@ class _Looking:
                 yield Reminder(party, clock.kind, clock.due, tuple(fact.event_id for fact in clock.rests_on), silent)
 
     def open_reviews(self) -> tuple[OpenReview, ...]:
-        """What is owed about emergency access, over all facts of the case."""
-        known = [
-            Known(fact)
-            for event_id, entry in self._case.facts.items()
-            if entry.outline.event_type in EMERGENCY
-            and event_id not in self._case.dead
-            and entry.record.recorded_at < self._minute
-            and (fact := self._fact((event_id, ALL_CATEGORIES, _NOTHING_WITHHELD))) is not None
-        ]
-        if not known:
+        """What is owed about emergency access, over all facts of the case, those that were taken back too."""
+        known = list(self._known_emergencies())
+        if not any(each.fact.event_type in EMERGENCY for each in known):
             return ()
         case = KnownCase.of(known, self._person, self._minute, self._decider.policy, self._of.terms)
-        owed = [*review_overdue(case), *citizen_notice_overdue(case)]
-        return tuple(sorted(OpenReview(clock.kind, clock.due) for clock in owed))
+        return tuple(sorted(OpenReview(clock.kind, clock.due) for clock in owed_for_emergencies(case)))
+
+    def _known_emergencies(self) -> Iterator[Known]:
+        """What emergency access follows from, as known before the minute; later news has its look at the next one."""
+        types = EMERGENCY | admission_types(self._decider.policy)
+        for event_id, entry in self._case.facts.items():
+            if entry.outline.event_type not in types or self._case.is_unlinked(event_id):
+                continue
+            death = self._case.dead.get(event_id)
+            if max(entry.record.recorded_at, death.at if death else 0) >= self._minute:
+                self._look_at(self._minute + MINUTE_MS)
+            if entry.record.recorded_at < self._minute:
+                until = death.at if death and death.at < self._minute else None
+                yield Known(fact_recorded(entry.record, self._of.reader), until)
 
     def _look_at(self, instant: int) -> None:
         self.later.add(next_minute(instant - 1))

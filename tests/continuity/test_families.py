@@ -209,7 +209,7 @@ def test_visits_for_each_thirty_days() -> None:
 def test_users_who_ask_too_often() -> None:
     def asked(days: list[int], user: str = "u") -> list[Request]:
         fact = Fact("KIF/1", "BreakGlassRequested", "KIF", 0, 0, {})
-        return [Request("KIF", user, day * DAY_MS, None, False, False, None, None, fact, None) for day in days]
+        return [Request("KIF", user, day * DAY_MS, None, False, False, fact, None) for day in days]
 
     assert alerts(asked([0, 10, 20, 30]), 3, 30) == 1
     assert alerts(asked([0, 10, 20, 31]), 3, 30) == 0

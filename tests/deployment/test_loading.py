@@ -82,6 +82,7 @@ def test_the_list_of_commands_loads_no_command() -> None:
         ["parked", "list"],
         ["publishers"],
         ["withdrawals", "list"],
+        ["emergency", "list"],
         ["store", "check"],
         ["keys", "list"],
         ["agreement", "list"],

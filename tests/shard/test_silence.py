@@ -16,7 +16,7 @@ from hub.continuity.clock_terms import clock_terms
 from hub.shard.silence import Silence
 from producers.publisher import Publisher
 from tests.producers.recording_transport import PARTITIONS, RecordingTransport
-from tests.shard.harness import DAY_MS, HOUR_MS, ShardUnderTest
+from tests.shard.harness import HOUR_MS, ShardUnderTest
 from tests.shard.reminding import TRIAL_OVER, local, trial, until
 
 PERIOD_MS = clock_terms().silent_after_seconds * 1000
@@ -96,49 +96,6 @@ def test_a_sign_of_life_from_another_party_changes_nothing(hub: ShardUnderTest) 
     alive(hub, "A.SOC")
     until(hub, TRIAL_OVER)
     assert said_silent(hub) == [True]
-
-
-def test_reviews_are_counted_pending_and_overdue_without_a_word_on_whom(hub: ShardUnderTest) -> None:
-    hub.now = local(2025, 2, 1)
-    hub.tick()
-    asked = {
-        "requestId": "c0000000-0000-4000-8000-000000000006",
-        "at": hub.now,
-        "party": "A.SOC",
-        "user": "u1",
-        "categories": ["RI"],
-        "reason": "OVERDOSE",
-        "justification": "the citizen has been found unconscious in the flat",
-        "expiresAt": hub.now + 9 * HOUR_MS,
-    }
-    hub.state("A.SOC", "BreakGlassRequested", asked, "glass")
-    hub.settle()
-    until(hub, hub.now + HOUR_MS)
-    assert counted(hub) == {}, "nobody has granted it"
-    granted = {"requestId": asked["requestId"], "at": hub.now, "party": "A.SOC", "user": "u1", "grantedBy": "PRI"}
-    hub.state("PRI", "BreakGlassGranted", granted, "granted")
-    hub.settle()
-    until(hub, hub.now + HOUR_MS)
-    assert counted(hub) == {("REVIEW_OVERDUE", "pending"): 1, ("CITIZEN_NOTICE_OVERDUE", "pending"): 1}
-    until(hub, hub.now + 8 * DAY_MS)
-    hub.restart()
-    until(hub, hub.now + HOUR_MS)
-    assert counted(hub) == {("REVIEW_OVERDUE", "overdue"): 1, ("CITIZEN_NOTICE_OVERDUE", "pending"): 1}
-    told = {"subjectNotifiedAt": hub.now, "outcome": "JUSTIFIED", "at": hub.now, "user": "u2"}
-    hub.state("A.SOC", "BreakGlassReviewed", {**granted, **told}, "review")
-    hub.settle()
-    until(hub, hub.now + HOUR_MS)
-    assert counted(hub) == {}
-
-
-def counted(hub: ShardUnderTest) -> dict[tuple[str, str], int]:
-    """What is owed, as the metrics count it, zeros left out."""
-    return {
-        (kind, state): int(count)
-        for kind in ("REVIEW_OVERDUE", "CITIZEN_NOTICE_OVERDUE")
-        for state in ("pending", "overdue")
-        if (count := hub.shard.metrics.open_reviews.labels(0, kind, state)._value.get())
-    }
 
 
 def test_the_operators_list_takes_the_shard_that_heard_longest_ago() -> None:
