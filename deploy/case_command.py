@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -20,7 +19,7 @@ from contracts.civil_time import format_local
 from contracts.failures import NotFound
 from contracts.printable import printable
 from deploy.audited_case import audited_case
-from deploy.options import local_instant, world_option
+from deploy.options import DIFFERENT, local_instant, world_option
 from deploy.seen_command import seen, shown_text
 from deploy.stores import case_of, opened_stores
 from deploy.world import World
@@ -32,8 +31,6 @@ from hub.evidence.grounds import ever_knew
 from hub.evidence.replay import LIVE, ReplayedFact, Telling, replay
 from hub.shard.reading import reader_for
 from hub.store.records import MergeStepped
-
-DIFFERENT: Final = 1
 
 
 @click.group("case")

@@ -27,7 +27,7 @@ from contracts.phrases import number_of
 from contracts.registry_file import read_registry
 from contracts.topics import Names
 from deploy.cluster import cluster_settings, deployer_connection
-from deploy.options import world_option
+from deploy.options import DIFFERENT, world_option
 from deploy.quotas import quota_differences, quotas_of, read_quotas
 from deploy.rights import Right, users_of
 from deploy.rights_check import RightsDifference, difference, granted, text_of, whole_table
@@ -35,7 +35,6 @@ from deploy.topics import read_topics, setting_differences, topic_settings
 from deploy.world import World
 from deploy.world_making import administering
 
-DIFFERENT: Final = 1
 _TOOL: Final = 'kafka-acls.sh --bootstrap-server "$BOOTSTRAP" --command-config "$COMMAND_CONFIG"'
 
 

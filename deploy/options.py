@@ -1,4 +1,4 @@
-"""Options that several commands share, and how a local time given with one is read, said once."""
+"""What several commands share: options, how a local time given with one is read, exit codes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from contracts.failures import CallerFailure
 from deploy.world import World
 
 DEFAULT_WORLD = Path(".state/demo/world")
+DIFFERENT = 1
+"""The exit code of a command that compares, where it finds a difference."""
 
 world_option = click.option(
     "--world",

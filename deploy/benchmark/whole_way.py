@@ -69,7 +69,8 @@ def open_shard(world: World, state_directory: Path, pool: SignaturePool | None =
     facts = identify_cluster(reader, input_topics(world.names, world.registry), 1)
     identity = StoreIdentity(facts.cluster_id, world.name, 0, 1, facts.topic_ids)
     place = place_of(state_directory, world.store_url, world.keys_url)
-    inputs = _PortionedInputs(reader, world.names, world.registry, 0)
+    unstamped: list[int] = []  # none comes; a worker looks at the stamp of each record too
+    inputs = _PortionedInputs(reader, world.names, world.registry, 0, unstamped.append)
     hub_key = world.signing_key(HUB_KEY)
     signing_key = hub_key if pool else None
     return build_shard(
