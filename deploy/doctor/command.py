@@ -17,9 +17,9 @@ from typing import Final
 
 import click
 
-from consumers.settings import consumer_settings
+from consumers.settings import ConsumerSettings, consumer_settings
 from contracts.connection import KafkaConnection
-from contracts.failures import NotFound
+from contracts.failures import BadSetting, NotFound
 from contracts.topics import Names
 from deploy.doctor.findings import Finding, not_tried
 from deploy.doctor.handshake import look_at_address, look_at_own_certificate
@@ -37,7 +37,7 @@ SICK: Final = 1
 def doctor(party: str | None, as_json: bool, directory: Path) -> None:
     """Look at the connection of PARTY of a world; without PARTY, at the one of the `HUB_CONSUMER_...` settings."""
     if party is None:
-        settings = consumer_settings()
+        settings = _own_settings()
         connection, names, party = settings.connection, settings.names, settings.party
     else:
         world = World.open(directory)
@@ -54,6 +54,13 @@ def doctor(party: str | None, as_json: bool, directory: Path) -> None:
         click.echo(json.dumps([finding.values() for finding in found], indent=2))
     if any(finding.outcome == "refused" for finding in found):
         sys.exit(SICK)
+
+
+def _own_settings() -> ConsumerSettings:
+    try:
+        return consumer_settings()
+    except BadSetting as error:
+        raise BadSetting(f"{error}, or name a party of a world: `hub doctor PARTY`") from None
 
 
 def examine(connection: KafkaConnection, names: Names, party: str, clock: Callable[[], datetime]) -> Iterator[Finding]:

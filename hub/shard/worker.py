@@ -107,12 +107,11 @@ class Shard:
         worked = False
         self._caught_up = self._is_current
         if self.sending.in_flight() <= IN_FLIGHT_MAX:
-            records = self._take(wait_seconds)
-            worked = (
-                self._run(records)
-                if records or self._must_adopt() or self.settling.is_anything_due(self.state.clock, self.state.resyncs)
-                else False
-            )
+            records, clock = self._take(wait_seconds), self.state.clock
+            # An empty store adopts rules with its first record, which says when that was.
+            must_adopt = clock > 0 and self._must_adopt()
+            if records or must_adopt or self.settling.is_anything_due(clock, self.state.resyncs):
+                worked = self._run(records)
         self._note_whether_caught_up()
         if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX:
             worked = self.sending.send_left_over(self.state.clock) or worked

@@ -28,6 +28,7 @@ from kafka.admin import (
 
 from contracts.cloudevents import format_time
 from contracts.connection import KafkaConnection
+from contracts.failures import BadSetting
 from contracts.parties import Party, PartyRegistry
 from deploy.doctor import handshake
 from deploy.doctor.command import doctor, examine
@@ -349,3 +350,10 @@ def test_the_command_says_it_to_people_and_to_programs(bench: Bench, monkeypatch
     (refusal,) = (row for row in json.loads(sick.output) if row["outcome"] == "refused")
     assert (refusal["step"], refusal["side"]) == ("password", "the broker")
     assert "refused by the broker" in CliRunner().invoke(doctor).output
+
+
+def test_whoever_gives_no_settings_and_no_party_is_told_of_both() -> None:
+    asked = CliRunner().invoke(doctor, env={"HUB_CONSUMER_PARTY": None, "HUB_CONSUMER_STORE": None})
+    assert isinstance(asked.exception, BadSetting)
+    assert "`HUB_CONSUMER_PARTY`" in str(asked.exception)
+    assert "or name a party of a world: `hub doctor PARTY`" in str(asked.exception)

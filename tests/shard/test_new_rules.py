@@ -57,6 +57,16 @@ def plans_seen(hub: ShardUnderTest) -> int:
     return sum("planDuty" in payload for payload in hub.view("A.SOC").values())
 
 
+def test_an_empty_store_adopts_rules_with_its_first_record_and_says_when(tmp_path: Path) -> None:
+    hub = ShardUnderTest(tmp_path)
+    hub.broker.log(hub.names.hub_input, 0).clear()
+    hub.settle()
+    assert list(hub.store.adoptions()) == []
+    hub.tick()
+    hub.settle()
+    assert [adopted.recorded_at for adopted in hub.store.adoptions()] == [hub.now]
+
+
 def test_a_changed_rule_set_takes_back_from_every_case_and_is_named_by_its_decisions(
     hub: ShardUnderTest, folder: Path
 ) -> None:
