@@ -45,7 +45,7 @@ def emergency() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
 @world_option
 def list_(as_json: bool, directory: Path) -> None:
-    """List the reviews that are owed, and the citizens who are to be told, what is due first before the rest."""
+    """List owed reviews and notices, the earliest due first."""
     with opened_stores(World.open(directory)) as stores:
         found = [each for shard, store in enumerate(stores) for each in owed_in(shard, store)]
     found.sort(key=lambda each: (each.due, each.case, each.owed))
