@@ -22,15 +22,20 @@ from contracts.topics import HUB_PARTY
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
-from hub.store.ports import WAITS_FOR_CONSENT
+from hub.store.ports import WAITS_FOR_CONSENT, WAITS_FOR_ITS_TIME, WAITS_FOR_MERGE
 from hub.store.reader import ShardReader
 
 UNCONFIRMED = "unconfirmed"
 UNKNOWN_CONSENT = "withdraws no known consent"
 MERGE_UNCONFIRMED = "merge unconfirmed"
 HELD_UP = "held up by a merge"
+ITS_TIME = "counts from a time to come"
+UNSAID = "acknowledgement not stored yet"
 PENDING = "pending"
 OVERDUE = "overdue"
+_WAITING = {WAITS_FOR_MERGE: HELD_UP, WAITS_FOR_CONSENT: UNKNOWN_CONSENT, WAITS_FOR_ITS_TIME: ITS_TIME}
+_OF_ITS_PARTY = frozenset({UNKNOWN_CONSENT, ITS_TIME})
+"""What a withdrawal waits for that whoever stated it can see to."""
 _SAID = {
     UNCONFIRMED: "the order to remove is not confirmed stored",
     MERGE_UNCONFIRMED: "the order to remove of a merge is not confirmed stored",
@@ -46,7 +51,7 @@ class Open:
 
     `event` is the withdrawal or the notice; `None` for what a merge takes back. What is held up by a merge has an
     order to the hub itself open, until the other case's orders are confirmed. Of a withdrawal that withdraws no known
-    consent, `party` is whoever stated it.
+    consent, by a clock that is ahead, or that is carried out and not acknowledged yet, `party` is whoever stated it.
     """
 
     shard: int
@@ -83,13 +88,15 @@ def list_(as_json: bool, directory: Path) -> None:
 def open_in(shard: int, store: ShardReader) -> Iterator[Open]:
     """What is open in the store of one shard."""
     clock, confirmed = store.head().clock, store.send_positions()
-    for promised in store.promises().values():
-        for promise in promised:
-            if confirmed.get(promise.party, 0) < promise.number:
-                party, state = promise.party, HELD_UP if promise.party == HUB_PARTY else UNCONFIRMED
-                if promise.party == HUB_PARTY and promise.number == WAITS_FOR_CONSENT:
-                    party, state = party_of(promise.event_id), UNKNOWN_CONSENT
-                yield Open(shard, promise.case_id, party, promise.event_id, state, None)
+    for event_id, promised in store.promises().items():
+        missing = [promise for promise in promised if confirmed.get(promise.party, 0) < promise.number]
+        for promise in missing:
+            of_hub = promise.party == HUB_PARTY
+            state = _WAITING[promise.number] if of_hub else UNCONFIRMED
+            party = party_of(event_id) if state in _OF_ITS_PARTY else promise.party
+            yield Open(shard, promise.case_id, party, event_id, state, None)
+        if not missing:
+            yield Open(shard, promised[0].case_id, party_of(event_id), event_id, UNSAID, None)
     for removing in store.removals().values():
         for removal in removing:
             if confirmed.get(removal.party, 0) < removal.number:

@@ -51,6 +51,7 @@ _ROW = RecordCodec(
             {"name": "birth_date", "type": "int"},
             {"name": "jurisdiction", "type": "string"},
             {"name": "settled_at", "type": "long"},
+            {"name": "settled_version", "type": "long"},
             {"name": "dead", "type": {"type": "array", "items": _DEATH}},
             {"name": "fact_counts", "type": {"type": "map", "values": "long"}},
             {"name": "record_counts", "type": {"type": "map", "values": "long"}},
@@ -74,6 +75,7 @@ def row_of(case: CaseTimeline, reader: Reader) -> bytes | None:
             "birth_date": enrolled.birth_date,
             "jurisdiction": enrolled.jurisdiction,
             "settled_at": case.settled_at,
+            "settled_version": case.settled_version,
             "dead": [{"event_id": dead, "how": death.how, "at": death.at} for dead, death in case.dead.items()],
             "fact_counts": case.fact_counts,
             "record_counts": case.record_counts,
@@ -110,6 +112,7 @@ def case_from_row(case_id: str, row: bytes, reader: Reader) -> CaseTimeline | No
         fact_counts=values["fact_counts"],
         record_counts=values["record_counts"],
         settled_at=values["settled_at"],
+        settled_version=values["settled_version"],
         history_held=False,
     )
     for entry in values["gate_facts"]:

@@ -116,6 +116,8 @@ class CaseTimeline:
     record_counts: dict[str, int] = field(default_factory=dict)
     """Live records per party, of every kind but those about records."""
     settled_at: int = 0
+    settled_version: int = 0
+    """The record of the last settlement, and its clock: what came after it may be of the same millisecond."""
     standing_inputs: int = 0
     """Counts the changes of anything that the standing is derived from: equal count, equal inputs."""
     history_held: bool = True
@@ -195,6 +197,7 @@ class CaseTimeline:
     def decided(self, record: DecisionsRecorded) -> None:
         """Take in one settlement."""
         self.version, self.settled_at = record.originator_version, record.clock
+        self.settled_version = record.originator_version
         for decision in record.decisions:
             event_id = self.event_at.get(decision.fact_version)
             if event_id is not None:
@@ -357,6 +360,11 @@ class CaseTimeline:
         return entry.record.corrects
 
 
+def first_recorded_at(record: FactRecorded) -> int:
+    """Return when the hub first had a fact, on this case or on the one from which it came."""
+    return record.origin.recorded_at if record.origin else record.recorded_at
+
+
 def fact_recorded(record: FactRecorded, reader: Reader) -> Fact:
     """Return the fact that a stored record holds."""
     return Fact(
@@ -364,7 +372,7 @@ def fact_recorded(record: FactRecorded, reader: Reader) -> Fact:
         record.event_type,
         record.party,
         record.occurred_at,
-        record.origin.recorded_at if record.origin else record.recorded_at,
+        first_recorded_at(record),
         reader.codec.decode_body(record.schema_id, record.value),
         record.corrects,
     )

@@ -7,11 +7,12 @@ Rules (domain specification, 4.4):
   Which of several bases ended first may rest on what the party does not see.
 - A joint plan is shown by a rule of law that itself asks for the plan's consent: what it showed rested on that consent.
 - What a gate or a never-rule closes, while the consent stands as it was, is no ending; nor is what a correction or
-  retraction takes away, nor what another rule goes on showing.
+  retraction takes away, unless its consent ends in the same settlement; nor what another rule goes on showing.
 - What a gate had closed before is lost by the consent when that ends: the party still has what it was sent, and is to
   remove it. Asked only where the rights in the case have changed, which decides all of it anyway.
 - The ending is dated by the first moment at which the party, as known then, was no longer shown it. That moment is
   the party's own loss: no other fact of the case moves it. What was hidden before is lost when the consent ends.
+- What a settlement knew is what stands before it on the timeline: another record may bear the same millisecond.
 
 Pure. Changes come from `settlement`; the shard tells the parties (`hub.shard.notices`).
 """
@@ -19,11 +20,11 @@ Pure. Changes come from `settlement`; the shard tells the parties (`hub.shard.no
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import NamedTuple
 
 from contracts.fact import Outline
-from hub.case_timeline.timeline import CaseTimeline
+from hub.case_timeline.timeline import CaseTimeline, first_recorded_at
 from hub.consent.decision import Decider
 from hub.consent.policy import Policy
 from hub.consent.standing import Superseded, derive, next_change
@@ -49,10 +50,12 @@ def endings(
     found: dict[tuple[str, str], list[Loss]] = {}
     for change in changes:
         lost = mask_of_shown(change.before) & ~mask_of_shown(change.shown)
-        if not lost or change.event_id in case.dead:
+        if not lost:
             continue
         outline = case.facts[change.event_id].outline
-        bases = dict(case.former_bases.kept.get((change.event_id, change.party), {}))
+        # What a correction takes away was lost by its consent only if that stood until now.
+        is_live = change.event_id not in case.dead
+        bases = dict(case.former_bases.kept.get((change.event_id, change.party), {})) if is_live else {}
         for basis, mask in change.before:
             bases[basis] = bases.get(basis, 0) | mask
         for basis, mask in sorted(bases.items()):
@@ -84,7 +87,7 @@ def hidden_endings(
     if not found:
         return {}
     # Most of these ended long ago, and were told then.
-    before, _ = _as_known(case, case.settled_at, policy_at)
+    before, _ = _as_settled(case, policy_at)
     opened = {
         key: tuple(loss for loss in losses if _opens(before, *key, (loss,))) for key, losses in sorted(found.items())
     }
@@ -110,8 +113,11 @@ def ended_at(
     case meant at a moment is derived once for all of them.
     """
     moments = {fact.recorded_at for fact in case.gate_facts.values()} | {death.at for death in case.dead.values()}
-    to_come = deque(sorted(each for each in moments if case.settled_at < each <= clock))
-    decider, until = _as_known(case, case.settled_at, policy_at)
+    moments = {each for each in moments if case.settled_at < each <= clock}
+    if any(case.facts[each].record.recorded_at <= case.settled_at for each in _new_and_old(case)):
+        moments.add(case.settled_at)
+    to_come = deque(sorted(moments))
+    decider, until = _as_settled(case, policy_at)
     found = {key: clock for key, holds in holding.items() if not holds(decider)}
     while len(found) < len(holding) and (to_come or (until is not None and until <= clock)):
         by_time = clock if until is None else until
@@ -131,11 +137,35 @@ def _shows(decider: Decider, party: str, losses: Iterable[Loss]) -> bool:
     return all(not loss.mask & ~mask_of_shown(decider.shown(loss.outline, party)) for loss in losses)
 
 
-def _as_known(case: CaseTimeline, at: int, policy_at: PolicyAt) -> tuple[Decider, int | None]:
-    """What the case meant at `at`, as known at `at`, and until when that held by itself."""
+def _as_settled(case: CaseTimeline, policy_at: PolicyAt) -> tuple[Decider, int | None]:
+    """What the case meant in its last settlement, and until when that held by itself."""
+    return _as_known(case, case.settled_at, policy_at, _new_and_old(case))
+
+
+def _new_and_old(case: CaseTimeline) -> frozenset[str]:
+    """The facts (event ids) that came after the last settlement and are no younger: of its millisecond, or by a merge.
+
+    What is not held of the history was there before it.
+    """
+    return frozenset(
+        event_id
+        for event_id, entry in case.facts.items()
+        if entry.version > case.settled_version and first_recorded_at(entry.record) <= case.settled_at
+    )
+
+
+def _as_known(
+    case: CaseTimeline, at: int, policy_at: PolicyAt, but: Set[str] = frozenset()
+) -> tuple[Decider, int | None]:
+    """What the case meant at `at`, as known at `at` without the facts `but`, and until when that held by itself."""
     policy, next_policy_at = policy_at(at)
-    known = [fact for fact in case.gate_facts.values() if fact.recorded_at <= at]
-    died = {fact.event_id: case.dead[fact.event_id].at for fact in known if fact.event_id in case.dead}
+    known = [fact for fact in case.gate_facts.values() if fact.recorded_at <= at and fact.event_id not in but]
+    ended = {case.victim_of(each): first_recorded_at(case.facts[each].record) for each in but}
+    died = {
+        fact.event_id: death.at
+        for fact in known
+        if (death := case.dead.get(fact.event_id)) and death.at < ended.get(fact.event_id, death.at + 1)
+    }
     live = [fact for fact in known if died.get(fact.event_id, at + 1) > at]
     gone = [Superseded(fact, died[fact.event_id]) for fact in known if died.get(fact.event_id, at + 1) <= at]
     standing = derive(live, case.participants, case.publishers, person_of(case), at, policy, gone)

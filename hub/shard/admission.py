@@ -52,7 +52,7 @@ from hub.shard.reminders import ends_another
 from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
 from hub.shard.signing_keys import KEY_CHANGES, take_change
-from hub.shard.withdrawals import acknowledgement, answered, fences_of, known_consents, owed, promise, waits_for
+from hub.shard.withdrawals import acknowledgement, answered, fences_of, ids_of_consents, owed, promise, waits_for
 from hub.store.ports import Erased, Promise, ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 
@@ -238,7 +238,7 @@ class Admission:
         batch.touch(held)
         if held.timeline.merged_into is not None:
             self.merging.note(held, batch)
-        elif fact.event_type == RECEIPT:
+        elif fact.event_type == RECEIPT and fact.event_id not in held.timeline.dead:
             batch.writes.obligations[answered(fact.payload)] = None
         elif fact.event_type == NOTICE:
             self._note_owed(held, fact.event_id, batch)
@@ -306,9 +306,9 @@ class Admission:
 
     def _answer(self, event_id: str, case_id: str, promised: Sequence[Promise], recorded_at: int, batch: Batch) -> None:
         held = self.cases.get(case_id)
-        known = known_consents(held.timeline)
-        if waits_for(held.timeline, event_id, known):
-            batch.writes.promises[event_id] = promise(held.timeline, event_id, fences_of(promised), known)
+        consents, fences = ids_of_consents(held.timeline), fences_of(promised)
+        if waits_for(held.timeline, event_id, consents, recorded_at):
+            batch.writes.promises[event_id] = promise(held.timeline, event_id, fences, consents, recorded_at)
             return
         self.cases.hold_history(held)
         stated = acknowledgement(held.timeline, event_id, recorded_at, self.cases.reader, self.cases.secret)

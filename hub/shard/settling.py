@@ -39,9 +39,11 @@ from hub.shard.resyncing import BEGUN_MARK, COMPLETED, COMPLETED_MARK, GIVEN_UP,
 from hub.shard.stating import put_on_timeline
 from hub.shard.withdrawals import (
     WITHDRAWAL,
-    consents_of,
+    begins_now,
+    counts_already,
     fences_of,
-    known_consents,
+    ids_of_consents,
+    newest,
     obligation,
     promise,
     removals,
@@ -166,7 +168,7 @@ class Settling:
         """Settle one case; the parties in `again` are told all that they may see in it."""
         try:
             rights, changed, changes = self._decide(held, batch.after.clock, again)
-            takes_in = changed or self._concerns_withdrawals(held)
+            takes_in = changed or self._concerns_withdrawals(held, batch)
             if takes_in:
                 # Before anything is recorded: the history comes from the store, which has nothing of this batch.
                 self.cases.hold_history(held)
@@ -254,10 +256,14 @@ class Settling:
             stated.append(fact.event_id)
         return differences(case, rights.decider, stated)
 
-    def _concerns_withdrawals(self, held: HeldCase) -> bool:
-        """Whether the batch brought or ended a withdrawal, also one that changes nothing."""
-        facts = held.timeline.facts
-        return any(facts[each].outline.event_type == WITHDRAWAL for each in self._to_decide(held, as_a_whole=False))
+    def _concerns_withdrawals(self, held: HeldCase, batch: Batch) -> bool:
+        """Whether the batch brought or ended a withdrawal, also one that changes nothing, or one begins to count."""
+        case = held.timeline
+        facts = (case.facts[each] for each in self._to_decide(held, as_a_whole=False))
+        promised = self.promises.of_case(case.case_id, batch)
+        return any(fact.outline.event_type == WITHDRAWAL for fact in facts) or any(
+            begins_now(case, rows, batch.after.clock) for rows in promised.values()
+        )
 
     def _promised(self, held: HeldCase, decider: Decider, changes: list[Change], batch: Batch) -> Promised:
         """What must be confirmed before a merge goes on, and before a withdrawal is acknowledged, after `changes`."""
@@ -266,31 +272,28 @@ class Settling:
         removing = {other: step for other, step in steps.items() if step not in self.promises.removing}
         is_open = case.merged_into is None and not case.joining
         standing = sorted(unacknowledged(case, self.cases.secret)) if is_open else []
-        consent_of = {
-            event_id: case.gate_facts[event_id].payload["consentId"]
-            for event_id in standing
-            if event_id not in self.promises.waiting
-        }
-        consents = consents_of(case) & set(consent_of.values())
+        waiting = {event_id: self.promises.waiting.get(event_id, ()) for event_id in standing}
+        begins = [event_id for event_id in standing if not waiting[event_id] or not counts_already(waiting[event_id])]
+        ids = ids_of_consents(case)
+        ids_of = {each: ids.get(case.gate_facts[each].payload["consentId"], frozenset[str]()) for each in begins}
+        consents = frozenset[str]().union(*ids_of.values())
         records = self.store.case_records(case.case_id) if removing or consents else ()
         before = told_before(
             records, consents, lambda basis, event_id: decider.consent_behind(basis, case.facts[event_id].outline)
         )
         now = _last_numbers(changes, batch)
-        taken_back_now = taken_back(changes, now)
+        taken_back_now = taken_back(changes, now, batch.writes.obligations)
         promised: dict[str, tuple[Promise, ...]] = {}
         if is_open:
             promised |= dict.fromkeys(self.promises.of_case(case.case_id, batch).keys() - set(standing), ())
-        known = known_consents(case)
         for event_id in standing:
-            waiting = self.promises.waiting.get(event_id, ())
-            if not waiting:
-                fences = {**before.fences.get(consent_of[event_id], {}), **taken_back_now}
-            elif waiting[0].case_id == case.case_id:
-                fences = fences_of(waiting)
-            else:
+            rows = waiting[event_id]
+            if rows and rows[0].case_id != case.case_id:
                 continue  # the other case of a merge that was taken back has promised it
-            if (now_promised := promise(case, event_id, fences, known)) != waiting:
+            fences = fences_of(rows)
+            if event_id in ids_of:
+                fences |= newest(before.fences[consent_id] for consent_id in ids_of[event_id]) | taken_back_now
+            if (now_promised := promise(case, event_id, fences, ids, batch.after.clock)) != rows:
                 promised[event_id] = now_promised
         last = {**before.last, **now}
         return Promised({step: removals(case, other, last) for other, step in removing.items()}, promised)

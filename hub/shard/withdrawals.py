@@ -7,8 +7,11 @@ Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not
   last number of the settlement that took back from it is its fence. One that is confirmed by now holds nothing up.
 - What another case of the citizen takes back in a merge is waited for too: that case says when it is confirmed.
 - A withdrawal of a consent that is not on the case counts, whenever the consent comes. But its id may be mistyped, and
-  the one that was meant in force: it is not acknowledged before there is a consent of that id.
-- While it waits for one of these, the promise names the hub itself with a number that is never confirmed.
+  the one that was meant in force: it is not acknowledged before there is a consent that has or had that id.
+- A withdrawal by a clock that is ahead counts from the moment that it names, and takes back then.
+- While it waits for one of these, the promise names the hub itself with a number that is never confirmed. Its fences
+  are those of the settlement in which it begins to count.
+- What a consent showed under one of its ids rests on it under each that it ever had: a form can be corrected.
 - The promise is kept when the broker has confirmed every fence (`hub.shard.promises`). Only then, and by a record of
   the shard's own input, the withdrawal is acknowledged to whoever stated it. It learns that all is done, and neither
   whom it concerned nor whether it concerned anybody.
@@ -19,18 +22,25 @@ Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from contracts.fact import Fact, ce_id_of, event_id_of
 from contracts.topics import HUB_PARTY
 from hub.arrival.gate import RECEIPT
-from hub.case_timeline.timeline import NOTICE, RETRACTED, CaseTimeline, Reader, fact_recorded
-from hub.consent.consents import SCOPED
+from hub.case_timeline.timeline import NOTICE, CaseTimeline, Reader, fact_recorded
 from hub.disclosure.settlement import Change, mask_of_shown
 from hub.shard.notices import CONSENT_ENDED
 from hub.shard.stating import hub_event_id, hub_fact
-from hub.store.ports import WAITS_FOR_CONSENT, WAITS_FOR_MERGE, Obligation, Promise, Removal, removal_step
+from hub.store.ports import (
+    WAITS_FOR_CONSENT,
+    WAITS_FOR_ITS_TIME,
+    WAITS_FOR_MERGE,
+    Obligation,
+    Promise,
+    Removal,
+    removal_step,
+)
 from hub.store.records import CaseRecord, DecisionsRecorded, FactRecorded
 
 CONSENT: Final = "ConsentGiven"
@@ -54,13 +64,15 @@ def _is_unacknowledged(case: CaseTimeline, event_id: str, secret: bytes) -> bool
     return _acknowledgement_id(case, event_id, secret) not in case.facts
 
 
-def promise(case: CaseTimeline, event_id: str, fences: Mapping[str, int], known: Container[str]) -> tuple[Promise, ...]:
+def promise(
+    case: CaseTimeline, event_id: str, fences: Mapping[str, int], consents: Mapping[str, Container[str]], clock: int
+) -> tuple[Promise, ...]:
     """What must be confirmed before the withdrawal is acknowledged: on each party's topic all up to its fence.
 
-    `known` are the consents of the case (`known_consents`). Where nobody had anything, and the case waits for nothing,
-    the promise is kept at once.
+    `consents` as of `ids_of_consents`. Where nobody had anything, and the case waits for nothing, the promise is kept
+    at once.
     """
-    rows = {**fences, HUB_PARTY: waits_for(case, event_id, known)}
+    rows = {**fences, HUB_PARTY: waits_for(case, event_id, consents, clock)}
     return tuple(Promise(event_id, party, case.case_id, number) for party, number in sorted(rows.items()))
 
 
@@ -69,26 +81,69 @@ def fences_of(promised: Iterable[Promise]) -> dict[str, int]:
     return {one.party: one.number for one in promised if one.party != HUB_PARTY}
 
 
-def waits_for(case: CaseTimeline, event_id: str, known: Container[str]) -> int:
-    """What the withdrawal waits for beside its fences (`Promise`); 0 where that is nothing."""
-    if case.joining or case.unremoved:
-        return WAITS_FOR_MERGE
-    return 0 if case.gate_facts[event_id].payload["consentId"] in known else WAITS_FOR_CONSENT
+def counts_already(promised: Iterable[Promise]) -> bool:
+    """Whether the withdrawal counted when this was promised: its fences are known since."""
+    waiting = (one.number for one in promised if one.party == HUB_PARTY)
+    return not any(number in (WAITS_FOR_CONSENT, WAITS_FOR_ITS_TIME) for number in waiting)
 
 
-def known_consents(case: CaseTimeline) -> frozenset[str]:
-    """The consents that were given on the case: not those that left it, nor an id that was corrected to another."""
-    return frozenset(
-        fact.payload["consentId"]
+def begins_now(case: CaseTimeline, promised: Sequence[Promise], clock: int) -> bool:
+    """Whether a withdrawal that waited for its time begins to count."""
+    withdrawal = case.gate_facts.get(promised[0].event_id)
+    waited = any(one.party == HUB_PARTY and one.number == WAITS_FOR_ITS_TIME for one in promised)
+    return waited and withdrawal is not None and withdrawal.occurred_at <= clock
+
+
+def waits_for(case: CaseTimeline, event_id: str, consents: Mapping[str, Container[str]], clock: int) -> int:
+    """What the withdrawal waits for beside its fences (`Promise`), at `clock`; 0 where that is nothing."""
+    withdrawal = case.gate_facts[event_id]
+    if withdrawal.occurred_at > clock:
+        return WAITS_FOR_ITS_TIME
+    if withdrawal.payload["consentId"] not in consents:
+        return WAITS_FOR_CONSENT
+    return WAITS_FOR_MERGE if case.joining or case.unremoved else 0
+
+
+def ids_of_consents(case: CaseTimeline) -> Mapping[str, frozenset[str]]:
+    """Every id of a consent that was given on the case -> all ids that this consent ever had.
+
+    Not those of a consent that left the case with another one. What is said under one id of a consent holds for it
+    under each (`hub.consent.consents`).
+    """
+    given = {
+        event_id: fact
         for event_id, fact in case.gate_facts.items()
-        if fact.event_type == CONSENT and ((death := case.dead.get(event_id)) is None or death.how == RETRACTED)
-    )
+        if fact.event_type == CONSENT and not case.is_unlinked(event_id)
+    }
+    first: dict[str, str] = {}
+    for fact in given.values():
+        mine = _first_of(first, fact.payload["consentId"])
+        if fact.corrects in given:
+            first[mine] = _first_of(first, given[fact.corrects].payload["consentId"])
+    same: dict[str, set[str]] = {}
+    for consent_id in first:
+        same.setdefault(_first_of(first, consent_id), set()).add(consent_id)
+    return {consent_id: ids for ids in map(frozenset, same.values()) for consent_id in ids}
 
 
-def taken_back(changes: Iterable[Change], last: Mapping[str, int]) -> dict[str, int]:
-    """The fence of each party that loses something by `changes`; `last` are the last numbers that they are given."""
-    losing = {change.party for change in changes if mask_of_shown(change.before) & ~mask_of_shown(change.shown)}
-    return {party: last[party] for party in losing}
+def _first_of(first: dict[str, str], consent_id: str) -> str:
+    """The id by which those that are known to be of the same consent are found (union-find, paths halved)."""
+    while (before := first.setdefault(consent_id, consent_id)) != consent_id:
+        first[consent_id] = consent_id = first.get(before, before)
+    return consent_id
+
+
+def taken_back(changes: Iterable[Change], last: Mapping[str, int], orders: Container[str]) -> dict[str, int]:
+    """The fence of each party that loses something by `changes`, or is told by one of `orders` (notices) to remove it.
+
+    `last` are the last numbers that they are given.
+    """
+    losing = {
+        change.party
+        for change in changes
+        if change.event_id in orders or mask_of_shown(change.before) & ~mask_of_shown(change.shown)
+    }
+    return {party: last[party] for party in losing if party in last}
 
 
 def removals(case: CaseTimeline, other: str, last: Mapping[str, int]) -> tuple[Removal, ...]:
@@ -103,11 +158,6 @@ def removals(case: CaseTimeline, other: str, last: Mapping[str, int]) -> tuple[R
         Removal(step, party, case.case_id, other, shard, change, number)
         for party, number in sorted({HUB_PARTY: 0, **last}.items())
     )
-
-
-def consents_of(case: CaseTimeline) -> frozenset[str]:
-    """The consents of which there ever was a record on the case: nothing was shown there on any other."""
-    return frozenset(fact.payload["consentId"] for fact in case.gate_facts.values() if fact.event_type in SCOPED)
 
 
 class Before(NamedTuple):
@@ -151,6 +201,14 @@ def told_before(records: Iterable[CaseRecord], consents: Iterable[str], consent_
         for consent_id, party in losing:
             fences[consent_id][party] = last[party]
     return Before(last, fences)
+
+
+def newest(fences: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The highest fence of each party among several."""
+    found: dict[str, int] = {}
+    for each in fences:
+        found |= {party: max(number, found.get(party, 0)) for party, number in each.items()}
+    return found
 
 
 def acknowledgement(

@@ -93,6 +93,7 @@ class Forwarding(NamedTuple):
 
 WAITS_FOR_MERGE: Final = 1
 WAITS_FOR_CONSENT: Final = 2
+WAITS_FOR_ITS_TIME: Final = 3
 
 
 class Promise(NamedTuple):
@@ -100,7 +101,7 @@ class Promise(NamedTuple):
 
     Where `party` is the hub itself, which is told nothing, `number` says what the case waits for beside: nothing (0),
     what another case takes back in a merge (`WAITS_FOR_MERGE`), a consent of the id that is withdrawn
-    (`WAITS_FOR_CONSENT`).
+    (`WAITS_FOR_CONSENT`), the moment from which the withdrawal counts (`WAITS_FOR_ITS_TIME`).
     """
 
     event_id: str

@@ -237,9 +237,9 @@ def test_the_ends_of_one_batch_are_each_dated_and_what_the_case_meant_is_derived
     derived: list[int] = []
     as_known = endings._as_known
 
-    def counting(case: CaseTimeline, at: int, policy_at: endings.PolicyAt) -> Any:
+    def counting(case: CaseTimeline, at: int, *more: Any) -> Any:
         derived.append(at)
-        return as_known(case, at, policy_at)
+        return as_known(case, at, *more)
 
     monkeypatch.setattr(endings, "_as_known", counting)
     ends: list[int] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.fact import ce_id_of
+from hub.store.ports import WAITS_FOR_CONSENT, WAITS_FOR_MERGE
 from tests.shard.harness import HOUR_MS
 from tests.shard.merging import (
     ACROSS,
@@ -124,7 +125,8 @@ def test_a_withdrawal_by_the_hub_while_a_merge_waits_stops_nothing(hub: MergingS
     ended_by_the_hub(hub, WINNER, consent_id=consent_id)
     hub.go_on()
     (promised,) = hub.shards[hub.shards_of[WINNER]].promises.waiting.values()
-    assert {one.party: one.number for one in promised}["HUB"] == 1
+    waits_for = WAITS_FOR_MERGE if consent_id == CONSENT_ID else WAITS_FOR_CONSENT
+    assert {one.party: one.number for one in promised}["HUB"] == waits_for
     hub.settle()
     assert (date in hub.held("A.JOB", WINNER)) == (consent_id != CONSENT_ID)
 

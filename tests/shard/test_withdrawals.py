@@ -14,8 +14,9 @@ from contracts.reasons import Reason
 from hub.continuity.clock_terms import clock_terms
 from hub.shard.promises import SAID_PER_TURN_MAX
 from hub.store.records import CaseRecord
-from tests.shard.harness import DAY_MS, HOUR_MS, ShardUnderTest, consent, imprisonment
+from tests.shard.harness import CASE, DAY_MS, HOUR_MS, ShardUnderTest, consent, imprisonment
 from tests.shard.test_disclosing import CONSENT_ID, given, withdrawn
+from tests.shard.test_parked_lines import retry, waiting
 
 PARTIES = ("PRI", "KIF", "A.SOC", "A.ADD", "B.SOC")
 OTHER_ID = "d0000000-0000-4000-8000-000000000002"
@@ -367,3 +368,27 @@ def test_so_many_acknowledgements_are_asked_for_in_one_turn(
         publishing.reset_mock()
     assert (max(turns), sum(turns)) == (SAID_PER_TURN_MAX, SAID_PER_TURN_MAX + 20)
     assert len(acknowledged(hub)) == SAID_PER_TURN_MAX + 20
+
+
+def test_a_receipt_that_is_taken_back_while_parked_does_not_end_what_is_owed(hub: ShardUnderTest) -> None:
+    withdrawn(hub)
+    hub.settle()
+    order, before = order_to(hub, "B.SOC"), hub.store.obligations()
+    at = hub.now + HOUR_MS
+    values = {"targetEventId": order, "at": at, "outcome": "PURGED"}
+    stated = hub.state("B.SOC", "RemovalReceipted", values, "receipt", occurred_at=at)
+    hub.settle()
+    assert waiting(hub, "B.SOC") == [(1, Reason.IN_THE_FUTURE)]
+    hub.state(
+        "B.SOC",
+        "EventRetracted",
+        {"targetEventId": ce_id_of(stated), "at": hub.now, "reason": "NOT_OCCURRED"},
+        "taken back",
+    )
+    hub.settle()
+    assert waiting(hub, "B.SOC") == [(1, Reason.IN_THE_FUTURE)]
+    hub.tick(2 * HOUR_MS)
+    retry(hub, 1, "B.SOC")
+    assert waiting(hub, "B.SOC") == []
+    assert hub.shard.cases.get(CASE).timeline.dead[stated].how == "retracted"
+    assert hub.store.obligations() == before, "nothing is owed by B.SOC any more, though it took its receipt back"

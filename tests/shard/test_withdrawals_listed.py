@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from deploy import withdrawals_command
+from deploy.withdrawals_command import open_in
 from tests.shard.harness import HOUR_MS, ShardUnderTest
 from tests.shard.test_disclosing import withdrawn
-from tests.shard.test_withdrawals import WITHIN_MS, hub
+from tests.shard.test_withdrawals import WITHIN_MS, acknowledged, hub
 
 __all__ = ["hub"]
 
@@ -32,3 +33,11 @@ def test_what_is_open_is_said_in_words(hub: ShardUnderTest, monkeypatch: pytest.
     hub.tick(WITHIN_MS + HOUR_MS)
     hub.settle()
     assert said(hub, monkeypatch) == ["A.ADD: owes a receipt, overdue", "B.SOC: owes a receipt, overdue"]
+
+
+def test_what_is_not_acknowledged_is_listed(hub: ShardUnderTest) -> None:
+    hub.broker.unreachable.add(hub.names.hub_input)
+    withdrawal = withdrawn(hub)
+    hub.settle()
+    assert acknowledged(hub) == []
+    assert withdrawal in {each.event for each in open_in(0, hub.store)}

@@ -1,0 +1,124 @@
+"""A consent, or a withdrawal, whose id is corrected: whoever had something by it is waited for all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contracts.fact import ce_id_of
+from deploy.withdrawals_command import open_in
+from hub.shard.withdrawals import ids_of_consents
+from tests.shard.harness import CASE, HOUR_MS, ShardUnderTest, consent, imprisonment
+from tests.shard.test_disclosing import CONSENT_ID, withdrawn
+from tests.shard.test_unknown_consents import UNKNOWN_ID
+from tests.shard.test_withdrawals import OTHER_ID, PARTIES, acknowledged, hub
+from tests.work import lines_run
+
+__all__ = ["hub"]
+
+
+def test_a_loss_under_the_id_that_the_consent_had_before_is_waited_for(tmp_path: Path) -> None:
+    hub = ShardUnderTest(tmp_path, PARTIES)
+    hub.enrol()
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    values = consent(hub.now, ["CU", "OF"], ["A.ADD", "B.SOC"])
+    hub.state("PRI", "ConsentGiven", values, "form")
+    hub.settle()
+    assert "custodyId" in str(hub.view("B.SOC"))
+    out = hub.names.output("B.SOC")
+    hub.broker.unreachable.add(out)
+    hub.tick(HOUR_MS)
+    # The form is corrected: another id, and B.SOC was never on it.
+    hub.state("PRI", "ConsentGiven", values | {"consentId": OTHER_ID, "recipients": ["A.ADD"]}, "form", revision=1)
+    hub.settle()
+    hub.tick(HOUR_MS)
+    withdrawal = withdrawn(hub, OTHER_ID)
+    for _ in range(20):
+        hub.shard.step(0.0)
+    assert "custodyId" in str(hub.view("B.SOC"))
+    assert hub.parked() == []
+    assert ce_id_of(withdrawal) not in acknowledged(hub), (
+        "acknowledged though B.SOC has not heard that it must remove it"
+    )
+
+
+def test_who_loses_by_the_correction_of_the_consents_id_is_waited_for(tmp_path: Path) -> None:
+    """The withdrawal had the right id, the form a wrong one: its correction ends the consent, out of reach of B.SOC."""
+    hub = ShardUnderTest(tmp_path, PARTIES)
+    hub.enrol()
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    values = consent(hub.now, ["CU", "OF"], ["A.ADD", "B.SOC"])
+    hub.state("PRI", "ConsentGiven", values, "form")
+    hub.settle()
+    hub.tick(HOUR_MS)
+    withdrawal = withdrawn(hub, OTHER_ID)
+    hub.settle()
+    assert acknowledged(hub) == []
+    assert "custodyId" in str(hub.view("B.SOC"))
+    hub.tick(HOUR_MS)
+    hub.broker.unreachable.add(hub.names.output("B.SOC"))
+    hub.state("PRI", "ConsentGiven", values | {"consentId": OTHER_ID}, "form", revision=1)
+    for _ in range(30):
+        hub.shard.step(0.0)
+    assert "custodyId" not in str(hub.view("A.ADD"))
+    assert "custodyId" in str(hub.view("B.SOC"))
+    assert hub.parked() == []
+    assert ce_id_of(withdrawal) not in acknowledged(hub), "B.SOC has not been told, and shows it"
+
+
+def test_a_withdrawal_corrected_to_another_consent_while_its_receiver_is_out_of_reach(hub: ShardUnderTest) -> None:
+    """Mistyped, waits; corrected to the right one: waits for its receivers."""
+    values = {"consentId": OTHER_ID, "at": hub.now, "by": "SUBJECT"}
+    hub.state("PRI", "ConsentWithdrawn", values, "letter")
+    hub.settle()
+    hub.broker.unreachable.add(hub.names.output("B.SOC"))
+    hub.state("PRI", "ConsentWithdrawn", values | {"consentId": CONSENT_ID}, "letter", revision=1)
+    for _ in range(30):
+        hub.shard.step(0.0)
+    assert "custodyId" in str(hub.view("B.SOC"))
+    assert acknowledged(hub) == []
+
+
+def test_a_withdrawal_under_the_old_id_that_ends_the_consent_is_acknowledged(tmp_path: Path) -> None:
+    hub = ShardUnderTest(tmp_path, PARTIES)
+    hub.enrol()
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    values = consent(hub.now, ["CU", "OF"], ["A.ADD", "B.SOC"])
+    hub.state("PRI", "ConsentGiven", values, "form")
+    hub.settle()
+    hub.tick(HOUR_MS)
+    hub.state("PRI", "ConsentGiven", values | {"consentId": OTHER_ID}, "form", revision=1)
+    hub.settle()
+    hub.tick(HOUR_MS)
+    withdrawal = withdrawn(hub, CONSENT_ID)
+    hub.settle()
+    ended = "custodyId" not in str(hub.view("B.SOC"))
+    listed = [each.state for each in open_in(0, hub.store) if each.event == withdrawal]
+    assert not (ended and listed), listed
+
+
+def test_all_ids_that_a_consent_ever_had_are_one_consents_and_no_others(hub: ShardUnderTest) -> None:
+    values = consent(hub.now, ["CU"], ["A.ADD"])
+    for revision, consent_id in enumerate((OTHER_ID, UNKNOWN_ID)):
+        hub.state("PRI", "ConsentGiven", values | {"consentId": consent_id}, "another", revision=revision)
+    hub.settle()
+    found = ids_of_consents(hub.shard.cases.get(CASE).timeline)
+    both = frozenset({OTHER_ID, UNKNOWN_ID})
+    assert found == {CONSENT_ID: {CONSENT_ID}, OTHER_ID: both, UNKNOWN_ID: both}
+
+
+def test_the_ids_of_consents_cost_as_many_steps_as_there_are_corrections(hub: ShardUnderTest) -> None:
+    values, corrected = consent(hub.now, ["CU"], ["A.ADD"]), 0
+
+    def work(count: int) -> int:
+        nonlocal corrected
+        while corrected < count:
+            values["consentId"] = f"c0000000-0000-4000-8000-{corrected:012}"
+            hub.state("PRI", "ConsentGiven", values, "another", revision=corrected)
+            corrected += 1
+        hub.settle()
+        case = hub.shard.cases.get(CASE).timeline
+        assert len(ids_of_consents(case)) == count + 1
+        return lines_run(lambda: ids_of_consents(case))
+
+    few = work(40)
+    assert work(80) < 2.5 * few
