@@ -107,7 +107,8 @@ class Shard:
         worked = False
         self._caught_up = self._is_current
         if self.sending.in_flight() <= IN_FLIGHT_MAX:
-            records, clock = self._take(wait_seconds), self.state.clock
+            records = self._take(wait_seconds)
+            clock = self.state.clock
             # An empty store adopts rules with its first record, which says when that was.
             must_adopt = clock > 0 and self._must_adopt()
             if records or must_adopt or self.settling.is_anything_due(clock, self.state.resyncs):

@@ -106,7 +106,7 @@ DEFECTS: Final = (
         "if mask_of_shown(shown) != mask_of_shown(told.get(party, NOTHING))",
     ),
     Defect("an earlier end of the consent not waited for", Settling._promised,
-           "{**before.fences.get(consent_of[event_id], {}), **taken_back_now}", "taken_back_now"),
+           "newest(before.fences[consent_id] for consent_id in ids_of[event_id]) | taken_back_now", "taken_back_now"),
     Defect("a withdrawal acknowledged at once", promises._first_missing,
            "if one.number > confirmed.get(one.party, 0)", "if False"),
     Defect("a change of standing not seen", Rights.hold, "self.standing_inputs == case.standing_inputs", "True"),

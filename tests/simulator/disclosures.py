@@ -7,8 +7,8 @@ Rules:
 - Content goes only under the newest number of its event, or where that very number lies on the topic already.
 - No new content rests on a consent whose withdrawal is stored and has come, or has long lain unread.
 - A send position is no higher than what lies on the topic.
-- A withdrawal is acknowledged only when everything that was taken back of what had rested on its consent, then or
-  before, lies on the topics.
+- A withdrawal is acknowledged only when it counts, and everything that was taken back of what had rested on its
+  consent, then or before, lies on the topics.
 """
 
 from __future__ import annotations
@@ -178,7 +178,10 @@ class Disclosures:
 
     def _acknowledged(self, fact: FactRecorded) -> None:
         said = _payload(fact)
-        for party, number in self.fences[f"{said['recipient']}/{said['targetEventId']}"].items():
+        withdrawal = f"{said['recipient']}/{said['targetEventId']}"
+        _, _, counts_from = self.lines[fact.originator_id.removeprefix("case:")].consents[withdrawal]
+        require(counts_from <= self.clock, ACKNOWLEDGED, f"a withdrawal is acknowledged that counts from {counts_from}")
+        for party, number in self.fences[withdrawal].items():
             last = max(self.topics.get(party, ()), default=0)
             require(number <= last, ACKNOWLEDGED, f"{number} of {party} takes back, {last} lies on the topic")
 

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from tests.simulator import history
-from tests.simulator.defects import DEFECTS, QUICKLY_FOUND, SEEDS_MAX, find
+from tests.simulator.defects import DEFECTS, QUICKLY_FOUND, SEEDS_MAX, find, planted
 from tests.simulator.invariants import ALL
 from tests.simulator.machine import Violated
 from tests.simulator.regressions import SEEDS
@@ -70,6 +70,12 @@ def test_a_broken_promise_is_told_with_one_command_that_plays_it_again(monkeypat
 def test_there_are_more_than_thirty_defects_of_different_names() -> None:
     assert len({defect.name for defect in DEFECTS}) == len(DEFECTS) > 30
     assert set(QUICKLY_FOUND) <= {defect.name for defect in DEFECTS}
+
+
+def test_every_known_defect_can_be_planted_in_the_code_as_it_is() -> None:
+    for defect in DEFECTS:
+        with planted(defect):
+            pass
 
 
 @pytest.mark.parametrize("defect", [each for each in DEFECTS if each.name in QUICKLY_FOUND], ids=lambda each: each.name)
