@@ -128,6 +128,8 @@ def case_from_row(case_id: str, row: bytes, reader: Reader) -> CaseTimeline | No
             payload,
             entry["corrects"],
         )
+    for fact in case.live_gate_facts():
+        case.known_consents.count(fact, +1)
     return case
 
 

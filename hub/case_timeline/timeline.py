@@ -24,11 +24,11 @@ from typing import Final, NamedTuple
 from contracts.catalogue import Catalogue
 from contracts.categories import Category
 from contracts.codec import Codec
-from contracts.event_types import CITIZEN, EventType
+from contracts.event_types import EventType
 from contracts.fact import Fact, Outline, event_id_of, outline_of
 from contracts.failures import DamagedStore
-from contracts.parties import role_of_id
 from hub.case_timeline.bases import FormerBases
+from hub.case_timeline.known_consents import KnownConsents
 from hub.store.records import (
     CaseRecord,
     CitizenEnrolled,
@@ -104,6 +104,7 @@ class CaseTimeline:
     version: int = 0
     enrolled: CitizenEnrolled | GovernanceOpened | None = None
     gate_facts: dict[str, Fact] = field(default_factory=dict)
+    known_consents: KnownConsents = field(default_factory=KnownConsents)
     gate_bodies: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Event id -> (schema id, Avro body) of each gate fact."""
     body_bytes: int = 0
@@ -187,7 +188,7 @@ class CaseTimeline:
                 self.waiting.append(fact.event_id)
             return
         if fact.event_id not in self.dead:
-            self._count(fact.party, event_type, +1)
+            self._count(fact.event_id, fact.party, event_type, +1)
         if fact.corrects:
             self._kill(fact.corrects, Death(CORRECTED, fact.recorded_at), reader)
         if fact.event_type == RETRACTION:
@@ -253,7 +254,7 @@ class CaseTimeline:
     def _unlink(self, event_id: str, at: int, reader: Reader) -> None:
         entry = self.facts.get(event_id)
         if entry is not None and event_id not in self.dead:
-            self._count(entry.outline.party, reader.catalogue.event_types[entry.outline.event_type], -1)
+            self._count(event_id, entry.outline.party, reader.catalogue.event_types[entry.outline.event_type], -1)
         self.dead[event_id] = Death(UNLINKED, at)
 
     def is_unlinked(self, event_id: str) -> bool:
@@ -279,11 +280,13 @@ class CaseTimeline:
         self.standing_inputs += 1
         victim = self.facts.get(event_id)
         if known is None and victim is not None:
-            self._count(victim.outline.party, reader.catalogue.event_types[victim.outline.event_type], -1)
+            self._count(event_id, victim.outline.party, reader.catalogue.event_types[victim.outline.event_type], -1)
 
-    def _count(self, party: str, event_type: EventType, by: int) -> None:
+    def _count(self, event_id: str, party: str, event_type: EventType, by: int) -> None:
         if event_type.name in ABOUT_RECORDS:
             return
+        if (gate_fact := self.gate_facts.get(event_id)) is not None:
+            self.known_consents.count(gate_fact, by)
         counts = [self.record_counts] if event_type.anchor == Category.CO else [self.record_counts, self.fact_counts]
         for count in counts:
             before = count.get(party, 0)
@@ -338,19 +341,8 @@ class CaseTimeline:
         )
 
     def consent_known_to(self, consent_id: str, party: str) -> bool:
-        """Whether the consent is given, and `party` collected or stated it, was ever named in it, or is the citizen."""
-        scopes = [
-            fact
-            for fact in self.live_gate_facts()
-            if fact.event_type in ("ConsentGiven", "ConsentAmended") and fact.payload["consentId"] == consent_id
-        ]
-        named = {
-            name
-            for fact in scopes
-            for name in (fact.party, fact.payload["collectedBy"], *fact.payload["sources"], *fact.payload["recipients"])
-        }
-        is_known = party in named or role_of_id(party) == CITIZEN
-        return is_known and any(fact.event_type == "ConsentGiven" for fact in scopes)
+        """See `KnownConsents`."""
+        return self.known_consents.are_known_to(consent_id, party)
 
     def victim_of(self, event_id: str) -> str | None:
         """The event that this one corrects or retracts."""

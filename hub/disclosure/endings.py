@@ -19,9 +19,10 @@ Pure. Changes come from `settlement`; the shard tells the parties (`hub.shard.no
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Set
-from typing import NamedTuple
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import cache
+from typing import Final, NamedTuple
 
 from contracts.fact import Outline
 from hub.case_timeline.timeline import CaseTimeline, first_recorded_at
@@ -32,6 +33,10 @@ from hub.disclosure.settlement import Change, mask_of_shown, person_of
 
 PolicyAt = Callable[[int], tuple[Policy, int | None]]
 """The policy in force at an instant, and when the next one comes into force."""
+MOMENTS_MAX: Final = 64
+"""Among how many moments since the last settlement the first one is looked for at which something has ended."""
+Look = tuple[Decider, int | None]
+"""What the case meant at a moment, and until when that held by itself."""
 Holds = Callable[[Decider], bool]
 """What is asked of the case as it was decided at a moment."""
 
@@ -109,24 +114,39 @@ def ended_at(
 ) -> Mapping[tuple[str, str], int]:
     """Return since when (milliseconds) each of `holding` holds no more, by the same keys.
 
-    It is looked for after the last settlement; where the rules themselves are others by now, it is `clock`. What the
-    case meant at a moment is derived once for all of them.
+    It is looked for after the last settlement; where the rules themselves are others by now, it is `clock`. Among few
+    moments the first such one is found; among many the last, by halving: what the case meant at a moment is derived
+    from all of it, and what one party states must not make that its square. Derived once for all that is asked.
     """
     moments = {fact.recorded_at for fact in case.gate_facts.values()} | {death.at for death in case.dead.values()}
     moments = {each for each in moments if case.settled_at < each <= clock}
     if any(case.facts[each].record.recorded_at <= case.settled_at for each in _new_and_old(case)):
         moments.add(case.settled_at)
-    to_come = deque(sorted(moments))
-    decider, until = _as_settled(case, policy_at)
-    found = {key: clock for key, holds in holding.items() if not holds(decider)}
-    while len(found) < len(holding) and (to_come or (until is not None and until <= clock)):
-        by_time = clock if until is None else until
-        at = min(by_time, to_come[0]) if to_come else by_time
-        while to_come and to_come[0] <= at:
-            to_come.popleft()
-        decider, until = _as_known(case, at, policy_at)
-        found |= {key: at for key, holds in holding.items() if key not in found and not holds(decider)}
-    return {key: found.get(key, clock) for key in holding}
+    in_order, settled = sorted(moments), _as_settled(case, policy_at)
+    as_known = cache(lambda at: _as_known(case, at, policy_at))
+    return {key: _ended(holds, settled, in_order, clock, as_known) for key, holds in holding.items()}
+
+
+def _ended(holds: Holds, settled: Look, moments: Sequence[int], clock: int, as_known: Callable[[int], Look]) -> int:
+    """Since when something holds no more that held when the case was `settled`; `moments` came after it, in order."""
+    decider, until = settled
+    if not holds(decider):
+        return clock
+    place = 0
+    if len(moments) > MOMENTS_MAX:
+        place = bisect_left(moments, True, key=lambda at: not holds(as_known(at)[0]))
+        until = as_known(moments[place - 1])[1] if place else until
+    while True:
+        to_come = [until] if until is not None and until <= clock else []
+        to_come += moments[place : place + 1]
+        if not to_come:
+            return clock
+        at = min(to_come)
+        while place < len(moments) and moments[place] <= at:
+            place += 1
+        decider, until = as_known(at)
+        if not holds(decider):
+            return at
 
 
 def _opens(decider: Decider, consent_id: str, party: str, losses: Iterable[Loss]) -> bool:
@@ -137,7 +157,7 @@ def _shows(decider: Decider, party: str, losses: Iterable[Loss]) -> bool:
     return all(not loss.mask & ~mask_of_shown(decider.shown(loss.outline, party)) for loss in losses)
 
 
-def _as_settled(case: CaseTimeline, policy_at: PolicyAt) -> tuple[Decider, int | None]:
+def _as_settled(case: CaseTimeline, policy_at: PolicyAt) -> Look:
     """What the case meant in its last settlement, and until when that held by itself."""
     return _as_known(case, case.settled_at, policy_at, _new_and_old(case))
 
@@ -154,9 +174,7 @@ def _new_and_old(case: CaseTimeline) -> frozenset[str]:
     )
 
 
-def _as_known(
-    case: CaseTimeline, at: int, policy_at: PolicyAt, but: Set[str] = frozenset()
-) -> tuple[Decider, int | None]:
+def _as_known(case: CaseTimeline, at: int, policy_at: PolicyAt, but: Set[str] = frozenset()) -> Look:
     """What the case meant at `at`, as known at `at` without the facts `but`, and until when that held by itself."""
     policy, next_policy_at = policy_at(at)
     known = [fact for fact in case.gate_facts.values() if fact.recorded_at <= at and fact.event_id not in but]

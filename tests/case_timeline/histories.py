@@ -40,7 +40,15 @@ def event_id(party: str, number: int) -> str:
     return f"{party}/{ce_id(number)}"
 
 
+_SCOPE = {
+    "consentId": CASE, "version": 1, "at": NOW, "collectedBy": "A.SOC", "collector": "s", "givenBy": "SUBJECT",
+    "form": "WRITTEN", "evidenceRef": "x", "noticeVersion": "1", "language": "da", "withdrawalExplained": True,
+    "capacityConfirmed": True, "categories": ["CU"], "sources": ["PRI"], "recipients": ["A.JOB"],
+    "purposes": ["TREATMENT"], "validFrom": NOW,
+}  # fmt: skip
 PAYLOADS = {
+    "ConsentGiven": _SCOPE,
+    "ConsentAmended": _SCOPE | {"recipients": ["PRI"]},
     "CaseOpened": {"caseNo": "1", "at": NOW},
     "HousingApplied": {"housingId": CASE, "kind": "SHELTER_110", "at": NOW},
     "ConsentWithdrawn": {"consentId": CASE, "at": NOW, "by": "SUBJECT"},

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.failures import DamagedStore
+from hub.case_timeline.cache_row import case_from_row, row_of
+from hub.case_timeline.known_consents import SCOPED
 from hub.case_timeline.timeline import ABOUT_RECORDS, CORRECTED, RETRACTED, CaseTimeline, Death, known_at, timeline_of
 from hub.store.records import Decision, DecisionsRecorded, FactRecorded, case_stream
 from tests.case_timeline.histories import CASE, NOW, PARTIES, event_id, fact, folded, histories, reader, stored
@@ -44,6 +46,26 @@ def test_participants_are_the_parties_with_a_live_fact_that_is_no_record(facts: 
     types = reader().catalogue.event_types
     assert case.publishers == {each.party for each in live if each.event_type not in ABOUT_RECORDS}
     assert case.participants == {each.party for each in live if types[each.event_type].anchor != "CO"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories(), st.booleans())
+def test_consents_are_known_to_whom_live_records_name(facts: list[FactRecorded], from_row: bool) -> None:
+    case = folded(facts)
+    if from_row and (row := row_of(case, reader())) is not None:
+        restored = case_from_row(CASE, row, reader())
+        assert restored is not None
+        case = restored
+    scopes = [fact for fact in case.live_gate_facts() if fact.event_type in SCOPED]
+    named = {
+        name
+        for fact in scopes
+        for name in (fact.party, fact.payload["collectedBy"], *fact.payload["sources"], *fact.payload["recipients"])
+    }
+    is_given = any(fact.event_type == "ConsentGiven" for fact in scopes)
+    for party in (*PARTIES, "CITIZEN"):
+        expected = is_given and (party in named or party == "CITIZEN")
+        assert case.consent_known_to(CASE, party) == expected
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

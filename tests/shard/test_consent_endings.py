@@ -12,6 +12,7 @@ import pytest
 from contracts.civil_time import day_date, start_of_day, zone_of
 from contracts.fact import ce_id_of
 from hub.case_timeline.timeline import CaseTimeline
+from hub.consent import standing
 from hub.disclosure import endings
 from hub.shard import notices
 from hub.shard.stating import hub_event_id
@@ -287,3 +288,31 @@ def test_a_failure_while_an_ending_is_dated_lets_nothing_out_and_the_next_try_te
     hub.tick(2 * 60_000)
     hub.settle()
     assert told_of_endings(hub, "B.SOC") == [(ce_id_of(record), ended)]
+
+
+def test_a_loss_is_dated_without_deriving_the_case_anew_for_each_record_before_it(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    derived = 0
+    derive = standing.derive
+
+    def counted(*parts: Any) -> Any:
+        nonlocal derived
+        derived += 1
+        return derive(*parts)
+
+    monkeypatch.setattr(endings, "derive", counted)
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    given(hub, ["CU"], ["B.SOC"])
+    hub.settle()
+    for number in range(200):  # consents that open nothing to anybody who asks, one a millisecond
+        hub.now += 1
+        hub.broker.clock = hub.now
+        of_its_own = {"consentId": f"d1000000-0000-4000-8000-{number:012d}"}
+        hub.state("PRI", "ConsentGiven", consent(hub.now, ["HO"], ["C.SOC"]) | of_its_own, f"many {number}")
+    hub.now += 1
+    hub.broker.clock = hub.now
+    withdrawn(hub)
+    hub.settle()
+    assert [kind for kind, _ in hub.notices("B.SOC")] == ["CONSENT_ENDED"]
+    assert derived < 50

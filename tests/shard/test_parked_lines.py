@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from contracts.fact import ce_id_of
 from contracts.failures import StoreUnavailable
 from contracts.reasons import Reason
 from hub.arrival.gate import CLOCK_SKEW_MS_MAX
+from hub.case_timeline.timeline import CaseTimeline
 from hub.shard import retrying
 from hub.shard.retrying import RETRY
 from tests.shard.harness import CASE, HOUR_MS, OTHER_CASE, PARTIES, ShardUnderTest, consent, imprisonment
@@ -304,3 +306,28 @@ def test_a_retry_is_judged_at_its_own_time(hub: ShardUnderTest) -> None:
     assert waiting(hub) == [(3, Reason.IN_THE_FUTURE)]
     retry(hub, 3)
     assert waiting(hub) == []
+
+
+def test_amendments_are_judged_without_reading_every_amendment_before(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = 0
+    live = CaseTimeline.live_gate_facts
+
+    def counted(case: CaseTimeline) -> Any:
+        nonlocal read
+        for fact in live(case):
+            read += 1
+            yield fact
+
+    hub.enrol()
+    hub.tick()
+    given(hub, ["CU"], ["B.SOC"])
+    hub.settle()
+    monkeypatch.setattr(CaseTimeline, "live_gate_facts", counted)
+    number = 300
+    for each in range(number):
+        amended(hub, ["B.SOC"], f"amendment {each}")
+    hub.settle()
+    assert waiting(hub) == []
+    assert read < 20 * number

@@ -12,8 +12,9 @@ from typing import Final
 
 import pytest
 
+from tests.safety.defects import planted
 from tests.simulator import history
-from tests.simulator.defects import DEFECTS, QUICKLY_FOUND, SEEDS_MAX, find, planted
+from tests.simulator.defects import DEFECTS, QUICKLY_FOUND, SEEDS_MAX, find
 from tests.simulator.invariants import ALL
 from tests.simulator.machine import Violated
 from tests.simulator.regressions import SEEDS
