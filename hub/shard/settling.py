@@ -274,7 +274,7 @@ class Settling:
         standing = sorted(unacknowledged(case, self.cases.secret)) if is_open else []
         waiting = {event_id: self.promises.waiting.get(event_id, ()) for event_id in standing}
         begins = [event_id for event_id in standing if not waiting[event_id] or not counts_already(waiting[event_id])]
-        ids = ids_of_consents(case)
+        ids = ids_of_consents(case) if standing else {}
         ids_of = {each: ids.get(case.gate_facts[each].payload["consentId"], frozenset[str]()) for each in begins}
         consents = frozenset[str]().union(*ids_of.values())
         records = self.store.case_records(case.case_id) if removing or consents else ()

@@ -28,6 +28,7 @@ from typing import Final, NamedTuple
 from contracts.fact import Fact, ce_id_of, event_id_of
 from contracts.topics import HUB_PARTY
 from hub.arrival.gate import RECEIPT
+from hub.case_timeline.known_consents import GIVEN
 from hub.case_timeline.timeline import NOTICE, CaseTimeline, Reader, fact_recorded
 from hub.disclosure.settlement import Change, mask_of_shown
 from hub.shard.notices import CONSENT_ENDED
@@ -43,7 +44,6 @@ from hub.store.ports import (
 )
 from hub.store.records import CaseRecord, DecisionsRecorded, FactRecorded
 
-CONSENT: Final = "ConsentGiven"
 WITHDRAWAL: Final = "ConsentWithdrawn"
 ACKNOWLEDGEMENT: Final = "WithdrawalAcknowledged"
 DELIVERED: Final = "WithdrawalDelivered"
@@ -83,15 +83,19 @@ def fences_of(promised: Iterable[Promise]) -> dict[str, int]:
 
 def counts_already(promised: Iterable[Promise]) -> bool:
     """Whether the withdrawal counted when this was promised: its fences are known since."""
-    waiting = (one.number for one in promised if one.party == HUB_PARTY)
-    return not any(number in (WAITS_FOR_CONSENT, WAITS_FOR_ITS_TIME) for number in waiting)
+    return _waited_for(promised) not in (WAITS_FOR_CONSENT, WAITS_FOR_ITS_TIME)
 
 
 def begins_now(case: CaseTimeline, promised: Sequence[Promise], clock: int) -> bool:
     """Whether a withdrawal that waited for its time begins to count."""
     withdrawal = case.gate_facts.get(promised[0].event_id)
-    waited = any(one.party == HUB_PARTY and one.number == WAITS_FOR_ITS_TIME for one in promised)
+    waited = _waited_for(promised) == WAITS_FOR_ITS_TIME
     return waited and withdrawal is not None and withdrawal.occurred_at <= clock
+
+
+def _waited_for(promised: Iterable[Promise]) -> int:
+    """What a withdrawal waited for beside its fences when this was promised, as of `waits_for`."""
+    return next((one.number for one in promised if one.party == HUB_PARTY), 0)
 
 
 def waits_for(case: CaseTimeline, event_id: str, consents: Mapping[str, Container[str]], clock: int) -> int:
@@ -113,7 +117,7 @@ def ids_of_consents(case: CaseTimeline) -> Mapping[str, frozenset[str]]:
     given = {
         event_id: fact
         for event_id, fact in case.gate_facts.items()
-        if fact.event_type == CONSENT and not case.is_unlinked(event_id)
+        if fact.event_type == GIVEN and not case.is_unlinked(event_id)
     }
     first: dict[str, str] = {}
     for fact in given.values():
@@ -141,9 +145,9 @@ def taken_back(changes: Iterable[Change], last: Mapping[str, int], orders: Conta
     losing = {
         change.party
         for change in changes
-        if change.event_id in orders or mask_of_shown(change.before) & ~mask_of_shown(change.shown)
+        if (change.is_sent and change.event_id in orders) or mask_of_shown(change.before) & ~mask_of_shown(change.shown)
     }
-    return {party: last[party] for party in losing if party in last}
+    return {party: last[party] for party in losing}
 
 
 def removals(case: CaseTimeline, other: str, last: Mapping[str, int]) -> tuple[Removal, ...]:

@@ -30,8 +30,8 @@ def outreach(hub: ShardUnderTest, number: int = 9) -> str:
     return hub.state("A.ADD", "OutreachContactMade", values, f"outreach {number}")
 
 
-def shown_then_hidden(hub: ShardUnderTest, **changes: Any) -> str:
-    """The prison is shown something by a consent until the release; return the consent's record."""
+def shown_until_the_release(hub: ShardUnderTest, **changes: Any) -> str:
+    """The prison is shown something by a consent until the release, which is now; return the consent's record."""
     record = given(hub, ["SU"], ["PRI", "FAC"], sources=["A.ADD"], **changes)
     contact = outreach(hub)
     hub.settle()
@@ -40,6 +40,12 @@ def shown_then_hidden(hub: ShardUnderTest, **changes: Any) -> str:
     released(hub)
     hub.settle()
     assert contact not in hub.view("PRI")
+    return record
+
+
+def shown_then_hidden(hub: ShardUnderTest, **changes: Any) -> str:
+    """The same, an hour later."""
+    record = shown_until_the_release(hub, **changes)
     assert told_of_endings(hub, "PRI") == []
     hub.tick(HOUR_MS)
     return record
