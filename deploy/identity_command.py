@@ -4,7 +4,7 @@ Rules:
 - What tells who somebody is comes from standard input, never from an argument, where other users of the machine
   and the shell's history would see it; on a terminal it is asked for and not echoed.
 - Standard input has one line each: national id, then birth date (empty where the id tells it), then the name; to link
-  two national ids, the one that is given up, then the one that stays.
+  two national ids, the one that is given up, then the one that stays. `DK` before a Danish one says that it is Danish.
 - Linking and unlinking wait until the shards have done it.
 
 `deploy.command_line` adds the group, and says where the world is and how visibility is looked up.

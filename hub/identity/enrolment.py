@@ -60,8 +60,8 @@ class Identity:
     def enrol(self, national_id: str, birth_date: date | None = None, name: str | None = None) -> str:
         """Enrol a citizen, or note the name of a known one; return the case id, which is the hub's own.
 
-        Raises `BadNationalId` where the id has no known form, or tells no birth date and none is given, or one that
-        cannot be.
+        Raises `BadNationalId` where the id has no known form or may be of either country, or tells no birth date and
+        none is given, or one that cannot be.
         """
         return self._announced(national_id, birth_date, name).case_id
 

@@ -98,7 +98,7 @@ def custodies(store: PartyStore) -> int:
 def test_a_lost_store_is_whole_again_while_consents_end_and_the_worker_is_killed(
     live: LiveWorld, tmp_path: Path
 ) -> None:
-    keys = [consented(live, f"010190{number:04d}") for number in range(CITIZENS)]
+    keys = [consented(live, f"DK 010190{number:04d}") for number in range(CITIZENS)]
     with receiving(live, tmp_path / "whole.db") as (whole, undisturbed):
         _fill(live, whole, undisturbed, CITIZENS)
         live.wait_until(lambda: _cleaned(live, undisturbed), "what the receiver has confirmed is deleted")
