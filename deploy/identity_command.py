@@ -28,7 +28,7 @@ from deploy.world import World
 from hub.arrival.principals import IDENTITY
 from hub.case_timeline.timeline import MERGED, REOPENED
 from hub.identity.basics import read_basics_rules
-from hub.identity.enrolment import Identity, SeesSomething
+from hub.identity.enrolment import CaseBehind, Identity, SeesSomething
 from hub.identity.national_ids import parse_national_id
 from hub.identity.vault import Citizen, Vault
 from producers.publisher import now_ms
@@ -62,7 +62,10 @@ def opened_identity(world: World) -> Iterator[Identity]:
 
 
 def identity_group(
-    open_world: Callable[[], World], visibility_of: Callable[[World], SeesSomething], wait_for: WaitFor
+    open_world: Callable[[], World],
+    visibility_of: Callable[[World], SeesSomething],
+    case_behind_of: Callable[[World], CaseBehind],
+    wait_for: WaitFor,
 ) -> click.Group:
     """Return the group of commands; the functions are called when a command runs, not before."""
 
@@ -94,7 +97,7 @@ def identity_group(
         """Print what PARTY may know of the citizen whom it calls KEY."""
         world = open_world()
         with opened_identity(world) as identity:
-            basics = identity.basics_of(key, party, visibility_of(world))
+            basics = identity.basics_of(key, party, visibility_of(world), case_behind_of(world))
         for label, value in (
             ("pseudonym", basics.pseudonym),
             ("birth year", basics.birth_year),

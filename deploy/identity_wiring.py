@@ -1,4 +1,4 @@
-"""Gives the identity commands their world, the shards' word on who sees something, and the progress of merges."""
+"""Gives the identity commands their world, what its shards know of keys and visibility, and the progress of merges."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import click
 from contracts.failures import NotFound, TransportFailure
 from deploy.identity_command import identity_group
 from deploy.options import chosen_world
-from deploy.stores import opened_stores, policies_of, records_of
+from deploy.stores import case_of, opened_stores, policies_of, records_of
 from deploy.world import World
 from hub.case_timeline.timeline import MERGED, timeline_of
-from hub.identity.enrolment import SeesSomething
+from hub.identity.enrolment import CaseBehind, SeesSomething
 from hub.identity.vault import Citizen
 from hub.identity.visibility import sees_something
 from hub.shard.reading import reader_for
@@ -30,6 +30,17 @@ def _visibility_of(world: World) -> SeesSomething:
                 return False
 
     return sees
+
+
+def _case_behind_of(world: World) -> CaseBehind:
+    def case_behind(party: str, key: str) -> str | None:
+        with opened_stores(world) as stores:
+            try:
+                return case_of(stores, party, key)
+            except NotFound:
+                return None
+
+    return case_behind
 
 
 def _wait_for(world: World, losing: Citizen, winning: Citizen, step: str) -> None:
@@ -55,5 +66,5 @@ def _wait_for(world: World, losing: Citizen, winning: Citizen, step: str) -> Non
     )
 
 
-identity: click.Group = identity_group(chosen_world, _visibility_of, _wait_for)
+identity: click.Group = identity_group(chosen_world, _visibility_of, _case_behind_of, _wait_for)
 """The group `hub identity`; its world is `HUB_WORLD_DIRECTORY`, or where the demo leaves its own."""

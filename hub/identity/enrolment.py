@@ -5,6 +5,7 @@ Rules:
   enrolled, and a known one is announced again. Announcing twice has no effect.
 - The shard learns of a citizen before the party learns the key: the enrolment is the first record of a case, the
   issued key the second, both on the case's partition of `in.hub.v1`. They carry no national id and no name.
+- A party may be told of a citizen first, under a key that it never asked for: the shards know the case of that one.
 - Basics go to a party only while it sees something of the case. An unknown key, another party's key and a case of
   which it sees nothing fail with one and the same message.
 - Two national ids may turn out to be one citizen: the case of the one that is given up is merged into the other's, and
@@ -23,6 +24,7 @@ from contracts.civil_time import day_date, day_number, day_of, zone_of
 from contracts.derived_ids import require_secret
 from contracts.failures import NotFound
 from contracts.parties import Party, PartyRegistry
+from contracts.partitioning import partition_of
 from hub.broker.ports import ControlChannel
 from hub.identity.basics import Basics, BasicsRules
 from hub.identity.national_ids import parse_national_id
@@ -31,6 +33,8 @@ from hub.identity.vault import Citizen, Vault
 
 SeesSomething = Callable[[str, str], bool]
 """Whether, now, a party has a visible field of a case: called with (case id, party id)."""
+CaseBehind = Callable[[str, str], str | None]
+"""The case under whose key a party was told something, or `None`: called with (party id, key)."""
 
 
 class Identity:
@@ -78,10 +82,10 @@ class Identity:
         self._vault.record_issued(member.id, key, citizen)
         return key
 
-    def basics_of(self, key: str, party: str, sees_something: SeesSomething) -> Basics:
+    def basics_of(self, key: str, party: str, sees_something: SeesSomething, case_behind: CaseBehind) -> Basics:
         """Return what `party` may know of the citizen whom it calls `key`; raise `NotFound` where nothing."""
         member = self._member(party)
-        citizen = self._vault.behind(member.id, key)
+        citizen = self._vault.behind(member.id, key) or self._told_under(member, key, case_behind)
         if citizen is None or not sees_something(citizen.case_id, member.id):
             raise NotFound(
                 f"`{member.id}` sees nothing of a citizen under this key: check that it is this party's own key"
@@ -89,6 +93,16 @@ class Identity:
         # After a merge this is another key than the one that was asked for, and how the party learns of it.
         present_key = pseudonym(self._secret, citizen.case_id, member.id, citizen.shard, self._vault.partitions)
         return self._rules.cut(citizen, present_key, member.role)
+
+    def _told_under(self, member: Party, key: str, case_behind: CaseBehind) -> Citizen | None:
+        case_id = case_behind(member.id, key)
+        if case_id is None:
+            return None
+        # A key is derived, so no damaged index of a shard makes it another citizen's.
+        partition, partitions = partition_of(key.encode(), self._vault.partitions), self._vault.partitions
+        if pseudonym(self._secret, case_id, member.id, partition, partitions) != key:
+            return None
+        return self._vault.of_case(case_id)
 
     def link(self, given_up: str, kept: str) -> tuple[Citizen, Citizen]:
         """Merge the case of the national id `given_up` into that of `kept`; return both citizens, that one first.

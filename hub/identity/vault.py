@@ -197,6 +197,11 @@ class Vault:
         row = self._file.behind(party, key)
         return None if row is None else self._named(self._who_goes_on(_citizen(row)))
 
+    def of_case(self, case_id: str) -> Citizen | None:
+        """Return the citizen of a case, by the case that goes on, or `None` for a case that is about no citizen."""
+        row = self._file.find_case(case_id)
+        return None if row is None else self._named(self._who_goes_on(_citizen(row)))
+
     def close(self) -> None:
         """Release the file."""
         self._file.close()

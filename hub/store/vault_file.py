@@ -89,12 +89,17 @@ class VaultFile:
 
     def of_case(self, case_id: str) -> VaultRow:
         """Return the citizen of a case; raise `DamagedStore` where there is none."""
+        found = self.find_case(case_id)
+        if found is None:
+            raise DamagedStore(f"the vault names case `{case_id}` and does not know it: restore the vault")
+        return found
+
+    def find_case(self, case_id: str) -> VaultRow | None:
+        """Return the citizen of a case, or `None` where there is none."""
         found = self._connection.execute(
             "SELECT case_id, shard, sealed FROM citizens WHERE case_id = ?", (case_id,)
         ).fetchone()
-        if found is None:
-            raise DamagedStore(f"the vault names case `{case_id}` and does not know it: restore the vault")
-        return self._opened(*found)
+        return None if found is None else self._opened(*found)
 
     @contextmanager
     def changing(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ from contracts.partitioning import partition_of
 from hub.broker.control_records import control_record
 from hub.identity.basics import read_basics_rules
 from hub.identity.enrolment import Identity
-from hub.identity.pseudonyms import pseudonym
+from hub.identity.pseudonyms import governance_case, pseudonym
 from hub.identity.vault import Citizen, Vault
 from tests.identity.conftest import HUB_SECRET, NOW, PARTITIONS, RecordingChannel
 
@@ -35,6 +35,10 @@ def always(case_id: str, party: str) -> bool:
 
 def never(case_id: str, party: str) -> bool:
     return False
+
+
+def told_nothing(party: str, key: str) -> str | None:
+    return None
 
 
 def test_an_unknown_citizen_is_enrolled_and_the_shard_told_before_the_party_is(
@@ -113,7 +117,7 @@ def test_records_to_the_shard_carry_neither_national_id_nor_name(identity: Ident
 def test_basics_by_role(identity: Identity, party: str, name: str | None, national_id: str | None) -> None:
     identity.enrol(CPR, name=NAME)
     key = identity.key_for(CPR, party)
-    basics = identity.basics_of(key, party, always)
+    basics = identity.basics_of(key, party, always, told_nothing)
     assert (basics.pseudonym, basics.birth_year) == (key, 1990)
     assert (basics.name, basics.national_id) == (name, national_id)
     assert "Unusualname" not in repr(basics)
@@ -128,8 +132,53 @@ def test_visibility_is_asked_for_this_case_and_this_party(identity: Identity, ch
         asked.append((case_id, party))
         return True
 
-    identity.basics_of(key, "A.SOC", note)
+    identity.basics_of(key, "A.SOC", note, told_nothing)
     assert asked == [(channel.told[0][2]["caseId"], "A.SOC")]
+
+
+def test_the_key_by_which_the_hub_first_told_of_a_citizen_leads_to_the_basics(
+    identity: Identity, channel: RecordingChannel
+) -> None:
+    identity.enrol(CPR, name=NAME)
+    ((shard, _, enrolled),) = channel.told
+    on_the_record = pseudonym(HUB_SECRET, enrolled["caseId"], "A.SOC", shard, PARTITIONS)
+    asked: list[tuple[str, str]] = []
+
+    def case_behind(party: str, key: str) -> str | None:
+        asked.append((party, key))
+        return str(enrolled["caseId"])
+
+    basics = identity.basics_of(on_the_record, "A.SOC", always, case_behind)
+    assert (basics.pseudonym, basics.name) == (on_the_record, NAME)
+    assert asked == [("A.SOC", on_the_record)]
+
+
+def test_the_keys_under_which_either_case_of_a_merge_was_told_lead_to_the_one_that_goes_on(identity: Identity) -> None:
+    identity.enrol(CPR)
+    identity.enrol(OTHER_CPR, name=NAME)
+    both = identity.link(CPR, OTHER_CPR)
+    keys = [pseudonym(HUB_SECRET, each.case_id, "A.SOC", each.shard, PARTITIONS) for each in both]
+    cases = {key: each.case_id for key, each in zip(keys, both, strict=True)}
+    for key in keys:
+        basics = identity.basics_of(key, "A.SOC", always, lambda _, asked: cases[asked])
+        assert (basics.pseudonym, basics.name, basics.national_id) == (keys[1], NAME, OTHER_CPR)
+
+
+def test_a_told_key_that_is_not_this_partys_of_this_case_or_is_about_no_citizen_fails_alike(
+    identity: Identity, channel: RecordingChannel
+) -> None:
+    identity.enrol(CPR)
+    ((shard, _, enrolled),) = channel.told
+    case_id, nobody = enrolled["caseId"], governance_case(HUB_SECRET, "DK", 0)
+    told, foreign = (pseudonym(HUB_SECRET, case_id, each, shard, PARTITIONS) for each in ("A.SOC", "PRI"))
+    about_nobody = pseudonym(HUB_SECRET, nobody, "A.SOC", 0, PARTITIONS)
+    asked = [(told, never, case_id), (told, always, None), (foreign, always, case_id), (about_nobody, always, nobody)]
+    messages = []
+    for key, visibility, case_behind in asked:
+        with pytest.raises(NotFound) as caught:
+            identity.basics_of(key, "A.SOC", visibility, lambda *_, case_behind=case_behind: case_behind)
+        messages.append(str(caught.value))
+    assert len(set(messages)) == 1
 
 
 def test_unknown_foreign_and_invisible_keys_fail_alike(identity: Identity) -> None:
@@ -137,7 +186,7 @@ def test_unknown_foreign_and_invisible_keys_fail_alike(identity: Identity) -> No
     messages = []
     for key, visibility in ((own, never), (foreign, always), (own[:-1] + "x", always), ("", always)):
         with pytest.raises(NotFound) as caught:
-            identity.basics_of(key, "A.SOC", visibility)
+            identity.basics_of(key, "A.SOC", visibility, told_nothing)
         messages.append(str(caught.value))
     assert len(set(messages)) == 1
 
@@ -148,7 +197,7 @@ def test_a_party_outside_the_registry_gets_no_answer_and_enrols_nobody(
     with pytest.raises(NotFound, match="no such party"):
         identity.key_for(CPR, "POLICE")
     with pytest.raises(NotFound, match="no such party"):
-        identity.basics_of("key", "POLICE", always)
+        identity.basics_of("key", "POLICE", always, told_nothing)
     assert channel.told == []
 
 
@@ -250,7 +299,7 @@ def test_linked_ids_and_every_key_of_either_lead_to_the_case_that_goes_on(
         seen.append(case_id)
         return True
 
-    basics = identity.basics_of(keys[CPR], "PRI", sees)
+    basics = identity.basics_of(keys[CPR], "PRI", sees, told_nothing)
     assert seen == [winning.case_id]
     assert basics.national_id == OTHER_CPR
     assert basics.pseudonym == keys[OTHER_CPR]

@@ -72,7 +72,9 @@ def waited(world: World, losing: Citizen, winning: Citizen, step: str) -> None:
 
 
 def run(world: World, *arguments: str, typed: str = "", visible: bool = True) -> Result:
-    group = command.identity_group(lambda: world, lambda _: lambda case_id, party: visible, waited)
+    group = command.identity_group(
+        lambda: world, lambda _: lambda case_id, party: visible, lambda _: lambda party, key: None, waited
+    )
     return CliRunner().invoke(group, list(arguments), input=typed)
 
 

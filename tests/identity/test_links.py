@@ -68,7 +68,7 @@ def test_that_an_earlier_link_is_done_is_said_again_and_ends_no_later_one(three:
 
 
 def _name(identity: Identity, key: str) -> str | None:
-    return identity.basics_of(key, "PRI", lambda *_: True).name
+    return identity.basics_of(key, "PRI", lambda *_: True, lambda *_: None).name
 
 
 def test_a_name_noted_under_any_of_linked_ids_is_the_citizens_after_reopening_too(

@@ -1,0 +1,66 @@
+"""What `hub identity basics` takes from the stores of a world: the case behind a key, and who sees something of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from contracts.failures import NotFound
+from deploy import identity_wiring
+from deploy.hub_places import hub_directory, shard_path
+from deploy.world import World
+from hub.identity.basics import Basics, read_basics_rules
+from hub.identity.enrolment import Identity
+from hub.identity.vault import Vault
+from hub.store.places import keys_path
+from tests.shard.harness import SECRET, ShardUnderTest, imprisonment
+
+CPR = "120488-0003"
+NAME = "Somebody"
+
+
+def stopped(hub: ShardUnderTest, place: Path) -> World:
+    """The world of a hub that no longer runs."""
+    hub.store.close()
+    hub.keys.close()
+    world = World(place / "world", hub.registry, "", "localhost:1", "SASL_PLAINTEXT", None, 1, True, {}, SECRET, SECRET)
+    world.write()
+    keys = keys_path(hub_directory(world))
+    keys.parent.mkdir(parents=True)
+    shutil.copy(place / "keys.db", keys)
+    shutil.copy(place / "shard-0.db", shard_path(world, 0))
+    return world
+
+
+@contextmanager
+def identity_of(hub: ShardUnderTest, place: Path) -> Iterator[Identity]:
+    vault = Vault.create(place / "vault.db", SECRET, 1)
+    yield Identity(vault, SECRET, hub.control, hub.registry, read_basics_rules(), lambda: hub.now)
+    vault.close()
+
+
+def basics(identity: Identity, world: World, key: str, party: str) -> Basics:
+    return identity.basics_of(key, party, identity_wiring._visibility_of(world), identity_wiring._case_behind_of(world))
+
+
+def test_a_municipality_that_the_hub_tells_of_an_imprisonment_learns_who_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = ShardUnderTest(tmp_path, ("PRI", "A.SOC", "B.SOC"))
+    monkeypatch.setattr(identity_wiring, "now_ms", lambda: hub.now, raising=False)
+    with identity_of(hub, tmp_path) as identity:
+        case_id = identity.enrol(CPR, name=NAME)
+        identity.key_for(CPR, "PRI")
+        hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start", case_id=case_id)
+        hub.settle()
+        (sent,) = hub.broker.log(hub.names.output("A.SOC"), 0)
+        key = (sent.key or b"").decode()
+        world = stopped(hub, tmp_path)
+        assert basics(identity, world, key, "A.SOC").name == NAME
+        for other, party in ((key, "B.SOC"), (hub.key("B.SOC", case_id), "B.SOC"), ("x", "A.SOC")):
+            with pytest.raises(NotFound):
+                basics(identity, world, other, party)
