@@ -1,4 +1,8 @@
-"""Gives the identity commands their world, what its shards know of keys and visibility, and the progress of merges."""
+"""Gives the identity commands their world, what its shards know of keys and visibility, and the progress of merges.
+
+A store may be behind: its hub is stopped, or has much to do. What it decided counts only where nothing has ended since:
+the case is not due, by the shard's clock or ours, and was settled under the rules and parties of today.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +14,38 @@ import click
 from contracts.failures import NotFound, TransportFailure
 from deploy.identity_command import identity_group
 from deploy.options import chosen_world
-from deploy.stores import case_of, opened_stores, policies_of, records_of
+from deploy.stores import case_of, opened_stores, policies_of, store_of
 from deploy.world import World
 from hub.case_timeline.timeline import MERGED, timeline_of
 from hub.identity.enrolment import CaseBehind, SeesSomething
 from hub.identity.vault import Citizen
 from hub.identity.visibility import sees_something
 from hub.shard.reading import reader_for
+from hub.store.reader import ShardReader
+from hub.wiring import settled_under
+from producers.publisher import now_ms
 
 MERGE_SECONDS_MAX: Final = 60.0
 
 
 def _visibility_of(world: World) -> SeesSomething:
+    in_force = settled_under(policies_of(world))
+
     def sees(case_id: str, party: str) -> bool:
         with opened_stores(world) as stores:
             try:
-                return sees_something(records_of(stores, case_id), party)
+                store = store_of(stores, case_id)
+                # Asked before the records are read: a decision that is newer than the answer can only be a later word.
+                return _is_settled(store, case_id, in_force) and sees_something(store.case_records(case_id), party)
             except NotFound:
                 return False
 
     return sees
+
+
+def _is_settled(store: ShardReader, case_id: str, in_force: str) -> bool:
+    head, due = store.head(), store.due_of([case_id]).get(case_id)
+    return head.rules == in_force and (due is None or due > max(head.clock, now_ms()))
 
 
 def _case_behind_of(world: World) -> CaseBehind:

@@ -52,11 +52,6 @@ def opened_stores(world: World) -> Iterator[list[ShardReader]]:
                 store.close()
 
 
-def records_of(stores: list[ShardReader], case_id: str) -> list[CaseRecord]:
-    """All records of a case; raise `NotFound` where no shard has it."""
-    return list(store_of(stores, case_id).case_records(case_id))
-
-
 def store_of(stores: list[ShardReader], case_id: str) -> ShardReader:
     """The store of the shard in which a case lies; raise `NotFound` where no shard has it."""
     # A database writes what it is asked into its log; whoever mistakes a person for a case must not be written there.

@@ -70,7 +70,7 @@ SETTLEMENT = 6
 """Counts the changes of what a settlement notes beside its decisions: where it notes more, every case is due once."""
 
 
-def _settled_under(policies: Policies) -> str:
+def settled_under(policies: Policies) -> str:
     """Names the rules, parties and clocks that cases are settled under: others make every case due."""
     return hashlib.sha256(f"{SETTLEMENT} {policies.digest} {clock_terms().digest}".encode()).hexdigest()
 
@@ -109,7 +109,7 @@ def build_shard(
     envelopes = Envelopes(
         reader, schema_ids(), policies, secret, shard, earlier_versions_read(registry, reader.catalogue)
     )
-    cases = Cases(store, reader, policies, _settled_under(policies), secret, shard, partitions)
+    cases = Cases(store, reader, policies, settled_under(policies), secret, shard, partitions)
     governance = Governance(store, cases)
     keyring = reduce(Keyring.after, store.signing_keys(), Keyring()).with_principals(principals or {})
     state = ShardState.at(head, keyring, store.resyncs())
