@@ -5,7 +5,8 @@ Rules:
 - One entry is a span of time in which a party was shown the same of one fact on the same bases. It lies in the period
   where a part of it does: what was told before and not taken back yet is seen in it too.
 - What a party stated itself is left out.
-- A consent is named with the version that was in force when the decision was made, as known then.
+- A consent is named with the version whose scope was in force when the decision was made: by the very code that
+  decides, from the records that stood on the case's stream before the decision.
 - Fields are named by today's contract; values are left to the timeline.
 - A number that was overtaken before it could be sent went out empty, and stands here as shown: nothing is kept of that.
 - To the citizen nothing is said of a risk note that is withheld from them, nor of what is said about it (4.7).
@@ -15,20 +16,19 @@ For auditors, and for what a citizen is given on asking (`hub case seen`); recor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from contracts.fact import ce_id_of
 from hub.case_timeline.timeline import CORRECTED, CaseTimeline, Reader
-from hub.consent.consents import SCOPED
-from hub.consent.decision import Decider
+from hub.consent.decision import CONSENT_BASIS, Decider
 from hub.consent.policies import Policies
 from hub.consent.policy import Policy
 from hub.disclosure.cutter import cut
 from hub.disclosure.settlement import mask_of_shown, person_of, rights_in
 from hub.evidence.replay import Replay, ReplayedFact, Telling
-from hub.store.records import Shown
+from hub.store.records import DecisionsRecorded, Shown
 
 WITHHELD: Final = "withholdFromSubject"
 """The field by which a publisher says that the citizen is not told."""
@@ -75,7 +75,7 @@ def seen_between(
     replayed: Replay, reader: Reader, policies_at: PoliciesAt, since: int | None = None, until: int | None = None
 ) -> list[Seen]:
     """Return who could see what from `since` until `until`, by party, time and fact; without them, ever."""
-    log = _Log(replayed.case, reader, policies_at)
+    log = _log_of(replayed, reader, policies_at)
     begin, end = since or 0, _ALWAYS if until is None else until
     found = [
         entry
@@ -100,7 +100,7 @@ def withheld_from_citizen(replayed: Replay) -> frozenset[str]:
     return frozenset(found.union(about))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Log:
     """The case whose log it is, and what reads it."""
 
@@ -109,21 +109,56 @@ class _Log:
     policies_at: PoliciesAt
     deciders: dict[Policy, Decider] = field(default_factory=dict)
     """One for each policy: which consent is behind a basis depends on nothing else."""
+    versions: dict[int, Mapping[str, ConsentVersion]] = field(default_factory=dict)
+    """The version of a settlement that rested on consents -> the consents that were active at it, by their ids."""
 
-    def decider(self, policy: Policy) -> Decider:
-        """What tells which consent is behind a basis, under `policy`."""
+    def policy(self, at: int) -> Policy:
+        """The policy by which the case was decided at `at`."""
+        return self.policies_at(at).in_force(person_of(self.case).jurisdiction, at)
+
+    def consents_behind(self, fact: ReplayedFact, telling: Telling) -> list[str]:
+        """The ids of the consents on which `telling` rests."""
+        policy = self.policy(telling.clock)
         if policy not in self.deciders:
             self.deciders[policy] = rights_in(self.case, 0, policy).decider
-        return self.deciders[policy]
+        outline = self.case.facts[fact.event_id].outline
+        behind = (self.deciders[policy].consent_behind(basis, outline) for basis, _ in telling.shown)
+        return [consent_id for consent_id in behind if consent_id is not None]
+
+
+def _log_of(replayed: Replay, reader: Reader, policies_at: PoliciesAt) -> _Log:
+    log = _Log(replayed.case, reader, policies_at)
+    resting = {
+        telling.settlement
+        for fact in replayed.facts
+        for telling in fact.tellings
+        if telling.party != fact.party and log.consents_behind(fact, telling)
+    }
+    then = CaseTimeline(replayed.case.case_id)
+    for record in replayed.records if resting else ():
+        if isinstance(record, DecisionsRecorded) and record.originator_version in resting:
+            log.versions[record.originator_version] = _active_consents(then, record.clock, log.policy(record.clock))
+        then.fold(record, reader)
+    return log
+
+
+def _active_consents(case: CaseTimeline, at: int, policy: Policy) -> Mapping[str, ConsentVersion]:
+    standing = rights_in(case, at, policy).standing
+    found: dict[str, ConsentVersion] = {}
+    for consent in standing.consents:
+        # The record that gave the consent, and the last one that amended it, if any did.
+        stated = case.gate_facts[standing.origins[CONSENT_BASIS + consent.consent_id][-1]]
+        found[consent.consent_id] = ConsentVersion(consent.consent_id, stated.payload["version"], stated.event_id)
+    return found
 
 
 def _entries(log: _Log, fact: ReplayedFact) -> Iterator[Seen]:
     for party in dict.fromkeys(telling.party for telling in fact.tellings if telling.party != fact.party):
         open_one: Seen | None = None
         for telling in (each for each in fact.tellings if each.party == party):
-            if telling.again:
-                continue  # sent once more to whom had it already: it was seen all the time
             if open_one is not None:
+                if telling.shown == open_one.shown:
+                    continue  # sent once more to whom had it already: it was seen all the time
                 yield replace(open_one, until=telling.clock)
             open_one = _entry(log, fact, telling) if telling.shown else None
         if open_one is not None:
@@ -132,9 +167,10 @@ def _entries(log: _Log, fact: ReplayedFact) -> Iterator[Seen]:
 
 def _entry(log: _Log, fact: ReplayedFact, telling: Telling) -> Seen:
     policies = log.policies_at(telling.clock)
-    policy = policies.in_force(person_of(log.case).jurisdiction, telling.clock)
+    policy = log.policy(telling.clock)
     contract = log.reader.catalogue.event_types[fact.event_type]
     withheld = policy.withheld_fields(fact.event_type, telling.party)
+    behind = log.consents_behind(fact, telling)
     form = cut(contract, fact.payload, mask_of_shown(telling.shown), withheld) or {}
     return Seen(
         telling.party,
@@ -146,38 +182,9 @@ def _entry(log: _Log, fact: ReplayedFact, telling: Telling) -> Seen:
         telling.clock,
         None,
         telling.number,
-        tuple(_consents(log.case, fact, telling, log.decider(policy))),
+        tuple(log.versions[telling.settlement].get(each, ConsentVersion(each, None, None)) for each in behind),
         telling.rule_set,
         next((each.rule_set for each in policies if each.digest == telling.rule_set), ""),
         telling.registry,
         telling.agreements,
     )
-
-
-def _consents(case: CaseTimeline, fact: ReplayedFact, telling: Telling, decider: Decider) -> Iterable[ConsentVersion]:
-    outline = case.facts[fact.event_id].outline
-    for basis, _ in telling.shown:
-        consent_id = decider.consent_behind(basis, outline)
-        if consent_id is not None:
-            yield _version_at(case, consent_id, telling.clock)
-
-
-def _version_at(case: CaseTimeline, consent_id: str, at: int) -> ConsentVersion:
-    """The record whose scope of the consent was in force at `at`, as known then."""
-    known = [
-        fact
-        for fact in case.gate_facts.values()
-        if fact.event_type in SCOPED
-        and fact.payload["consentId"] == consent_id
-        and fact.occurred_at <= at
-        and case.facts[fact.event_id].record.recorded_at <= at
-        and (fact.event_id not in case.dead or case.dead[fact.event_id].at > at)
-    ]
-    # Of two ConsentGiven with one id the first counts; of amendments the last.
-    amended = [fact for fact in known if fact.event_type == "ConsentAmended"]
-    last = max(amended, key=lambda fact: fact.order, default=None) or min(
-        known, key=lambda fact: fact.order, default=None
-    )
-    if last is None:
-        return ConsentVersion(consent_id, None, None)
-    return ConsentVersion(consent_id, last.payload["version"], last.event_id)

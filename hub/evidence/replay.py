@@ -29,7 +29,8 @@ class Telling:
     """One decision on one fact. `number` 0: recorded, not sent; empty `shown`: taken back.
 
     `rule_set`, `registry` and `agreements` are the digests that it cites (`hub.evidence.grounds`).
-    `again`: it shows what the party was shown before, and was sent nevertheless, since the party asked for a resync.
+    `settlement` is the version at which it stands on the case's stream. `again`: it shows the categories that the party
+    was shown before, and was sent nevertheless, since the party asked for a resync.
     """
 
     party: str
@@ -39,6 +40,7 @@ class Telling:
     rule_set: str
     registry: str
     agreements: str
+    settlement: int
     again: bool = False
 
 
@@ -69,11 +71,16 @@ class ReplayedFact:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A case as known at some time, with its facts in view order and the steps of merges."""
+    """A case as known at some time, with its facts in view order and the records that were known then."""
 
     case: CaseTimeline
     facts: tuple[ReplayedFact, ...]
-    merges: tuple[MergeStepped, ...] = ()
+    records: tuple[CaseRecord, ...]
+
+    @property
+    def merges(self) -> tuple[MergeStepped, ...]:
+        """The steps of merges, in order."""
+        return tuple(record for record in self.records if isinstance(record, MergeStepped))
 
     def fact(self, reference: str) -> ReplayedFact:
         """The fact whose event id is, or ends with, `reference`; raises `NotFound` where none or several are."""
@@ -98,7 +105,7 @@ def replay(
         if valid is None or entry.outline.occurred_at <= valid
     ]
     facts.sort(key=lambda fact: (fact.occurred_at, fact.recorded_at, fact.event_id))
-    return Replay(case, tuple(facts), tuple(record for record in held if isinstance(record, MergeStepped)))
+    return Replay(case, tuple(facts), tuple(held))
 
 
 def _tellings(records: Iterable[CaseRecord], event_at: Mapping[int, str]) -> dict[str, list[Telling]]:
@@ -111,7 +118,15 @@ def _tellings(records: Iterable[CaseRecord], event_at: Mapping[int, str]) -> dic
                 again = bool(decision.number) and masks.get(place) == mask
                 masks[place] = mask
                 cited = (record.rule_set, record.registry, record.agreements)
-                telling = Telling(decision.party, decision.shown, decision.number, record.clock, *cited, again)
+                telling = Telling(
+                    decision.party,
+                    decision.shown,
+                    decision.number,
+                    record.clock,
+                    *cited,
+                    record.originator_version,
+                    again,
+                )
                 tellings.setdefault(event_at[decision.fact_version], []).append(telling)
     return tellings
 
