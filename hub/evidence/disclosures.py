@@ -27,7 +27,7 @@ from hub.consent.policies import Policies
 from hub.consent.policy import Policy
 from hub.disclosure.cutter import cut
 from hub.disclosure.settlement import mask_of_shown, person_of, rights_in
-from hub.evidence.replay import Replay, ReplayedFact, Telling
+from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling
 from hub.store.records import DecisionsRecorded, Shown
 
 WITHHELD: Final = "withholdFromSubject"
@@ -89,15 +89,25 @@ def seen_between(
 def withheld_from_citizen(replayed: Replay) -> frozenset[str]:
     """Return the events of which the citizen is told nothing: a withheld note, its ending, and what is about either.
 
-    One record of a note that says so, unless it was corrected, withholds all of that note: the others betray it.
+    One record of a note that says so withholds all of that note: the others betray it. Only its own correction ends
+    that, where it is live, bears the same number and does not say so: a number alone may be what was corrected.
     """
     marked = [fact for fact in replayed.facts if fact.payload.get(WITHHELD)]
-    notes = {fact.payload[NOTE] for fact in marked if fact.state != CORRECTED}
+    notes = {fact.payload[NOTE] for fact in marked if not _is_told_after_all(fact, replayed)}
     of_notes = [fact for fact in replayed.facts if fact in marked or fact.payload.get(NOTE) in notes]
     found = {fact.event_id for fact in of_notes}
     ce_ids = {ce_id_of(event_id) for event_id in found}
     about = (fact.event_id for fact in replayed.facts if fact.payload.get(TARGET) in ce_ids)
     return frozenset(found.union(about))
+
+
+def _is_told_after_all(marked: ReplayedFact, replayed: Replay) -> bool:
+    """Whether the fact that stands in the place of a marked one says of that same note that the citizen is told."""
+    correction_of = {fact.corrects: fact for fact in replayed.facts if fact.corrects is not None}
+    last = marked
+    while last.state == CORRECTED and last.event_id in correction_of:
+        last = correction_of[last.event_id]
+    return last.state == LIVE and last.payload.get(NOTE) == marked.payload[NOTE] and not last.payload.get(WITHHELD)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from tests.evidence.story import CONSENTED, CORRECTED_AT, WITHDRAWN_AT, Story
 from tests.shard.harness import CASE, DAY_MS, START, ShardUnderTest, consent, imprisonment
 
 CONSENT = "d0000000-0000-4000-8000-000000000001"
+OTHER_NOTE = "a1000000-0000-4000-8000-000000000002"
 
 
 def seen(story: Story, since: int | None = None, until: int | None = None) -> list[Seen]:
@@ -182,6 +183,51 @@ def test_a_note_that_is_corrected_to_be_told_is_told_and_the_withheld_one_is_not
     _, told = told_citizen(noted)
     assert told.count("RiskNoteRecorded") == 1
     assert "RiskNoteLifted" in told
+
+
+def test_the_end_of_a_withheld_note_stays_unsaid_when_its_number_was_corrected(noted: ShardUnderTest) -> None:
+    noted.tick(DAY_MS)
+    other = {**risk_note(noted.now, withheld=True), "noteId": OTHER_NOTE}
+    noted.state("PRI", "RiskNoteRecorded", other, "note", revision=1)
+    noted.settle()
+    assert noted.parked() == []
+    assert not {"RiskNoteRecorded", "RiskNoteLifted"} & set(told_citizen(noted)[1])
+
+
+def test_a_note_whose_number_and_mark_are_corrected_is_told_and_the_end_under_the_old_number_is_not(
+    noted: ShardUnderTest,
+) -> None:
+    """Nothing says any more whether the end under the old number is that of this note or of another one."""
+    noted.tick(DAY_MS)
+    other = {**risk_note(noted.now, withheld=False), "noteId": OTHER_NOTE}
+    noted.state("PRI", "RiskNoteRecorded", other, "note", revision=1)
+    noted.settle()
+    _, told = told_citizen(noted)
+    assert told.count("RiskNoteRecorded") == 1
+    assert "RiskNoteLifted" not in told
+
+
+@pytest.mark.parametrize("marks", [(False, True), (True, False), (False, False)])
+def test_of_several_corrections_the_last_says_whether_a_note_is_told(
+    noted: ShardUnderTest, marks: tuple[bool, bool]
+) -> None:
+    for revision, withheld in enumerate(marks, start=1):
+        noted.tick(DAY_MS)
+        noted.state("PRI", "RiskNoteRecorded", risk_note(noted.now, withheld=withheld), "note", revision=revision)
+        noted.settle()
+    assert noted.parked() == []
+    assert ("RiskNoteLifted" in told_citizen(noted)[1]) == (not marks[-1])
+
+
+def test_a_note_whose_correction_was_retracted_stays_withheld(noted: ShardUnderTest) -> None:
+    noted.tick(DAY_MS)
+    told = noted.state("PRI", "RiskNoteRecorded", risk_note(noted.now, withheld=False), "note", revision=1)
+    noted.settle()
+    taken_back = {"targetEventId": told.partition("/")[2], "at": noted.now, "reason": "NOT_OCCURRED"}
+    noted.state("PRI", "EventRetracted", taken_back, "back")
+    noted.settle()
+    assert noted.parked() == []
+    assert not {"RiskNoteRecorded", "RiskNoteLifted"} & set(told_citizen(noted)[1])
 
 
 def test_a_retracted_note_and_the_word_of_its_retraction_stay_unsaid(noted: ShardUnderTest) -> None:
