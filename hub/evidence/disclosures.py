@@ -7,7 +7,8 @@ Rules:
 - What a party stated itself is left out.
 - A consent is named with the version whose scope was in force when the decision was made: by the very code that
   decides, from the records that stood on the case's stream before the decision.
-- Fields are named by today's contract; values are left to the timeline.
+- Fields are named by today's contract; values are left to the timeline. What the version of the event type that the
+  party reads does not carry was not seen.
 - A number that was overtaken before it could be sent went out empty, and stands here as shown: nothing is kept of that.
 - To the citizen nothing is said of a risk note that is withheld from them, nor of what is said about it (4.7).
 
@@ -27,6 +28,7 @@ from hub.consent.policies import Policies
 from hub.consent.policy import Policy
 from hub.disclosure.cutter import cut
 from hub.disclosure.settlement import mask_of_shown, person_of, rights_in
+from hub.evidence.explanation import not_carried
 from hub.evidence.replay import LIVE, Replay, ReplayedFact, Telling
 from hub.store.records import DecisionsRecorded, Shown
 
@@ -182,13 +184,14 @@ def _entry(log: _Log, fact: ReplayedFact, telling: Telling) -> Seen:
     withheld = policy.withheld_fields(fact.event_type, telling.party)
     behind = log.consents_behind(fact, telling)
     form = cut(contract, fact.payload, mask_of_shown(telling.shown), withheld) or {}
+    left_out = not_carried(contract, form, policies.registry, telling.party, log.reader)
     return Seen(
         telling.party,
         fact.event_id,
         fact.event_type,
         fact.party,
         telling.shown,
-        tuple(each.name for each in contract.fields if each.name in form),
+        tuple(each.name for each in contract.fields if each.name in form.keys() - left_out.keys()),
         telling.clock,
         None,
         telling.number,

@@ -101,7 +101,7 @@ def explain(
     event_type = reader.catalogue.event_types[fact.event_type]
     withheld = {} if party == fact.party else policy.withholding_rules(fact.event_type, party)
     kept_back = {
-        **_not_carried(event_type, fact.payload, policy.registry, party, reader),
+        **not_carried(event_type, fact.payload, policy.registry, party, reader),
         **{name: f"rule {rule} withholds `{name}` from this role" for name, rule in withheld.items()},
     }
     waits = mask_of_shown(by_rules) & ~mask_of_shown(decided)
@@ -136,7 +136,7 @@ def _why_not(case: CaseTimeline, fact: ReplayedFact) -> str:
     return f"the fact is {fact.state}: it is shown to nobody but, if retracted, its publisher"
 
 
-def _not_carried(
+def not_carried(
     event_type: EventType, payload: Mapping[str, Any], registry: PartyRegistry, party: str, reader: Reader
 ) -> dict[str, str]:
     """The fields that a party is not sent because the version of the event type that it reads cannot carry them."""

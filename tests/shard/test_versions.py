@@ -18,6 +18,7 @@ from contracts.parties import Party, PartyRegistry
 from contracts.reasons import Reason
 from contracts.schema_ids import schema_ids
 from hub.broker.ports import InputRecord
+from hub.evidence.disclosures import seen_between
 from hub.evidence.explanation import explain
 from hub.evidence.replay import replay
 from hub.store.records import FactRecorded
@@ -150,6 +151,25 @@ def test_an_explanation_shows_no_field_that_the_version_which_a_party_reads_does
     assert shown["A.SOC"] == set(hub.view("A.SOC")[event])
     assert "tenancyEndsOn" in shown["A.SOC"] - shown["A.ADD"]
     assert "version 1" in fields["A.ADD"]["tenancyEndsOn"].why
+
+
+def test_the_disclosure_log_names_no_field_that_the_version_which_a_party_reads_does_not_carry(
+    upgraded: ShardUnderTest,
+) -> None:
+    hub = upgraded
+    event = _state_second(hub, "A.HSG", "flat", tenancyEndsOn=20_500)
+    hub.settle()
+    policies, reader = hub.shard.cases.policies, hub.shard.cases.reader
+    replayed = replay(hub.store.case_records(CASE), CASE, reader)
+    seen = {
+        each.party: set(each.fields)
+        for each in seen_between(replayed, reader, lambda _: policies)
+        if each.event_id == event
+    }
+    names_now = {"reason": "cause"}
+    assert seen["A.ADD"] == {names_now.get(name, name) for name in hub.view("A.ADD")[event]}
+    assert seen["A.SOC"] == set(hub.view("A.SOC")[event])
+    assert "tenancyEndsOn" in seen["A.SOC"] - seen["A.ADD"]
 
 
 def test_parties_who_may_see_the_same_of_a_fact_are_each_told_in_their_own_version(tmp_path: Path, later: Path) -> None:
