@@ -85,7 +85,7 @@ def audited_case(world: World, stores: list[ShardReader], case_id: str) -> Audit
         partition,
         present,
         adoptions,
-        Grounds(adoptions, present),
+        Grounds(adoptions, present, records),
         governance_records(world, stores, first.jurisdiction, partition),
         store.send_positions(),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.failures import BadRuleSet
+from contracts.failures import BadRuleSet, DamagedStore
 from hub.consent.rule_reader import RULES_FOLDER
 from hub.evidence.explanation import Explanation, explain
 from hub.evidence.grounds import Cited, Grounds, cited_texts
@@ -102,3 +102,28 @@ def test_a_kept_rule_set_that_the_program_reads_no_more_says_so(hub: ShardUnderT
     assert [each for each in cited_texts([other]).values() if each.kind == "rule set"] == [
         Cited("rule set", "DK-0", hashlib.sha256(b'id = "DK-0"\n').hexdigest(), newest.recorded_at, b'id = "DK-0"\n')
     ]
+
+
+def test_texts_that_were_changed_in_the_store_are_not_used(hub: ShardUnderTest) -> None:
+    adoptions, present = list(hub.store.adoptions()), hub.shard.cases.policies
+    records = list(hub.store.case_records(CASE))
+    for at in (START, CHANGED_AT, hub.now):
+        unchecked = Grounds(adoptions, present).policies_at(at)
+        assert Grounds(adoptions, present, records).policies_at(at).digest == unchecked.digest
+    first, newest = adoptions
+    other_rules = first._replace(rule_sets=tuple(text + b"# changed\n" for text in first.rule_sets))
+    fewer_parties = first._replace(registry=first.registry.partition(b"\n")[0])
+    for changed in (other_rules, fewer_parties):
+        assert changed != first
+        grounds = Grounds([changed, newest], present, records)
+        with pytest.raises(DamagedStore, match="changed in the store"):
+            grounds.policies_at(CHANGED_AT - 1)
+        assert grounds.policies_at(hub.now).digest == present.digest, "the newest ones are as they were"
+
+
+def test_what_was_adopted_in_the_millisecond_of_a_settlement_is_not_said_to_be_changed(hub: ShardUnderTest) -> None:
+    adoptions, present = list(hub.store.adoptions()), hub.shard.cases.policies
+    settled_at = next(one.clock for one in hub.store.case_records(CASE) if isinstance(one, DecisionsRecorded))
+    first, newest = adoptions
+    both = [first, newest._replace(recorded_at=settled_at)]
+    assert Grounds(both, present, hub.store.case_records(CASE)).policies_at(settled_at).digest == present.digest
