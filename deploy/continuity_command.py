@@ -4,6 +4,7 @@ Rules:
 - Aggregates only: per responsible municipality, kind of release and month. No line counts fewer persons than the
   terms allow, and nothing printed names a citizen, a case, a key or an event.
 - `--known-at` is what the hub knew, local civil time of each case's jurisdiction; default: what each shard knows now.
+  A time to which not every shard has come is refused: what is late would pass for what did not happen.
 - Only reads. Cases are read one by one; what is kept of each is its releases.
 """
 
@@ -17,7 +18,7 @@ import click
 
 from contracts.civil_time import zone_of
 from deploy.known_cases import read_cases
-from deploy.options import local_instant, world_option
+from deploy.options import instant_known, world_option
 from deploy.stores import opened_stores, policies_of
 from deploy.world import World
 from hub.continuity.consent_health import barriers
@@ -75,10 +76,15 @@ def _read_cases(world: World, known: str | None) -> Iterator[_Read]:
     policies = policies_of(world)
     reader = reader_for(policies)
 
-    def cut_off(jurisdiction: str, clock: int) -> int:
-        return clock if known is None else local_instant(known, zone_of(jurisdiction))
-
     with opened_stores(world) as stores:
+        reached = min(store.head().clock for store in stores)
+        cut_offs = (
+            {each: instant_known(known, zone_of(each), reached) for each in policies.jurisdictions} if known else {}
+        )
+
+        def cut_off(jurisdiction: str, clock: int) -> int:
+            return cut_offs.get(jurisdiction, clock)
+
         for read in read_cases(world, stores, policies, reader, cut_off):
             denied = barriers(read.known, read.timeline.told, reader.catalogue.event_types)
             yield list(releases_of(read.known, read.case_id)), {(str(category), role) for category, role in denied}

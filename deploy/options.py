@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from contracts.civil_time import parse_local
+from contracts.civil_time import format_local, parse_local
 from contracts.failures import CallerFailure
 from deploy.world import World
 
@@ -40,3 +40,12 @@ def local_instant(text: str, zone: ZoneInfo) -> int:
     except ValueError as wrong:
         expected = "expected local civil time as `2025-01-25T09:00`, of the years 1900 to 2199"
         raise CallerFailure(f"time `{text}`: {expected}") from wrong
+
+
+def instant_known(text: str, zone: ZoneInfo, clock: int) -> int:
+    """Return the instant of the local time `text`; raise `CallerFailure` where `clock` (milliseconds) is before it."""
+    at = local_instant(text, zone)
+    if at > clock:
+        last = format_local(clock, zone)
+        raise CallerFailure(f"time `{text}`: the hub has come as far as {last}; give that or an earlier time")
+    return at

@@ -140,5 +140,6 @@ def test_a_world_of_few_citizens_shows_nothing(tmp_path: Path) -> None:
     assert run(world.directory).output.splitlines()[-1] == "Nothing can be shown."
 
 
-def test_a_time_that_cannot_be_is_refused(released: ReleasedWorld) -> None:
-    assert isinstance(run(released.directory, "--known-at", "yesterday").exception, CallerFailure)
+@pytest.mark.parametrize("time", ["yesterday", "2052-03-01"])
+def test_a_time_that_cannot_be_or_is_still_to_come_is_refused(released: ReleasedWorld, time: str) -> None:
+    assert isinstance(run(released.directory, "--known-at", time).exception, CallerFailure)
