@@ -8,19 +8,21 @@ Rules:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from contracts.civil_time import format_local, zone_of
-from contracts.failures import CallerFailure, DamagedStore, NotFound
-from deploy.options import local_instant
+from contracts.civil_time import zone_of
+from contracts.failures import DamagedStore, NotFound
+from deploy.options import instant_known
 from deploy.stores import agreements_in, governance_records, policies_of, store_of
 from deploy.world import World
 from hub.case_timeline.timeline import known_at
 from hub.consent.agreements import Agreements
 from hub.consent.policies import Policies
 from hub.evidence.grounds import Grounds, ever_knew
+from hub.identity.pseudonyms import TELLING_SHARD, governance_case
 from hub.store.reader import ShardReader
 from hub.store.records import CaseRecord, CitizenEnrolled, GovernanceOpened, RulesAdopted
 
@@ -40,6 +42,8 @@ class AuditedCase:
     governance: list[CaseRecord]
     confirmed: Mapping[str, int]
     """The last number of each party that the broker has confirmed."""
+    is_told_elsewhere: bool
+    """Whether it is about no citizen, and another shard tells of what is on it."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -48,13 +52,7 @@ class AuditedCase:
 
     def instant(self, text: str | None) -> int:
         """The instant of a local time, or the shard's clock; raise `CallerFailure` for a time that is still to come."""
-        if text is None:
-            return self.clock
-        at = local_instant(text, self.zone)
-        if at > self.clock:
-            last = format_local(self.clock, self.zone)
-            raise CallerFailure(f"time `{text}`: the hub has come as far as {last}; give that or an earlier time")
-        return at
+        return self.clock if text is None else instant_known(text, self.zone, self.clock)
 
     def agreements_at(self, at: int) -> Agreements:
         """The agreements as the shard knew them at `at`."""
@@ -88,4 +86,17 @@ def audited_case(world: World, stores: list[ShardReader], case_id: str) -> Audit
         Grounds(adoptions, present, records),
         governance_records(world, stores, first.jurisdiction, partition),
         store.send_positions(),
+        partition != TELLING_SHARD and case_id == governance_case(world.hub_secret, first.jurisdiction, partition),
     )
+
+
+def batches_around(store: ShardReader, at: int) -> tuple[int, int | None]:
+    """The clocks of the last batch of a shard up to `at` (0: none) and of the first after it (`None`: none yet)."""
+    versions = range(1, store.head().batch + 1)
+
+    def clock_of(version: int) -> int:
+        return store.batch(version).clock
+
+    begun = bisect_right(versions, at, key=clock_of)
+    before = clock_of(versions[begun - 1]) if begun else 0
+    return before, clock_of(versions[begun]) if begun < len(versions) else None

@@ -8,6 +8,7 @@ Rules:
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from contracts.catalogue import catalogue
 from contracts.civil_time import format_local
 from contracts.failures import NotFound
 from contracts.printable import printable
-from deploy.audited_case import audited_case
+from deploy.audited_case import AuditedCase, audited_case, batches_around
 from deploy.options import DIFFERENT, local_instant, world_option
 from deploy.seen_command import seen, shown_text
 from deploy.stores import case_of, opened_stores
@@ -68,7 +69,7 @@ def timeline(case_id: str, known_at: str | None, valid_at: str | None, as_json: 
     with opened_stores(world) as stores:
         audited = audited_case(world, stores, case_id)
     zone = audited.zone
-    known, valid = (local_instant(text, zone) if text else None for text in (known_at, valid_at))
+    known, valid = audited.instant(known_at), local_instant(valid_at, zone) if valid_at else None
     replayed = replay(audited.records, case_id, reader_for(audited.present), known, valid)
     if as_json:
         ids = DecisionIds(world.hub_secret, audited.partition)
@@ -111,14 +112,33 @@ def explanation_of(
     """Explain what `party` sees of `event`, as of local time `known_at` or as of now; with the case's time zone."""
     with opened_stores(world) as stores:
         audited = audited_case(world, stores, case_id)
+        at = audited.instant(known_at)
+        before, after = batches_around(stores[audited.partition], at)
     if not audited.knew_party(party):
         raise NotFound(f"party `{party}` is not in the registry of this world, and never was")
-    at = audited.instant(known_at)
+    explained = _explained_at(audited, event, party, at)
+    if not explained.agrees and after is not None:
+        explained = replace(explained, settled_at=_settled_next(audited, event, party, before, after))
+    return explained, audited.zone
+
+
+def _settled_next(audited: AuditedCase, event: str, party: str, before: int, after: int) -> int | None:
+    """When that was settled which came between two batches; `None` where something else was stored at the first."""
+    try:
+        then = _explained_at(audited, event, party, before)
+    except NotFound:  # not known yet: nobody was told of it
+        return after
+    return max(after, then.settled_at or after) if then.agrees else None
+
+
+def _explained_at(audited: AuditedCase, event: str, party: str, at: int) -> Explanation:
     policies = audited.grounds.policies_at(at)
     reader = reader_for(policies)
-    replayed = replay(audited.records, case_id, reader, at)
+    replayed = replay(audited.records, audited.case_id, reader, at)
     agreements = audited.agreements_at(at)
-    return explain_decision(replayed, event, party, at, policies, reader, agreements), audited.zone
+    return explain_decision(
+        replayed, event, party, at, policies, reader, agreements, is_told_elsewhere=audited.is_told_elsewhere
+    )
 
 
 def _fact_lines(fact: ReplayedFact, zone: ZoneInfo) -> list[str]:
@@ -222,19 +242,22 @@ def _fact_values(fact: ReplayedFact, zone: ZoneInfo, partition: int, ids: Decisi
 def explanation_lines(explained: Explanation, zone: ZoneInfo) -> list[str]:
     """Return an explanation as people read it."""
     what = shown_text(explained.decided) or "nothing"
+    verb = "sees" if explained.settled_at is None else "is to see"
     lines = [
         f"{explained.event_type} ({explained.event_id})",
-        f"{explained.party} sees {what} at {format_local(explained.at, zone)}, by rule set {explained.rule_set}",
+        f"{explained.party} {verb} {what} at {format_local(explained.at, zone)}, by rule set {explained.rule_set}",
     ]
     width = max((len(field.field) for field in explained.fields), default=0)
     for field in explained.fields:
         mark = "shown " if field.shown else "hidden"
         basis = f"[{field.basis}] " if field.basis else ""
         lines.append(f"  {mark}  {field.field:<{width}}  {field.category:<2}  {basis}{field.why}")
+    told = f"{explained.party} was last told {shown_text(explained.recorded) or 'nothing'} of it"
+    if explained.settled_at is not None:
+        lines.append(f"  not settled at that time: {told}; settled at {format_local(explained.settled_at, zone)}")
     if not explained.agrees:
         lines += [
-            f"  DIFFERS: {explained.party} was last told {shown_text(explained.recorded) or 'nothing'} of it; "
-            f"derived anew from the stored facts it is {what}",
+            f"  DIFFERS: {told}; derived anew from the stored facts it is {what}",
             "  to do: where rules, parties or a deadline changed moments before, ask again once the case is settled; "
             "where it stays so, report it as a fault of the hub",
         ]
@@ -254,6 +277,7 @@ def explanation_values(explained: Explanation, zone: ZoneInfo) -> dict[str, obje
         "decided": shown_text(explained.decided),
         "stored": shown_text(explained.recorded),
         "agrees": explained.agrees,
+        "settled_at": format_local(explained.settled_at, zone) if explained.settled_at is not None else None,
         "rule_set": explained.rule_set,
         "rule_set_digest": explained.rule_set_digest,
         "told_under_it": explained.told_under_it,

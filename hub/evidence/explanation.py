@@ -3,6 +3,9 @@
 Rules:
 - The decision is made again from the stored facts by the very code that made it; nothing is remembered of why.
 - It is set beside the newest decision that is stored. Where the two differ, the explanation says so.
+- Between a fact, or an end by time, and the settlement that follows, what is stored is older than what is known: where
+  the next settlement of the case told the party just this, the explanation says when that was.
+- What is about no citizen is told by one shard only, and to nobody from the timelines of the others.
 
 For caseworkers' questions and auditors (`hub explain`).
 """
@@ -26,9 +29,10 @@ from hub.consent.policies import Policies
 from hub.disclosure.envelope import earlier_versions_read
 from hub.disclosure.settlement import mask_of_shown, narrowed, rights_in, shown_now
 from hub.evidence.replay import LIVE, Replay, ReplayedFact
-from hub.store.records import Shown
+from hub.store.records import DecisionsRecorded, Shown
 
 _WAITS: Final = "facts of another case are still coming in: nothing new is told before all of them are here"
+_TOLD_ELSEWHERE: Final = "one shard tells what is about no citizen: see the timeline that `hub governance case` names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Explanation:
     """Everything about one fact and one party at one time.
 
     `rule_set` is the id of the one in force then; `told_under_it` says whether the newest stored decision names that
-    very text, `None` where there is none.
+    very text, `None` where there is none. `settled_at`: the case was not settled at that time, and was at this one.
     """
 
     event_id: str
@@ -67,11 +71,12 @@ class Explanation:
     rule_set: str
     rule_set_digest: str
     told_under_it: bool | None
+    settled_at: int | None = None
 
     @property
     def agrees(self) -> bool:
-        """Whether the decision made again shows what the stored one does."""
-        return mask_of_shown(self.decided) == mask_of_shown(self.recorded)
+        """Whether the decision made again shows what the stored one does, or the case was not settled then."""
+        return mask_of_shown(self.decided) == mask_of_shown(self.recorded) or self.settled_at is not None
 
 
 def explain(
@@ -82,10 +87,13 @@ def explain(
     policies: Policies,
     reader: Reader,
     agreements: Agreements = NO_AGREEMENTS,
+    *,
+    is_told_elsewhere: bool = False,
 ) -> Explanation:
     """Explain what `party` may see of the fact `reference` at `at`; raise `NotFound` for a stranger.
 
-    `agreements` are those of the case's jurisdiction as known at `at`.
+    `agreements` are those of the case's jurisdiction as known at `at`. `is_told_elsewhere`: what is on this timeline is
+    told by another shard.
     """
     case = replayed.case
     if case.enrolled is None:
@@ -95,7 +103,7 @@ def explain(
     outline = case.facts[fact.event_id].outline
     decider = rights_in(case, at, policy, agreements=agreements).decider
     recorded = case.told.get(fact.event_id, {}).get(party, ())
-    by_rules = shown_now(case, decider, fact.event_id).get(party, ())
+    by_rules = () if is_told_elsewhere else shown_now(case, decider, fact.event_id).get(party, ())
     decided = narrowed(by_rules, recorded) if case.joining else by_rules
     reasoning = tuple(decider.explain(outline, party))
     event_type = reader.catalogue.event_types[fact.event_type]
@@ -105,6 +113,7 @@ def explain(
         **{name: f"rule {rule} withholds `{name}` from this role" for name, rule in withheld.items()},
     }
     waits = mask_of_shown(by_rules) & ~mask_of_shown(decided)
+    why_not = _TOLD_ELSEWHERE if is_told_elsewhere else _why_not(case, fact)
     return Explanation(
         fact.event_id,
         fact.event_type,
@@ -114,13 +123,23 @@ def explain(
         decided,
         recorded,
         reasoning,
-        tuple(
-            _fields(event_type, fact.payload, mask_of_shown(decided), waits, kept_back, reasoning, _why_not(case, fact))
-        ),
+        tuple(_fields(event_type, fact.payload, mask_of_shown(decided), waits, kept_back, reasoning, why_not)),
         policy.rule_set,
         policy.digest,
         next((told.rule_set == policy.digest for told in reversed(fact.tellings) if told.party == party), None),
+        _told_next(replayed, fact, party, decided) if mask_of_shown(decided) != mask_of_shown(recorded) else None,
     )
+
+
+def _told_next(replayed: Replay, fact: ReplayedFact, party: str, decided: Shown) -> int | None:
+    """When the next settlement of the case told `party` what was `decided`; `None` where it told anything else."""
+    settlement = next((each for each in replayed.later if isinstance(each, DecisionsRecorded)), None)
+    if settlement is None:
+        return None
+    place = (replayed.case.facts[fact.event_id].version, party)
+    told = (each.shown for each in settlement.decisions if (each.fact_version, each.party) == place)
+    is_this = any(mask_of_shown(shown) == mask_of_shown(decided) for shown in told)
+    return settlement.clock if is_this else None
 
 
 def _why_not(case: CaseTimeline, fact: ReplayedFact) -> str:

@@ -77,7 +77,6 @@ class Grounds:
             self._read[last.originator_version] = self._present if then.digest == self._present.digest else then
         return self._read[last.originator_version]
 
-
     def _check(self, adoption: RulesAdopted) -> None:
         for decision in self._decisions:
             candidates = self._in_force_within(decision.clock)
@@ -91,7 +90,7 @@ class Grounds:
                 )
 
     def _in_force_within(self, millisecond: int) -> list[RulesAdopted]:
-        """What the shard decided by within one millisecond: one batch may adopt in that in which another one settled."""
+        """What the shard decided by within one millisecond: one batch may adopt in that in which another settled."""
         before = [each for each in self._adoptions if each.recorded_at < millisecond][-1:]
         return before + [each for each in self._adoptions if each.recorded_at == millisecond]
 

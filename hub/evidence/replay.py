@@ -71,11 +71,12 @@ class ReplayedFact:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A case as known at some time, with its facts in view order and the records that were known then."""
+    """A case as known at some time: its facts in view order, the records that were known then, and those `later`."""
 
     case: CaseTimeline
     facts: tuple[ReplayedFact, ...]
     records: tuple[CaseRecord, ...]
+    later: tuple[CaseRecord, ...] = ()
 
     @property
     def merges(self) -> tuple[MergeStepped, ...]:
@@ -94,7 +95,8 @@ def replay(
     records: Iterable[CaseRecord], case_id: str, reader: Reader, known: int | None = None, valid: int | None = None
 ) -> Replay:
     """Replay a case as known at `known` (default: all), with facts that occurred up to `valid` (default: all)."""
-    held = list(records if known is None else known_at(records, known))
+    stored = list(records)
+    held = stored if known is None else list(known_at(stored, known))
     case = timeline_of(case_id, held, reader)
     if case.enrolled is None:
         raise NotFound("no such case was known then: give the case id that `hub case find` prints")
@@ -105,7 +107,7 @@ def replay(
         if valid is None or entry.outline.occurred_at <= valid
     ]
     facts.sort(key=lambda fact: (fact.occurred_at, fact.recorded_at, fact.event_id))
-    return Replay(case, tuple(facts), tuple(held))
+    return Replay(case, tuple(facts), tuple(held), tuple(stored[len(held) :]))
 
 
 def _tellings(records: Iterable[CaseRecord], event_at: Mapping[int, str]) -> dict[str, list[Telling]]:

@@ -11,6 +11,7 @@ from deploy.world import World
 from hub.store.places import keys_path
 from tests.evidence.story import told_story
 from tests.shard.harness import SECRET, ShardUnderTest
+from tests.shard.merging import MergingShards
 
 UNKNOWN_CASE = "5f0c7d1e-0000-4000-8000-00000000000b"
 
@@ -32,12 +33,23 @@ def stored_world(place: Path) -> StoredWorld:
     hub = story.hub
     hub.state("A.SOC", "CaseOpened", {"caseNo": "of-nobody", "at": hub.now}, "parked", case_id=UNKNOWN_CASE)
     hub.settle()
-    hub.store.close()
+    return StoredWorld(laid_out(place, hub), hub, story.events)
+
+
+def laid_out(place: Path, hub: ShardUnderTest | MergingShards) -> Path:
+    """Close the stores of a hub, lay them where those of a world's hub are, and return that world's directory."""
+    stores = hub.stores if isinstance(hub, MergingShards) else [hub.store]
+    for store in stores:
+        store.close()
     hub.keys.close()
-    world = World(place / "world", hub.registry, "", "localhost:1", "SASL_PLAINTEXT", None, 1, True, {}, SECRET, SECRET)
+    secrets = (SECRET, SECRET)
+    world = World(
+        place / "world", hub.registry, "", "localhost:1", "SASL_PLAINTEXT", None, len(stores), True, {}, *secrets
+    )
     world.write()
     keys = keys_path(hub_directory(world))
     keys.parent.mkdir(parents=True)
-    shutil.copy(played / "keys.db", keys)
-    shutil.copy(played / "shard-0.db", shard_path(world, 0))
-    return StoredWorld(world.directory, hub, story.events)
+    shutil.copy(hub.directory / "keys.db", keys)
+    for shard in range(len(stores)):
+        shutil.copy(hub.directory / f"shard-{shard}.db", shard_path(world, shard))
+    return world.directory

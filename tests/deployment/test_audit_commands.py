@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from deploy import case_command
+from deploy.command_line import hub as hub_command
 from hub.evidence import explanation
 from hub.evidence.grounds import Cited, cited_texts
+from hub.identity.pseudonyms import governance_case
 from hub.store.records import RulesAdopted
-from tests.deployment.stored_world import StoredWorld, stored_world
+from tests.deployment.stored_world import StoredWorld, laid_out, stored_world
 from tests.deployment.test_commands import output, run
-from tests.shard.harness import CASE
+from tests.shard.harness import CASE, SECRET, ShardUnderTest, imprisonment
+from tests.shard.merging import SAME_SHARD, MergingShards
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +35,9 @@ def test_a_stored_decision_that_is_not_the_one_derived_anew_fails_and_is_told(
     asked = ("explain", CASE, world.events["start"], "A.SOC")
     assert json.loads(output(world, *asked, "--json"))["agrees"] is True
     monkeypatch.setattr(
-        case_command, "explain_decision", lambda *given: replace(explanation.explain(*given), recorded=())
+        case_command,
+        "explain_decision",
+        lambda *given, **named: replace(explanation.explain(*given, **named), recorded=()),
     )
     told = run(world, *asked)
     assert told.exit_code == 1
@@ -36,6 +45,48 @@ def test_a_stored_decision_that_is_not_the_one_derived_anew_fails_and_is_told(
     assert "  to do: " in told.output
     as_json = run(world, *asked, "--json")
     assert (as_json.exit_code, json.loads(as_json.output)["agrees"]) == (1, False)
+
+
+def test_what_came_and_went_between_two_settlements_is_explained_without_alarm(tmp_path: Path) -> None:
+    """Stated, and taken back four seconds later: both came in one batch, which told nobody."""
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.settle()
+    hub.tick(1_000)
+    start = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    hub.tick(4_000)
+    taken_back = {"targetEventId": start.partition("/")[2], "at": hub.now, "reason": "NOT_OCCURRED"}
+    hub.state("PRI", "EventRetracted", taken_back, "back")
+    hub.settle()
+    assert hub.view("A.SOC") == {}
+    played = StoredWorld(laid_out(tmp_path, hub), hub, {"start": start})
+    asked = ("explain", CASE, start, "A.SOC", "--known-at", "2025-01-06T09:00:02")
+    text = output(played, *asked)
+    assert "A.SOC is to see CU=S1 PL=S2 at 2025-01-06 09:00" in text
+    assert "not settled at that time: A.SOC was last told nothing of it; settled at 2025-01-06 09:00" in text
+    assert "DIFFERS" not in text
+    told = json.loads(output(played, *asked, "--json"))
+    assert (told["agrees"], told["stored"], bool(told["settled_at"])) == (True, "", True)
+    later = json.loads(output(played, *asked[:-1], "2025-01-06T09:00:05", "--json"))
+    assert (later["agrees"], later["settled_at"], later["decided"]) == (True, None, "")
+
+
+def test_what_is_about_nobody_is_explained_without_alarm_on_every_shard(tmp_path: Path) -> None:
+    places = {**SAME_SHARD}
+    hub = MergingShards(tmp_path, places)
+    cases = [governance_case(SECRET, "DK", shard) for shard in range(2)]
+    values = {"agreementId": CASE, "kind": "PARTNERSHIP", "parties": ["PRI", "A.SOC"], "costRule": "X"}
+    for shard, case_id in enumerate(cases):
+        places[case_id] = shard
+        more: dict[str, Any] = {"startsOn": date(2025, 1, 1), "categories": ["SU"]}
+        stated = hub.state("HUB", "AgreementRegistered", values | more, "agreement", case_id)
+    hub.settle()
+    directory = laid_out(tmp_path, hub)
+    for case_id, decided in zip(cases, ("CO=CO", ""), strict=True):
+        asked = ["explain", case_id, stated, "A.SOC", "--json", "--world", str(directory)]
+        result = CliRunner().invoke(hub_command, asked)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.output)["decided"] == decided
 
 
 def test_a_time_of_adoption_that_nobody_knows_is_told_as_that(

@@ -149,8 +149,10 @@ def test_an_explanation_for_a_stranger_or_of_a_strange_event_is_refused(world: S
     assert "0 of this case match" in refusal(world, "explain", CASE, CASE, "A.SOC")
 
 
-def test_an_explanation_of_what_is_still_to_come_is_refused(world: StoredWorld) -> None:
-    said = refusal(world, "explain", CASE, world.events["start"], "A.SOC", "--known-at", "2031-01-01")
+@pytest.mark.parametrize("command", ["explain", "timeline"])
+def test_what_is_still_to_come_is_known_to_nobody(world: StoredWorld, command: str) -> None:
+    asked = ("explain", CASE, world.events["start"], "A.SOC") if command == "explain" else ("case", "timeline", CASE)
+    said = refusal(world, *asked, "--known-at", "2031-01-01")
     assert "the hub has come as far as 2025-01-09 09:00" in said
 
 

@@ -44,7 +44,7 @@ def explained_fields(then: Replay, party: str, at: int, policies: Policies, read
     shown: dict[str, set[str]] = {}
     for fact in then.facts:
         told = explain(then, fact.event_id, party, at, policies, reader)
-        assert told.agrees, (at, fact.event_type, party)
+        assert (told.agrees, told.settled_at) == (True, None), (at, fact.event_type, party)
         if fields := {field.field.partition("[")[0] for field in told.fields if field.shown}:
             shown[fact.event_id] = fields
     return shown
