@@ -26,6 +26,7 @@ from hub.case_timeline.timeline import CORRECTED, CaseTimeline, Reader
 from hub.consent.decision import CONSENT_BASIS, Decider
 from hub.consent.policies import Policies
 from hub.consent.policy import Policy
+from hub.consent.standing import Standing
 from hub.disclosure.cutter import cut
 from hub.disclosure.settlement import mask_of_shown, person_of, rights_in
 from hub.evidence.explanation import not_carried
@@ -146,16 +147,18 @@ def _log_of(replayed: Replay, reader: Reader, policies_at: PoliciesAt) -> _Log:
         for telling in fact.tellings
         if telling.party != fact.party and log.consents_behind(fact, telling)
     }
-    then = CaseTimeline(replayed.case.case_id)
+    then, rights = CaseTimeline(replayed.case.case_id), None
     for record in replayed.records if resting else ():
         if isinstance(record, DecisionsRecorded) and record.originator_version in resting:
-            log.versions[record.originator_version] = _active_consents(then, record.clock, log.policy(record.clock))
+            policy = log.policy(record.clock)
+            if rights is None or rights.decider.policy is not policy or not rights.hold(then, record.clock):
+                rights = rights_in(then, record.clock, policy)
+            log.versions[record.originator_version] = _active_consents(then, rights.standing)
         then.fold(record, reader)
     return log
 
 
-def _active_consents(case: CaseTimeline, at: int, policy: Policy) -> Mapping[str, ConsentVersion]:
-    standing = rights_in(case, at, policy).standing
+def _active_consents(case: CaseTimeline, standing: Standing) -> Mapping[str, ConsentVersion]:
     found: dict[str, ConsentVersion] = {}
     for consent in standing.consents:
         # The record that gave the consent, and the last one that amended it, if any did.
