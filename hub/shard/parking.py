@@ -135,12 +135,25 @@ class Parking:
         found = self._open.get((party, number))
         return None if found is None or self._is_over(found, at) else found
 
-    def line_from(self, first: OpenParked, at: int) -> list[OpenParked]:
-        """The record and what stands behind it in its line and may still be retried at `at`, in order."""
-        if not first.line:
-            return [first]
-        behind = (one for one in self._lines[first.line].values() if one.first >= first.first)
-        return sorted((one for one in behind if not self._is_over(one, at)), key=lambda one: (one.first, one.number))
+    def line_from(self, asked: OpenParked, at: int) -> list[OpenParked]:
+        """What is retried with `asked`, in order: it and what stands behind it in its line and may still be retried.
+
+        It begins further in front where a record that it takes was parked there before, or where what amends a consent
+        of it waits there: between two copies of a record stands what ended or narrowed it.
+        """
+        if not asked.line:
+            return [asked]
+        in_time = (one for one in self._lines[asked.line].values() if not self._is_over(one, at))
+        line = sorted(in_time, key=lambda one: (one.first, one.number))
+        earliest: dict[str, int] = {}
+        for place, one in enumerate(line):
+            for said in (one.event, one.gives, one.waits_for):
+                earliest.setdefault(said, place)
+        begin, place = line.index(asked), len(line)
+        while place > begin:
+            place -= 1
+            begin = min((begin, *(earliest[said] for said in (line[place].event, line[place].gives) if said)))
+        return line[begin:]
 
     def bytes_of(self, parked: OpenParked, batch: Batch) -> RecordParked | None:
         """The record itself, key and bytes included; this very batch may have parked it.

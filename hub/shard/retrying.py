@@ -5,7 +5,8 @@ Rules:
   source, contract, key, id, time, references. What else came into the same batch has no part in it. Where its signature
   was not why a record was refused, it held when the record came; a key that was revoked since refuses it.
 - The line goes in its order, from the record that was asked for on, each on its own merits and one at a time, in one
-  batch. So what ends or narrows a record is never left behind by its retry: nobody is shown the one without the other.
+  batch; from the first copy on where a record stands in it twice. So what ends or narrows a record is never left behind
+  by its retry: nobody is shown the one without the other. What is refused is judged once more at the end of the line.
 - A record behind that cannot enter yet stays as it is. The one that was asked for is parked again, with its new reason.
 - A consent stays out while an amendment that waits for it can no longer be taken: it would open too much.
 - A retry of what is resolved, or whose time is over, does nothing. What was never parked is refused.
@@ -73,7 +74,7 @@ class Retrying:
             return
         line = self.parking.line_from(asked, at)
         if len(line) > LINE_MAX:
-            fix = f"more than {LINE_MAX} records stand in this line: retry a later one of them first"
+            fix = f"more than {LINE_MAX} records would go with it: retry a later one first, or have them stated again"
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", fix)
         first = self._examined(asked, party, at, batch)
         if first is None:
@@ -83,31 +84,37 @@ class Retrying:
             fix = "a parked retry or change of keys is not retried: send a new one"
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", fix)
         lost = self._lost_amendments(line, party, at, batch)
-        for parked in line:
-            self._judge(parked, parked is asked, lost, party, at, lookups, batch)
+        # Again what is refused: the consent that an amendment waits for may stand behind it.
+        left = [parked for parked in line if not self._judge(parked, None, lost, party, at, lookups, batch)]
+        for parked in left:
+            self._judge(parked, asked, lost, party, at, lookups, batch)
 
     def _judge(
         self,
         parked: OpenParked,
-        is_asked: bool,
+        asked: OpenParked | None,
         lost: AbstractSet[str],
         party: Party,
         at: int,
         lookups: Lookups,
         batch: Batch,
-    ) -> None:
-        """Judge one record of the line: of all the others no bytes are held meanwhile."""
+    ) -> bool:
+        """Judge one record of the line, and park it again if it is refused and `asked`; return whether it is done with.
+
+        Of all the others no bytes are held meanwhile.
+        """
         stored = self.parking.bytes_of(parked, batch)
         if stored is None:
-            return
+            return True
         one = self._read(stored, party, at)
         refused = Refused(Reason.WAITS_FOR_PARKED, "consentId", _LOST) if parked.gives in lost else one.refused
         if refused is None:
             refused = self._refusal(one, lookups, batch)
         if refused is None:
             self.parking.admitted(parked, stored, at, batch)
-        elif is_asked:
+        elif parked is asked:
             self.parking.park_again(parked, one.record, refused, at, batch)
+        return refused is None
 
     def _refusal(self, one: Arrived, lookups: Lookups, batch: Batch) -> Refused | None:
         """Let a record in that could be read, or say why not."""

@@ -16,12 +16,15 @@ from contracts.failures import StoreUnavailable
 from contracts.reasons import Reason
 from hub.arrival.gate import CLOCK_SKEW_MS_MAX
 from hub.case_timeline.timeline import CaseTimeline
+from hub.continuity.clock_terms import clock_terms
 from hub.shard import retrying
 from hub.shard.retrying import RETRY
-from tests.shard.harness import CASE, HOUR_MS, OTHER_CASE, PARTIES, ShardUnderTest, consent, imprisonment
+from tests.shard.harness import CASE, DAY_MS, HOUR_MS, OTHER_CASE, PARTIES, ShardUnderTest, consent, imprisonment
 from tests.shard.test_control_records import outcomes
 from tests.shard.test_disclosing import given, withdrawn
 from tests.shard.test_signatures import FIRST, SECOND, case_opened, register
+
+KEPT_MS = clock_terms().parked_for_seconds * 1_000
 
 
 @pytest.fixture
@@ -258,6 +261,63 @@ def test_a_consent_stays_out_while_an_amendment_that_waits_for_it_is_refused(hub
     assert [number for number, _ in waiting(hub)] == [2]
     assert [line for line in hub.told("B.SOC") if "custodyId" in line[3]]
     assert not [line for line in hub.told("C.SOC") if "custodyId" in line[3]]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_retry_of_a_consents_second_copy_takes_what_was_parked_since_the_first(
+    hub: ShardUnderTest, number: int
+) -> None:
+    hub.enrol()
+    start = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    early_consent(hub)
+    first = hub.last_input("PRI")
+    amended(hub, ["B.SOC"])
+    late = hub.now + HOUR_MS
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(late), "another", occurred_at=late)
+    hub.append("PRI", first)
+    hub.settle()
+    assert waiting(hub) == [
+        (1, Reason.IN_THE_FUTURE),
+        (2, Reason.WAITS_FOR_PARKED),
+        (3, Reason.IN_THE_FUTURE),
+        (4, Reason.IN_THE_FUTURE),
+    ]
+    hub.tick(2 * HOUR_MS)
+    retry(hub, number)
+    assert waiting(hub) == []
+    assert start in hub.view("B.SOC")
+    assert start not in {event_id for _, _, event_id, _ in hub.told("C.SOC")}
+
+
+def test_a_retry_of_a_records_second_copy_takes_what_ended_the_first(hub: ShardUnderTest) -> None:
+    start = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    first = hub.last_input("PRI")
+    given(hub, ["CU", "HO"], ["C.SOC"])
+    taken_back(hub, start)
+    hub.append("PRI", first)
+    hub.settle()
+    hub.enrol()
+    retry(hub, 4)
+    assert waiting(hub) == []
+    assert not [line for line in hub.told("C.SOC") if line[2] == start]
+
+
+def test_an_amendment_comes_with_its_consents_second_copy_where_the_first_has_expired(hub: ShardUnderTest) -> None:
+    hub.enrol()
+    start = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    at = hub.now + 20 * DAY_MS
+    hub.state("PRI", "ConsentGiven", consent(at, ["CU", "HO"], ["C.SOC"]), "given", occurred_at=at)
+    first = hub.last_input("PRI")
+    hub.tick(10 * DAY_MS)
+    amended(hub, ["B.SOC"])
+    hub.append("PRI", first)
+    hub.settle()
+    hub.tick(KEPT_MS - 5 * DAY_MS)
+    hub.settle()
+    assert waiting(hub) == [(2, Reason.WAITS_FOR_PARKED), (3, Reason.IN_THE_FUTURE)]
+    retry(hub, 3)
+    assert waiting(hub) == []
+    assert start not in {event_id for _, _, event_id, _ in hub.told("C.SOC")}
 
 
 def test_more_than_a_batch_in_one_line_is_retried_from_its_end(

@@ -78,16 +78,35 @@ class Model:
         asked = next((one for one in self.open if one.number == number), None)
         if asked is None:
             return
-        line = [one for one in self.open if one.said.case_id == asked.said.case_id and one.first >= asked.first]
-        for one in sorted(line, key=lambda one: one.first):
-            reason = self._refused(one.said, now)
-            if not reason:
-                self.version += 1
-                self.open.remove(one)
-            elif one is asked:
+        refused = [one for one in self._line_from(asked) if not self._enters(one, now)]
+        for one in refused:
+            if not self._enters(one, now) and one is asked:
                 self.version += 2
                 self.open.remove(one)
-                self.open.append(Open(self.version, one.first, one.since, one.said, reason))
+                self.open.append(Open(self.version, one.first, one.since, one.said, self._refused(one.said, now)))
+
+    def _line_from(self, asked: Open) -> list[Open]:
+        """What goes with it: from the first copy on of anything that goes, or the first amendment that waits for it."""
+        line = [one for one in self.open if one.said.case_id == asked.said.case_id]
+        first, before = asked.first, 0
+        while first != before:
+            before = first
+            for one in [one for one in line if one.first >= first]:
+                first = min([first, *(other.first for other in line if self._goes_along(other, one))])
+        return sorted((one for one in line if one.first >= first), key=lambda one: one.first)
+
+    def _goes_along(self, other: Open, one: Open) -> bool:
+        is_copy = other.said.event_id == one.said.event_id
+        speaks_of_it = other.said.kind == "ConsentGiven" or other.reason == Reason.WAITS_FOR_PARKED
+        is_its = one.said.kind == "ConsentGiven" and speaks_of_it and other.said.consent == one.said.consent
+        return is_copy or is_its
+
+    def _enters(self, one: Open, now: int) -> bool:
+        if self._refused(one.said, now):
+            return False
+        self.version += 1
+        self.open.remove(one)
+        return True
 
     def _refused(self, said: Said, now: int) -> str:
         """Why a record is refused at `now`; where it is not, it is admitted."""
