@@ -44,6 +44,9 @@ PUBLISHED: Final = "published"
 RETRACTION: Final = "EventRetracted"
 RECEIPT: Final = "RemovalReceipted"
 _USE_THE_PSEUDONYM: Final = "use the pseudonym that the hub gave this party for the citizen"
+_NOT_ITSELF: Final = (
+    "name another event than this one, which would end before it stands; and give this one a new `ce_id`"
+)
 
 
 class Statement(NamedTuple):
@@ -194,6 +197,8 @@ def is_repeat(digest: bytes, known: bytes | None) -> bool:
 def place(statement: Statement, case: Knowledge) -> None:
     """Raise `Refused` where the event refers to something that this publisher has not stated or been told."""
     corrected = statement.corrects
+    if corrected == statement.event_id:
+        raise Refused(Reason.CORRECTS_NOTHING, "ce_corrects", _NOT_ITSELF)
     if corrected and not case.is_live(corrected, statement.event_type.name):
         raise Refused(
             Reason.CORRECTS_NOTHING,
@@ -207,6 +212,8 @@ def place(statement: Statement, case: Knowledge) -> None:
 
 def _check_retraction(statement: Statement, case: Knowledge) -> None:
     target = event_id_of(statement.party, statement.payload["targetEventId"])
+    if target == statement.event_id:
+        raise Refused(Reason.CORRECTS_NOTHING, "targetEventId", _NOT_ITSELF)
     if not case.is_live(target, None):
         raise Refused(
             Reason.CORRECTS_NOTHING, "targetEventId", "name the newest revision of an event that this party stated"

@@ -206,7 +206,7 @@ class Admission:
             return
         line = self.parking.line_of(statement.party, key)
         try:
-            place(statement, WithParked(case, self.parking, line))
+            place(statement, WithParked(case, self.parking, line, statement.event_id))
         except Refused as refused:
             consent_id = statement.payload.get("consentId", "")
             if refused.reason != Reason.UNKNOWN_CONSENT or not self.parking.holds_consent(line, consent_id):

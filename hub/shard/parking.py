@@ -271,20 +271,31 @@ class Parking:
 
 @dataclass(frozen=True, slots=True)
 class WithParked:
-    """What the gate may ask of a case, with what its publisher has parked in `line`.
+    """What the gate may ask of a case for the event `own`, with what its publisher has parked in `line`.
 
-    An event that is parked counts as stated where it is named to be ended, once: not where it is ended already.
+    An event that is parked counts as stated where it is named to be ended, once: not where it is ended already. Two
+    that name each other do not end one another: the one that came in first has ended the other.
     """
 
     case: CaseTimeline
     parking: Parking
     line: str
+    own: str
 
     def is_live(self, event_id: str, event_type: str | None) -> bool:
         """See `hub.arrival.gate.Knowledge`."""
         if event_id in self.case.facts or event_id in self.case.dead:
-            return self.case.is_live(event_id, event_type)
+            return self.case.is_live(event_id, event_type) and not self._leads_to_own(event_id)
         return self.parking.holds(self.line, ce_id_of(event_id), event_type)
+
+    def _leads_to_own(self, event_id: str) -> bool:
+        """Whether the event ends this one, or one that does: only where this one was ended before it came."""
+        named: str | None = event_id if self.own in self.case.dead else None
+        passed = set()
+        while named is not None and named != self.own and named in self.case.facts and named not in passed:
+            passed.add(named)
+            named = self.case.victim_of(named)
+        return named == self.own
 
     def is_notice_to(self, event_id: str, party: str) -> bool:
         """See `hub.arrival.gate.Knowledge`."""

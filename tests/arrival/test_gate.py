@@ -125,6 +125,18 @@ def test_a_correction_must_name_a_live_event_of_the_same_party_and_type() -> Non
         assert (refused.value.reason, refused.value.field) == (Reason.CORRECTS_NOTHING, "ce_corrects")
 
 
+def test_no_event_corrects_or_takes_back_itself_whatever_is_known_of_it() -> None:
+    values = {"targetEventId": CE_ID, "at": NOW, "reason": "DUPLICATE"}
+    correction = statement(corrects=CE_ID)
+    retraction = statement(event_type="EventRetracted", payload=values)
+    known = Case({(f"A.SOC/{CE_ID}", "CaseOpened")}, set())
+    for stated, field in ((correction, "ce_corrects"), (retraction, "targetEventId")):
+        with pytest.raises(Refused) as refused:
+            place(stated, known)
+        assert (refused.value.reason, refused.value.field) == (Reason.CORRECTS_NOTHING, field)
+        assert "ce_id" in refused.value.fix
+
+
 def test_a_retraction_must_name_a_live_event_of_the_same_party_of_whatever_type() -> None:
     retraction = statement(
         event_type="EventRetracted", payload={"targetEventId": OTHER_CE_ID, "at": NOW, "reason": "DUPLICATE"}

@@ -263,3 +263,48 @@ def test_a_fact_of_an_erased_case_is_parked_and_stops_nobody_else(hub: ShardUnde
     hub.settle()
     assert [(record.reason, record.originator_id) for record in hub.parked()] == [(Reason.UNKNOWN_KEY, "parked:A.JOB")]
     assert other in hub.view("A.JOB")
+
+
+# --- records that name themselves, or each other
+
+
+def named_itself(hub: ShardUnderTest, kind: str) -> str:
+    """State an event that corrects or takes back itself."""
+    name, reference = ("CaseOpened", "one") if kind == "corrects" else ("EventRetracted", "mistaken")
+    own = hub.publisher("A.SOC").event_id(name, reference)
+    if kind == "corrects":
+        return hub.state("A.SOC", name, {"caseNo": "1", "at": hub.now}, reference, corrects=own)
+    return hub.state("A.SOC", name, {"targetEventId": own, "at": hub.now, "reason": "DUPLICATE"}, reference)
+
+
+@pytest.mark.parametrize("kind", ["corrects", "takes back"])
+@pytest.mark.parametrize("how", ["retried", "sent again"])
+def test_a_record_that_names_itself_is_parked_however_often_it_comes(hub: ShardUnderTest, kind: str, how: str) -> None:
+    own = named_itself(hub, kind)
+    hub.settle()
+    if how == "retried":
+        hub.control.publish(0, "ParkedRetried", {"party": "A.SOC", "parkedNumber": 1})
+    else:
+        hub.append("A.SOC", hub.last_input("A.SOC"))
+    hub.settle()
+    parked = [resolved.outcome if resolved else "open" for _, resolved in hub.store.parked("A.SOC")]
+    assert parked == (["parked_again", "open"] if how == "retried" else ["open", "open"])
+    assert {one.reason for one in hub.parked()} == {Reason.CORRECTS_NOTHING}
+    assert own not in hub.shard.cases.get(CASE).timeline.facts
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_of_records_that_correct_each_other_in_a_ring_one_stands(hub: ShardUnderTest, number: int) -> None:
+    ids = [hub.publisher("A.SOC").event_id("CaseOpened", str(one)) for one in range(number)]
+    for one in range(number):
+        values = {"caseNo": str(one), "at": hub.now}
+        hub.state("A.SOC", "CaseOpened", values, str(one), corrects=ids[(one + 1) % number])
+        hub.settle()
+    for one in range(1, 4 * number):
+        if one <= hub.shard.state.parked["A.SOC"]:
+            hub.control.publish(0, "ParkedRetried", {"party": "A.SOC", "parkedNumber": one})
+            hub.settle()
+    timeline = hub.shard.cases.get(CASE).timeline
+    assert len([event_id for event_id in timeline.facts if timeline.is_live(event_id, "CaseOpened")]) == 1
+    assert len([one for one, resolved in hub.store.parked("A.SOC") if resolved is None]) == 1
+    assert len(hub.view("A.SOC")) == 1
