@@ -262,7 +262,7 @@ class Admission:
             case "ShardTicked":
                 return  # its time is all it says, and the clock has that
             case "PublisherAlive":
-                batch.hear(statement.party, recorded_at)
+                batch.hear(statement.party, recorded_at if one.parked_at is None else one.parked_at)
             case "CitizenEnrolled":
                 self._enrol(payload, recorded_at, lookups, batch)
             case "KeyIssued":

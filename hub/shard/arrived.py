@@ -14,7 +14,10 @@ from hub.broker.ports import InputRecord
 
 
 class Arrived(NamedTuple):
-    """One record with what the gate read from it, or why it was refused; `keyring`: the keys as they stood then."""
+    """One record with what the gate read from it, or why it was refused; `keyring`: the keys as they stood then.
+
+    `parked_at`: where it is a retry, when the record was first parked.
+    """
 
     record: InputRecord
     party: Party
@@ -24,6 +27,7 @@ class Arrived(NamedTuple):
     refused: Refused | None
     forwarded: Forwarded | None = None
     keyring: Keyring = Keyring()
+    parked_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,9 +141,10 @@ class Batch:
         """Count one admitted fact of a party."""
         self.admitted[party] = self.admitted.get(party, 0) + 1
 
-    def hear(self, party: str, recorded_at: int) -> None:
-        """Note a party's sign of life."""
-        self.after.heard[party] = self.writes.heard[party] = recorded_at
+    def hear(self, party: str, came_at: int) -> None:
+        """Note a party's sign of life, unless a later one came."""
+        if came_at > self.after.heard.get(party, -1):
+            self.after.heard[party] = self.writes.heard[party] = came_at
 
     def adopt(self, rules: str, policies: Policies, at: int, case_ids: Iterable[str]) -> None:
         """Record that cases are settled under `rules` from `at` on, in their words, and make every one of them due."""

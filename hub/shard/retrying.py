@@ -106,7 +106,7 @@ class Retrying:
         stored = self.parking.bytes_of(parked, batch)
         if stored is None:
             return True
-        one = self._read(stored, party, at)
+        one = self._read(stored, party, at)._replace(parked_at=parked.since)
         refused = Refused(Reason.WAITS_FOR_PARKED, "consentId", _LOST) if parked.gives in lost else one.refused
         if refused is None:
             refused = self._refusal(one, lookups, batch)

@@ -12,11 +12,12 @@ from contracts.civil_time import moment_of
 from contracts.failures import TransportFailure
 from contracts.parties import Party, PartyRegistry
 from deploy.publishers_command import publisher_lines
+from hub.arrival.gate import CLOCK_SKEW_MS_MAX
 from hub.continuity.clock_terms import clock_terms
 from hub.shard.silence import Silence
 from producers.publisher import Publisher
 from tests.producers.recording_transport import PARTITIONS, RecordingTransport
-from tests.shard.harness import HOUR_MS, ShardUnderTest
+from tests.shard.harness import DAY_MS, HOUR_MS, ShardUnderTest
 from tests.shard.reminding import TRIAL_OVER, local, trial, until
 
 PERIOD_MS = clock_terms().silent_after_seconds * 1000
@@ -37,6 +38,36 @@ def alive(hub: ShardUnderTest, party: str) -> None:
     publisher._clock = lambda: hub.now
     publisher.alive()
     hub.settle()
+
+
+def too_early_and_retried(hub: ShardUnderTest, days: int, *, heard_since: bool = False) -> None:
+    """A sign of life by a clock that is ahead, which is parked, and retried after so many days."""
+    publisher = hub.publisher("PRI")
+    publisher._clock = lambda: hub.now + 2 * CLOCK_SKEW_MS_MAX
+    publisher.alive()
+    hub.settle()
+    hub.tick(days * DAY_MS - HOUR_MS)
+    if heard_since:
+        alive(hub, "PRI")
+    hub.tick(HOUR_MS)
+    hub.control.publish(0, "ParkedRetried", {"party": "PRI", "parkedNumber": 1})
+    hub.settle()
+    assert [resolved.outcome for _, resolved in hub.store.parked("PRI") if resolved] == ["admitted"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_sign_of_life_that_is_retried_is_one_of_when_it_first_came(hub: ShardUnderTest, restarted: bool) -> None:
+    too_early_and_retried(hub, 60)
+    if restarted:
+        hub.restart()
+    hub.tick(1)
+    hub.settle()
+    assert silent_seconds(hub, "PRI") == pytest.approx(60 * 24 * 3_600, abs=1)
+
+
+def test_a_sign_of_life_that_is_retried_takes_no_later_one_back(hub: ShardUnderTest) -> None:
+    too_early_and_retried(hub, 60, heard_since=True)
+    assert silent_seconds(hub, "PRI") == pytest.approx(3_600, abs=1)
 
 
 def silent_seconds(hub: ShardUnderTest, party: str) -> float:
