@@ -23,7 +23,8 @@ from deploy.operator_channel import operator_channel
 from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
-from hub.shard.parking import ADMITTED
+from hub.shard.parking import ADMITTED, PARKED_AGAIN
+from hub.shard.parking_notices import OFFSET_UNKNOWN
 from hub.shard.retrying import RETRY
 from hub.store.records import ParkedResolved, RecordParked
 
@@ -50,6 +51,11 @@ class ParkedLine:
         """`open`, or how it was resolved."""
         return self.resolved.outcome if self.resolved else OPEN
 
+    @property
+    def is_place_known(self) -> bool:
+        """Whether partition and offset are known at which it lies on its topic."""
+        return self.record.offset != OFFSET_UNKNOWN
+
     def values(self) -> dict[str, object]:
         """Everything that may be printed: never key, value or headers."""
         return {
@@ -61,8 +67,8 @@ class ParkedLine:
             "fix": self.record.fix,
             "recorded_at": moment_of(self.record.recorded_at).isoformat(),
             "topic": self.record.topic,
-            "partition": self.record.partition,
-            "offset": self.record.offset,
+            "partition": self.record.partition if self.is_place_known else None,
+            "offset": self.record.offset if self.is_place_known else None,
             "outcome": self.outcome,
             "resolved_at": moment_of(self.resolved.recorded_at).isoformat() if self.resolved else None,
         }
@@ -124,12 +130,15 @@ def retry(party: str, number: int, shard: int | None, directory: Path) -> None:
 
 
 def refused_again(world: World, line: ParkedLine) -> list[ParkedLine]:
-    """How the record of `line` is parked now: the newest entry of the same record, where one is open."""
-    place = (line.record.topic, line.record.partition, line.record.offset)
+    """How the record of `line`, which a retry has refused, is parked now, where that is open."""
+    resolved = find_line(world, line.party, line.number, line.shard).resolved
+    if resolved is None or resolved.outcome != PARKED_AGAIN:
+        return []
+    number = resolved.originator_version + 1  # the hub writes the two together; a place is not known of every record
     return [
         one
         for one in parked_lines(world, line.party)
-        if (one.record.topic, one.record.partition, one.record.offset) == place and one.outcome == OPEN
+        if (one.shard, one.number) == (line.shard, number) and one.outcome == OPEN
     ]
 
 

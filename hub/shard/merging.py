@@ -52,6 +52,7 @@ from hub.case_timeline.timeline import (
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.parking import Parking
+from hub.shard.parking_notices import OFFSET_UNKNOWN
 from hub.shard.promises import Promises
 from hub.shard.withdrawals import REMOVAL_DELIVERED, owed
 from hub.store.ports import ShardStore, removal_step
@@ -285,7 +286,8 @@ class Merging:
         key = self.cases.derived_key(forwarded.case_id, party)
         batch.writes.keys[party, key] = forwarded.case_id
         topic, shard = self.names.input(party), self.cases.shard
-        record = forwarded.as_stated._replace(topic=topic, partition=shard, key=key.encode())
+        # Where it was stated under another key is not known here: the place at hand is the hub's own input.
+        record = forwarded.as_stated._replace(topic=topic, partition=shard, offset=OFFSET_UNKNOWN, key=key.encode())
         self.parking.park(party, record, refused, recorded_at, batch)
 
     def repeats(self, statement: Statement, case_id: str, known: bytes) -> bool | None:

@@ -1,8 +1,8 @@
 """Tells a publisher what becomes of its parked records, each on a timeline that is about nobody but that publisher.
 
 Rules:
-- Told is where the record lies, its `ce_id` if it can be read, and why it is parked: what its publisher knows, and the
-  contracts say. Nothing of its content, of another party, or of a case.
+- Told is where the record lies, if that is known, its `ce_id` if it can be read, and why it is parked: what its
+  publisher knows, and the contracts say. Nothing of its content, of another party, or of a case.
 - Told is that it is parked (again too, under its new number), was admitted by a retry, or has expired.
 - A timeline for each publisher on each shard, another one after so many records (`hub.identity.pseudonyms`), each under
   a key of its own that leads nowhere: nothing can be stated under it. So a flood of bad records lengthens no other
@@ -28,6 +28,9 @@ NOTIFIED: Final = "ParkingNotified"
 PARKED: Final = "PARKED"
 ADMITTED: Final = "ADMITTED"
 EXPIRED: Final = "EXPIRED"
+OFFSET_UNKNOWN: Final = -1
+"""The offset of a record that a merge brought: the case from which it came keeps what was stated, not where it lay."""
+_UNKNOWN: Final = "unknown"
 
 
 @dataclass(slots=True)
@@ -52,7 +55,7 @@ class ParkingNotices:
             "parkedNumber": parked.originator_version,
             "recordTopic": parked.topic,
             "recordPartition": parked.partition,
-            "recordOffset": str(parked.offset),
+            "recordOffset": _UNKNOWN if parked.offset == OFFSET_UNKNOWN else str(parked.offset),
             "targetEventId": claimed[0] if claimed else None,
             "reasonCode": parked.reason,
             "reasonField": parked.field,

@@ -16,7 +16,7 @@ from deploy import parked_command
 from deploy.world import World
 from hub.shard.retrying import RETRY
 from tests.shard.harness import CASE, OTHER_CASE
-from tests.shard.merging import PARTITIONS, MergingShards
+from tests.shard.merging import ACROSS, LOSER, PARTITIONS, WINNER, MergingShards, dated, imprisoned
 
 
 class Operator:
@@ -83,3 +83,23 @@ def test_a_retry_that_is_refused_fails_and_one_that_is_admitted_does_not(operato
     operator.hub.settle()
     admitted = operator.parked("retry", "A.JOB", "1", "--shard", "0")
     assert (admitted.exit_code, admitted.output) == (0, "shard 0: admitted\n")
+
+
+def test_a_record_that_came_with_a_merge_is_told_by_its_number_and_lies_at_no_known_place(
+    operator: Operator, tmp_path: Path
+) -> None:
+    (tmp_path / "merged").mkdir()
+    operator.hub = hub = MergingShards(tmp_path / "merged", ACROSS)
+    imprisoned(hub, LOSER)
+    hub.merge()
+    hub.settle()
+    for reference in ("one", "another"):
+        dated(hub, LOSER, 20_400, reference=reference, revision=1)
+    hub.settle()
+    shown = operator.parked("show", "PRI", "1").output
+    assert f"shard: {hub.shards_of[WINNER]}\n" in shown
+    assert f"topic: {hub.names.input('PRI')}\n" in shown
+    assert "offset" not in shown
+    assert "partition" not in shown
+    refused = operator.parked("retry", "PRI", "1").output
+    assert [line.split(":")[0] for line in refused.splitlines()[1:]] == ["as number 4"]

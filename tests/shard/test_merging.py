@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contracts.codec import codec
 from contracts.reasons import Reason
 from hub.shard import forwarding, worker
 from hub.store.records import FactRecorded, Origin
@@ -201,6 +202,21 @@ def test_a_reference_to_nothing_under_the_old_key_is_parked_and_can_be_retried(h
     held = hub.held("PRI", WINNER)
     assert correction in held
     assert corrected not in held
+
+
+def test_of_a_record_that_a_merge_brought_no_place_is_told_that_is_another_records(hub: MergingShards) -> None:
+    imprisoned(hub, LOSER)
+    hub.merge()
+    hub.settle()
+    correction = dated(hub, LOSER, 20_400, revision=1)
+    hub.settle()
+    told = [
+        codec().decode(record.value).payload
+        for record in hub.broker.log(hub.names.output("PRI"), hub.shards_of[WINNER])
+        if record.value and b"ParkingNotified" in dict(record.headers)["ce_type"]
+    ]
+    assert [(said["recordTopic"], said["recordOffset"]) for said in told] == [(hub.names.input("PRI"), "unknown")]
+    assert f"PRI/{told[0]['targetEventId']}" == correction
 
 
 def test_a_repeat_under_the_last_key_of_a_chain_is_a_repeat(hub: MergingShards) -> None:
