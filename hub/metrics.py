@@ -44,7 +44,7 @@ class Metrics:
         self._rebuilds_seen = 0
         self._of_open_shards: list[Gauge] = []
         self.ingested = self._counter("hub_ingested_total", "facts admitted, by publishing party", "party")
-        self.repeats = self._counter("hub_repeats_total", "records that were stored already and changed nothing")
+        self.repeats = self._counter("hub_repeats_total", "facts that a party stated again: they change nothing")
         self.parked = self._counter("hub_parked_total", "records refused: see `hub parked list`", "party", "reason")
         self.parked_resolved = self._counter(
             "hub_parked_resolved_total",

@@ -254,7 +254,7 @@ class Admission:
         except Erased:
             if statement.event_type.name not in _SAID_AGAIN:
                 raise
-            batch.duplicates += 1  # who asks for a key may not know that the citizen was erased, and learns nothing
+            batch.passed_over += 1  # who asks for a key may not know that the citizen was erased, and learns nothing
 
     def _carry_out(self, statement: Statement, one: Arrived, lookups: Lookups, batch: Batch) -> None:
         payload, recorded_at = statement.payload, one.recorded_at
@@ -297,7 +297,7 @@ class Admission:
         event_id, case_id = event_id_of(payload["party"], payload["targetEventId"]), payload["caseId"]
         promised = self.merging.promises.of_withdrawal(event_id, case_id, batch)
         if not promised:
-            batch.duplicates += 1
+            batch.passed_over += 1
             return
         try:
             self._answer(event_id, case_id, promised, recorded_at, batch)
@@ -313,7 +313,7 @@ class Admission:
         self.cases.hold_history(held)
         stated = acknowledgement(held.timeline, event_id, recorded_at, self.cases.reader, self.cases.secret)
         if stated is None:
-            batch.duplicates += 1
+            batch.passed_over += 1
         else:
             self._place(held, *stated, batch)
         batch.writes.promises[event_id] = ()
@@ -322,7 +322,7 @@ class Admission:
         case_id = payload["caseId"]
         held = self.cases.get(case_id)
         if held.timeline.version:
-            batch.duplicates += 1
+            batch.passed_over += 1
             return
         if payload["jurisdiction"] not in self.cases.policies:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "jurisdiction", "name a jurisdiction with a rule set")

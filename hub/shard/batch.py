@@ -89,6 +89,9 @@ class Batch:
     """The payloads of the facts that this batch admitted, by event id: decoded once."""
     decisions: int = 0
     duplicates: int = 0
+    """Facts that were stated again."""
+    passed_over: int = 0
+    """Records that are no party's fact and change nothing: they are counted nowhere, and not read again."""
     undecided: int = 0
     """Cases that could not be decided."""
     admitted: dict[str, int] = field(default_factory=dict)
@@ -114,7 +117,7 @@ class Batch:
         owed = writes.promises or writes.removals or writes.obligations or writes.open_reviews or writes.open_parked
         known = writes.records or writes.keys or writes.due or writes.digests or writes.heard
         told = writes.forwarding or writes.sent
-        return not (known or owed or told or self.duplicates)
+        return not (known or owed or told or self.duplicates or self.passed_over)
 
     def touch(self, held: HeldCase) -> None:
         """Settle this case at the end of the batch."""

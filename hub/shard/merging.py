@@ -119,7 +119,7 @@ class Merging:
         else:
             is_old = event_type in (MERGE, UNLINK) and said.change <= case.changes
         if is_old:
-            batch.duplicates += 1
+            batch.passed_over += 1
         elif event_type in FOLLOWS:
             self._hear(held, event_type, said, batch, place_fact)
         else:
@@ -234,7 +234,10 @@ class Merging:
         try:
             is_late = forwarded.from_case != case.case_id and not case.awaits_facts_of(forwarded.from_case)
             if is_late or self._is_here(case, forwarded):
-                batch.duplicates += 1
+                if is_judged:  # counted where it was first stated
+                    batch.passed_over += 1
+                else:
+                    batch.duplicates += 1
                 return
             if not is_judged and case.merged_into is None:
                 place(statement, case)

@@ -74,7 +74,7 @@ class Resyncs:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "party", "name a party of the registry")
         last = batch.after.resyncs.get(party)
         if (last is not None and last.request == request) or self._was_begun(party, request):
-            batch.duplicates += 1
+            batch.passed_over += 1
             return
         _note(requested(party, last, request, payload["occurredAt"], recorded_at), batch)
 

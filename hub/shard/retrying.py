@@ -70,7 +70,7 @@ class Retrying:
             if number > batch.after.parked.get(party.id, 0):
                 fix = f"`{party.id}` has no parked record `{number}`: list the open ones"
                 raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", fix)
-            batch.duplicates += 1
+            batch.passed_over += 1
             return
         line = self.parking.line_from(asked, at)
         if len(line) > LINE_MAX:
@@ -78,7 +78,7 @@ class Retrying:
             raise Refused(Reason.VALUE_OUTSIDE_MODEL, "parkedNumber", fix)
         first = self._examined(asked, party, at, batch)
         if first is None:
-            batch.duplicates += 1
+            batch.passed_over += 1
             return
         if first.statement and first.statement.event_type.name in _NEVER_RETRIED:
             fix = "a parked retry or change of keys is not retried: send a new one"

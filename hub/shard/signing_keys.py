@@ -49,7 +49,7 @@ def take_change(statement: Statement, recorded_at: int, registry: PartyRegistry,
         case _:
             change = _revocation(keyring, party, payload["keyId"])
     if change is None:
-        batch.duplicates += 1
+        batch.passed_over += 1
         return
     version = keyring.versions.get(party, 0) + 1
     record = SigningKeyChanged(keys_stream(party), version, recorded_at, *change)

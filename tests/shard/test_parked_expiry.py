@@ -153,3 +153,25 @@ def test_how_many_wait_and_how_old_the_oldest_is_is_shown_of_each_party(hub: Sha
         for name in ("hub_parked_records", "hub_oldest_parked_seconds")
     ]
     assert shown == [(2, 0), (100.001, 0)]
+
+
+def test_what_the_hub_tells_itself_and_signs_of_life_are_no_part_of_what_was_received(hub: ShardUnderTest) -> None:
+    metrics = hub.shard.metrics
+    hub.enrol()
+    case_opened(hub, "one", None)
+    case_opened(hub, "one", None)
+    hub.append("A.SOC", hub.last_input("A.SOC")._replace(value=None))
+    hub.settle()
+    received = len(hub.broker.log(hub.names.input("A.SOC"), 0))
+    hub.enrol()  # as identity says each time an agency asks for its key
+    for _ in range(2):
+        retry(hub, 1, "A.SOC")  # the second one finds nothing to do
+    hub.publisher("A.SOC")._clock = lambda: hub.now
+    hub.publisher("A.SOC").alive()
+    hub.settle()
+    ingested = sample(metrics, "hub_ingested_total", party="A.SOC")
+    repeats = sample(metrics, "hub_repeats_total")
+    parked = sum(sample(metrics, "hub_parked_total", party="A.SOC", reason=reason) for reason in Reason)
+    again = sample(metrics, "hub_parked_resolved_total", party="A.SOC", outcome="parked_again")
+    assert (ingested, repeats, parked, again) == (1, 1, 2, 1)
+    assert ingested + repeats + parked - again == received
