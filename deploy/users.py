@@ -41,6 +41,11 @@ def create_users(client: KafkaAdminClient, passwords: Mapping[str, str]) -> None
         )
 
 
+def users_there(client: KafkaAdminClient) -> set[str]:
+    """Everybody who has a password on the cluster."""
+    return set(client.describe_user_scram_credentials())
+
+
 def lock_users(client: KafkaAdminClient, users: Iterable[str]) -> None:
     """Give every user a new password that nobody has; an open connection ends when it must authenticate again."""
     create_users(client, draw_passwords(users))

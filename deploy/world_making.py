@@ -3,7 +3,8 @@
 Rules:
 - Making a world where one is, is refused, in a directory and on a cluster: before its users get new passwords.
 - Of a world nothing is known before its topics are made; one that is extended may have been so half way already.
-- Users come before rights and rights before topics: a topic that can be seen is already guarded.
+- Rights come before users and users before topics: a topic that can be seen is already guarded, and whoever has a
+  password there and none of its user's rights is somebody else, perhaps a super user. Its password is not drawn anew.
 - Nor is a hub made, or a party taken in, whose names reach what another has on the cluster, or are reached from there.
 """
 
@@ -36,7 +37,7 @@ from contracts.topics import Names
 from deploy.rights import RESERVED, check_names, grant, rights_of, users_of
 from deploy.rights_check import granted, overlaps, text_of
 from deploy.topics import create_topics, delete_topics, topic_settings
-from deploy.users import create_users, draw_passwords, lock_users
+from deploy.users import create_users, draw_passwords, lock_users, users_there
 from deploy.world import HUB_KEY, OPERATOR_KEY, PARTITIONS_MAX, World
 
 WORLD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
@@ -78,10 +79,10 @@ def create_world(
     )
     topics = topic_settings(names, registry, played=played)
     with administering(admin) as client:
-        _require_apart(client, names, registry, admin.user)
+        _require_apart(client, names, registry, admin.user, world.passwords)
         _require_none(client, topics)
-        create_users(client, world.passwords)
         grant(client, rights_of(names, registry))
+        create_users(client, world.passwords)
         create_topics(client, topics, partitions=partitions)
     world.write()
     return world
@@ -110,10 +111,10 @@ def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) 
     known = topic_settings(names, world.registry, played=world.played)
     wanted = topic_settings(names, registry, played=world.played)
     with administering(admin) as client:
-        _require_apart(client, names, registry, admin.user)
+        _require_apart(client, names, registry, admin.user, passwords)
+        grant(client, rights_of(names, registry))
         if passwords:
             create_users(client, passwords)
-        grant(client, rights_of(names, registry))
         if new := {topic: settings for topic, settings in wanted.items() if topic not in known}:
             create_topics(client, new, partitions=world.partitions, again=True)
     extended.write()
@@ -151,14 +152,27 @@ def _require_none(client: KafkaAdminClient, topics: Iterable[str]) -> None:
         )
 
 
-def _require_apart(client: KafkaAdminClient, names: Names, registry: PartyRegistry, deployer: str) -> None:
-    """Raise `BadRegistry` where the names of a hub take from another on the cluster, or give to it."""
+def _require_apart(
+    client: KafkaAdminClient, names: Names, registry: PartyRegistry, deployer: str, drawn: Iterable[str]
+) -> None:
+    """Raise `BadRegistry` where the names of a hub take from another on the cluster, or give to it.
+
+    `drawn` are the users whose passwords would be drawn.
+    """
     if deployer in users_of(names, registry):
         raise BadRegistry(f"user `{deployer}` is the deployer's own: choose another id for the party")
-    if found := overlaps(granted(client), names, registry, deployer):
+    found = granted(client)
+    if overlapping := overlaps(found, names, registry, deployer):
         raise BadRegistry(
-            f"`{text_of(found[0])}` on the cluster is another's, and overlaps with what this hub would have: "
+            f"`{text_of(overlapping[0])}` on the cluster is another's, and overlaps with what this hub would have: "
             "choose another name for the hub or another id for the party, or take that right away"
+        )
+    own = {acl.principal for acl in {right.acl() for right in rights_of(names, registry)}.intersection(found)}
+    if others := [user for user in sorted(users_there(client).intersection(drawn)) if f"User:{user}" not in own]:
+        raise BadRegistry(
+            f"user `{others[0]}` is on the cluster already and has no right of this hub: choose another name for the "
+            "hub or another id for the party; if a hub of this name left it, give its rights first "
+            "(`hub deploy rights --format kafka-acls`)"
         )
 
 

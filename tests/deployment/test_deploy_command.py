@@ -34,6 +34,7 @@ from tests.conftest import MakeWorld
 
 REGISTRY = PartyRegistry.of([Party("A.SOC"), Party("PSY")])
 READ, WRITE, TOPIC, GROUP = ACLOperation.READ, ACLOperation.WRITE, ResourceType.TOPIC, ResourceType.GROUP
+USER = ResourceType.USER
 
 
 @pytest.fixture
@@ -98,6 +99,10 @@ SURPLUS = {
     "the hub's group": Right("passer-by", READ, GROUP, "hub.workers"),
     "a party's group": Right("passer-by", READ, GROUP, "psy.x"),
     "the cluster": Right("passer-by", ACLOperation.ALTER, ResourceType.CLUSTER, "kafka-cluster"),
+    "tokens of one of ours": Right("passer-by", ACLOperation.CREATE_TOKENS, USER, "User:hub-sender"),
+    "tokens of the deployer": Right("passer-by", ACLOperation.CREATE_TOKENS, USER, f"User:{DEPLOYER_USER}"),
+    "tokens of everybody": Right("passer-by", ACLOperation.CREATE_TOKENS, USER, "*"),
+    "tokens of the beginning of a name of ours": Right("passer-by", ACLOperation.CREATE_TOKENS, USER, "User:h", True),
     "a transaction": Right("psy", WRITE, ResourceType.TRANSACTIONAL_ID, "x"),
 }
 ELSEWHERE = (
@@ -106,6 +111,7 @@ ELSEWHERE = (
     Right("w1.hub-sender", WRITE, TOPIC, "w1.out.", by_prefix=True),
     Right("w1.psy", READ, GROUP, "w1.psy.", by_prefix=True),
     Right("passer-by", WRITE, ResourceType.TRANSACTIONAL_ID, "x"),
+    Right("passer-by", ACLOperation.CREATE_TOKENS, USER, "User:psychology"),
 )
 
 

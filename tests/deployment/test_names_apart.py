@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,9 @@ class PlayedCluster:
 
     def describe_acls(self, _: object) -> tuple[list[ACL], None]:
         return self.acls, None
+
+    def describe_user_scram_credentials(self) -> dict[str, object]:
+        return dict.fromkeys(self.users)
 
     def list_topics(self) -> list[str]:
         return []
@@ -111,8 +115,51 @@ def test_no_party_takes_a_name_that_reaches_the_groups_of_another_hub(cluster: P
         extend_world(world, KafkaConnection("localhost:1", DEPLOYER, "secret"), PartyRegistry.of([*HERS, Party("PSY")]))
 
 
-def test_no_party_takes_over_a_user_that_does_something_else_on_the_cluster(cluster: PlayedCluster, make: Make) -> None:
-    cluster.grant(None, [Right("pri", ACLOperation.WRITE, ResourceType.TOPIC, "printers")])
-    with pytest.raises(BadRegistry, match="pri  write  topic printers"):
-        make(HERS, "")
+BEYOND = [("ops", "*", False), ("gov", "o", True), ("hub-auditor", "*", False), ("pri", "printers", False)]
+"""Rights of who backs the cluster up, or does something else there."""
+
+
+@pytest.mark.parametrize(("user", "topic", "by_prefix"), BEYOND)
+def test_no_party_or_service_takes_over_a_user_that_may_do_more_on_the_cluster(
+    cluster: PlayedCluster, make: Make, user: str, topic: str, by_prefix: bool
+) -> None:
+    cluster.grant(None, [Right(user, ACLOperation.READ, ResourceType.TOPIC, topic, by_prefix)])
+    with pytest.raises(BadRegistry, match=re.escape(f"`{user}  read  topic {topic}")):
+        make(PartyRegistry.of([*HERS, Party("OPS"), Party("GOV")]), "")
     assert cluster.users == {DEPLOYER}
+
+
+def test_nor_one_whose_rights_are_none_of_the_table(cluster: PlayedCluster, make: Make) -> None:
+    cluster.grant(None, [Right("pri", ACLOperation.READ, ResourceType.TOPIC, "out.a-soc.v1")])
+    cluster.users.add("pri")
+    with pytest.raises(BadRegistry, match="user `pri` is on the cluster already"):
+        make(HERS, "")
+    assert cluster.users == {DEPLOYER, "pri"}
+
+
+def test_no_party_takes_over_a_user_without_rights(cluster: PlayedCluster, make: Make) -> None:
+    """A super user has none that a client could see."""
+    cluster.users.add("ops")
+    rights = list(cluster.acls)
+    with pytest.raises(BadRegistry, match="user `ops` is on the cluster already"):
+        make(PartyRegistry.of([*HERS, Party("OPS")]), "")
+    world = make(HERS, "")
+    before = set(cluster.users), list(cluster.acls)
+    joining = PartyRegistry.of([*HERS, Party("OPS")])
+    with pytest.raises(BadRegistry, match="user `ops` is on the cluster already"):
+        extend_world(world, KafkaConnection("localhost:1", DEPLOYER, "secret"), joining)
+    assert (cluster.users, cluster.acls) == before
+    assert cluster.acls[: len(rights)] == rights
+
+
+def test_who_may_act_as_a_user_of_the_hub_is_no_neighbour(cluster: PlayedCluster, make: Make) -> None:
+    tokens = ACLOperation.CREATE_TOKENS, ResourceType.USER
+    cluster.grant(None, [Right("somebody", *tokens, "User:pri-archive"), Right("somebody", *tokens, "*")])
+    make(HERS, "")
+    for user, owner in (("somebody", "User:trial.hub-sender"), ("trial.pri", "User:elsewhere")):
+        taken = Right(user, *tokens, owner)
+        cluster.grant(None, [taken])
+        with pytest.raises(BadRegistry, match=f"{user}  create_tokens  user {owner}"):
+            make(HERS, "trial")
+        cluster.acls.remove(taken.acl())
+    make(HERS, "trial")

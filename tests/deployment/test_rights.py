@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import uuid
+from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
@@ -22,11 +24,13 @@ from kafka.errors import (
 from contracts.connection import KafkaConnection
 from contracts.failures import BadRegistry, NotFound, TransportFailure
 from contracts.parties import Party, PartyRegistry
+from contracts.topics import Names
 from deploy.local_kafka import LocalKafka
-from deploy.rights import check_names, deployer_rights, grant
+from deploy.rights import check_names, deployer_rights, grant, party_rights
 from deploy.rights_check import EVERY_RIGHT
 from deploy.users import create_users
 from deploy.world import World
+from deploy.world_making import create_world
 from tests.conftest import MakeWorld
 from tests.deployment.attempts import Attempts
 
@@ -87,6 +91,30 @@ def test_worlds_share_a_broker_and_nothing_else(world: World, make_world: MakeWo
         assert stranger.seeing_groups([group]) == set()
     with pytest.raises(NotFound, match="not of world"):
         other.connection(world.names.user("PSY"))
+
+
+@pytest.mark.kafka
+def test_a_user_that_is_there_without_rights_keeps_its_password(
+    local_kafka: LocalKafka, make_world: MakeWorld, tmp_path: Path
+) -> None:
+    """As a super user has none that a client could see. What a hub of this name left is its own by rights."""
+
+    def make() -> World:
+        return create_world(tmp_path / "w", local_kafka.admin, REGISTRY, partitions=1, played=True, world_name=name)
+
+    topic, name = make_world(REGISTRY).names.checkpoints, f"left-{uuid.uuid4().hex[:6]}"
+    stranger, password = Names(name).user("PSY"), "password-of-another"
+    client = KafkaAdminClient(**local_kafka.admin.client_options())
+    try:
+        create_users(client, {stranger: password})
+        with pytest.raises(BadRegistry, match=f"user `{stranger}` is on the cluster already"):
+            make()
+        assert not reads_metadata(KafkaConnection(local_kafka.bootstrap, stranger, password), topic)
+        grant(client, party_rights(Names(name), "PSY"))
+    finally:
+        client.close()
+    made = make()
+    assert reads_metadata(connection(made, "psy"), made.names.checkpoints)
 
 
 @pytest.mark.kafka

@@ -10,10 +10,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
 from click.testing import CliRunner, Result
+from kafka.admin import ACL
 
 import deploy.world
 from contracts.connection import KafkaConnection
@@ -25,7 +25,7 @@ from deploy import world_command, world_making
 from deploy.hub_places import world_stores
 from deploy.identity_command import vault_path
 from deploy.key_registration import parties_without_a_key
-from deploy.rights import users_of
+from deploy.rights import Right, rights_of, users_of
 from deploy.world import HUB_KEY, OPERATOR_KEY, World
 from deploy.world_command import world_group
 from hub.arrival.keyring import REGISTERED
@@ -39,8 +39,8 @@ BEFORE = PartyRegistry.of([Party("PRI")])
 AFTER = PartyRegistry.of([Party("PRI"), Party("A.SOC"), Party("PSY")])
 SHARDS = 2
 STEPS: Mapping[str, tuple[Any, str]] = {
-    "users": (world_making, "create_users"),
     "rights": (world_making, "grant"),
+    "users": (world_making, "create_users"),
     "topics": (world_making, "create_topics"),
     "secrets": (World, "write"),
     "registry": (deploy.world, "write_registry"),
@@ -53,10 +53,11 @@ STEPS: Mapping[str, tuple[Any, str]] = {
 
 @dataclass
 class PlayedCluster:
-    """A hub of one party, and what its cluster would remember: passwords and topics."""
+    """A hub of one party, and what its cluster would remember: passwords, rights and topics."""
 
     directory: Path
     passwords: dict[str, str] = field(default_factory=dict)
+    acls: list[ACL] = field(default_factory=list)
     topics: set[str] = field(default_factory=set)
 
     @property
@@ -65,6 +66,7 @@ class PlayedCluster:
 
     def make(self) -> None:
         self.passwords = {user: f"password-of-{user}" for user in users_of(Names(), BEFORE)}
+        self.grant(None, rights_of(Names(), BEFORE))
         keys = {name: bytes([number]) * 32 for number, name in enumerate([HUB_KEY, OPERATOR_KEY, "PRI"], 1)}
         world = World(
             self.directory / "world", BEFORE, "", "localhost:1", "SASL_PLAINTEXT", None, SHARDS, False,
@@ -77,6 +79,18 @@ class PlayedCluster:
     def create_hub(self, world: World, _: object = None, *, cluster_id: str = "cluster") -> None:
         identities = [StoreIdentity(cluster_id, "", shard, SHARDS, {}) for shard in range(SHARDS)]
         world_stores(world).create(world.master_key, identities, None)
+
+    def describe_acls(self, _: object) -> tuple[list[ACL], None]:
+        return self.acls, None
+
+    def describe_user_scram_credentials(self) -> dict[str, object]:
+        return dict.fromkeys(self.passwords)
+
+    def list_topics(self) -> list[str]:
+        return []
+
+    def grant(self, _: object, rights: Iterable[Right]) -> None:
+        self.acls += [right.acl() for right in rights]
 
     def create_users(self, _: object, passwords: Mapping[str, str]) -> None:
         self.passwords.update(passwords)
@@ -123,15 +137,15 @@ def unmade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedCluster:
     write_registry(tmp_path / "new.toml", AFTER)
 
     @contextmanager
-    def administering(_: KafkaConnection) -> Iterator[MagicMock]:
-        yield MagicMock()
+    def administering(_: KafkaConnection) -> Iterator[PlayedCluster]:
+        yield cluster
 
     for module in (world_making, world_command):
         monkeypatch.setattr(module, "administering", administering)
     admin = KafkaConnection("localhost:1", "deployer", "secret")
     monkeypatch.setattr(world_command, "deployer_connection", lambda: admin)
     monkeypatch.setattr(world_making, "create_users", cluster.create_users)
-    monkeypatch.setattr(world_making, "grant", lambda *_: None)
+    monkeypatch.setattr(world_making, "grant", cluster.grant)
     monkeypatch.setattr(world_making, "create_topics", cluster.create_topics)
     monkeypatch.setattr(world_command, "set_quotas", lambda *_: None)
     monkeypatch.setattr(world_command, "create_hub", cluster.create_hub)
@@ -171,6 +185,19 @@ def test_parties_join_at_once_and_nobody_joins_twice(cluster: PlayedCluster, mon
     monkeypatch.setattr(world_command, "register_all", lambda _, parties: told.append(list(parties)))
     again = cluster.join()
     assert (again.exit_code, "0 parties joined" in again.output, told) == (0, True, [[]])
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("step", ["grant", "create_users"])
+def test_make_is_given_again_where_it_stopped_before_its_topics(
+    unmade: PlayedCluster, monkeypatch: pytest.MonkeyPatch, step: str, is_done: bool
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, world_making, step, is_done=is_done)
+        assert isinstance(unmade.ask("make").exception, TransportFailure)
+    again = unmade.ask("make")
+    assert again.exit_code == 0, again.exception
+    require_all_joined(unmade)
 
 
 MAKING: Mapping[str, tuple[Any, str]] = {
