@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -190,23 +190,33 @@ def _on_shards(found: list[KnownKey]) -> KeyOnShards:
     return KeyOnShards(first, sum(key.ended == first.ended for key in found))
 
 
-def signed_under(stores: list[ShardReader], key_id: str, after: int) -> Iterator[SignedFact]:
-    """Every fact that was admitted under a key at or after `after` (ms), read from the whole log of each shard.
+def signed_under(stores: list[ShardReader], key_id: str, after: int) -> Iterable[SignedFact]:
+    """Every fact that was admitted under a key at or after `after` (ms), once, read from the whole log of each shard.
 
-    A fact that a merge carried into another case stands there too.
+    A fact that a merge carried into another case was admitted when the hub first got it, and in the case that got it.
     """
+    admitted: dict[tuple[str, str], tuple[int, bool, SignedFact]] = {}
+    for record in _facts_of(stores):
+        at = record.origin.recorded_at if record.origin else record.recorded_at
+        if record.signing_key != key_id or at < after:
+            continue
+        moment = moment_of(at).isoformat(timespec="milliseconds")
+        fact = SignedFact(record.party, record.event_id, record.originator_id.partition(":")[2], moment)
+        candidate = at, record.origin is not None, fact
+        known = admitted.setdefault((record.party, record.event_id), candidate)
+        if candidate[:2] < known[:2]:
+            admitted[record.party, record.event_id] = candidate
+    return [fact for _, _, fact in admitted.values()]
+
+
+def _facts_of(stores: list[ShardReader]) -> Iterator[FactRecorded]:
     for store in stores:
         reached = 0
         while rows := store.notifications(reached, NOTIFICATIONS_PER_READ):
             reached = rows[-1].id
             for row in rows:
-                if row.topic != FactRecorded.__name__:
-                    continue
-                record = store.record_of(row)
-                if isinstance(record, FactRecorded) and record.signing_key == key_id and record.recorded_at >= after:
-                    moment = moment_of(record.recorded_at).isoformat(timespec="milliseconds")
-                    case_id = record.originator_id.partition(":")[2]
-                    yield SignedFact(record.party, record.event_id, case_id, moment)
+                if row.topic == FactRecorded.__name__ and isinstance(record := store.record_of(row), FactRecorded):
+                    yield record
 
 
 def _signs(changes: Sequence[SigningKeyChanged], key_id: str) -> bool:

@@ -102,7 +102,7 @@ class LocalKafka:
 
     @property
     def admin(self) -> KafkaConnection:
-        """The deployer's connection: makes topics, users and rights, reads and writes nothing."""
+        """The deployer's connection: makes topics, users and rights; no right to read or write."""
         return KafkaConnection(self.bootstrap, DEPLOYER_USER, self._known_state.deployer_password)
 
     @property

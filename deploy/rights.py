@@ -5,7 +5,7 @@ Rules:
 - A party writes its own input and reads its own output and the checkpoints, in groups under its own name.
 - The sender reads the outputs that it writes: what was told last says whether a store went back.
 - The cleaner deletes records of inputs and outputs, and can neither read nor write one.
-- The deployer makes topics, users and rights; it neither reads nor writes a record.
+- The deployer makes topics, users and rights. It has no right to read or write a record; it could give itself one.
 - Whoever may read, write, delete or alter a topic may describe it: Kafka grants that with the right itself.
 - A party whose name in topics would also name a service of the hub is refused.
 """

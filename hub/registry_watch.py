@@ -68,7 +68,7 @@ class RegistryWatch:
 
     def _read(self) -> PartyRegistry:
         registry = read_registry(self._file)
-        if registry != self._known:
+        if not _is_same(registry, self._known):
             self._check(registry)
         return registry
 
@@ -83,10 +83,16 @@ class RegistryWatch:
             return None
         self._metrics.registry_refused.set(0)
         self._wait_seconds = LOOK_SECONDS
-        if registry == self._known:
+        if _is_same(registry, self._known):
             return None
         self._known = registry
         return registry
+
+
+def _is_same(one: PartyRegistry, other: PartyRegistry) -> bool:
+    """Say whether nothing differs: periods of silence neither, which are no part of what decisions rest on."""
+    silent_after = [[party.silent_after_seconds for party in registry] for registry in (one, other)]
+    return one == other and silent_after[0] == silent_after[1]
 
 
 def _mark_of(file: Path) -> _Mark:

@@ -96,6 +96,7 @@ SURPLUS = {
     "everybody": Right("*", READ, TOPIC, "elsewhere"),
     "one of ours, elsewhere": Right("psy", WRITE, TOPIC, "elsewhere"),
     "a party in the name of another": Right("a-soc", WRITE, TOPIC, "in.psy.v1"),
+    "the deployer, by itself": Right(DEPLOYER_USER, READ, TOPIC, "out.psy.v1"),
     "the hub's group": Right("passer-by", READ, GROUP, "hub.workers"),
     "a party's group": Right("passer-by", READ, GROUP, "psy.x"),
     "the cluster": Right("passer-by", ACLOperation.ALTER, ResourceType.CLUSTER, "kafka-cluster"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +12,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from contracts.civil_time import instant_of
 from contracts.failures import CallerFailure, NotFound
 from contracts.signatures import SigningKey
 from deploy import keys_command
+from deploy.keys_command import signed_under
 from deploy.world import World
 from hub.shard.signing_keys import REGISTRATION, REVOCATION
-from tests.shard.merging import PARTITIONS, MergingShards
+from tests.shard.harness import HOUR_MS
+from tests.shard.merging import ACROSS, LOSER, PARTITIONS, MergingShards, imprisoned
 
 KEY = SigningKey(b"\x05" * 32)
 
@@ -77,6 +81,24 @@ def test_a_key_that_was_revoked_before_it_was_known_has_no_registration(operator
         operator.tell(each, REVOCATION, keyId=KEY.id)
     (line, *_) = operator.keys("list", "--party", "A.JOB").output.splitlines()
     assert line.endswith("never registered")
+
+
+def test_what_a_merge_carried_over_is_listed_once_by_when_and_where_it_was_admitted(tmp_path: Path) -> None:
+    hub = MergingShards(tmp_path, ACROSS)
+    admitted_at, event_id = hub.now, imprisoned(hub, LOSER)
+    hub.settle()
+    hub.tick(HOUR_MS)
+    hub.settle()
+    merged_at = hub.now
+    hub.merge()
+    hub.settle()
+    # Nobody signs here: the key of each fact is `""`.
+    stores: Any = hub.stores
+    (listed,) = [fact for fact in signed_under(stores, "", admitted_at) if fact.event_id == event_id]
+    assert (listed.case_id, listed.party) == (LOSER, "PRI")
+    assert instant_of(datetime.fromisoformat(listed.recorded_at)) < merged_at
+    assert event_id not in {fact.event_id for fact in signed_under(stores, "", merged_at)}
+    assert event_id in {fact.event_id for fact in signed_under(list(reversed(stores)), "", 0)}
 
 
 def test_a_time_that_lies_ahead_is_refused_and_times_are_said_in_utc(operator: Operator) -> None:

@@ -90,6 +90,15 @@ def test_a_change_is_found_once(watched: Watched) -> None:
     assert found_by(watched) == [BEFORE]
 
 
+def test_a_changed_period_of_silence_is_found(watched: Watched) -> None:
+    changed = PartyRegistry.of([Party("A.SOC", silent_after_seconds=3_600), Party("PRI")])
+    watched.looks()
+    write_registry(watched.file, changed)
+    (found,) = found_by(watched)
+    assert found["A.SOC"].silent_after_seconds == 3_600
+    assert watched.looks() == []
+
+
 @pytest.mark.parametrize("content", ["[[party]]\nid = 7\n", "[[party", ""])
 def test_a_file_that_cannot_be_read_changes_nothing_until_it_can(watched: Watched, content: str) -> None:
     watched.file.write_text(content, encoding="utf-8")
