@@ -3,6 +3,8 @@
 Rules:
 - A party id is `<municipality or unit>.<ROLE>` (`A.SOC`), or the role alone for a state-wide party (`PRI`).
 - The role is the last part of the id; the municipality is the first part of a two-part id.
+- An id whose first part is the code of a jurisdiction (`dk.kf.KIF`, `se.kv.KIF`) belongs to that country; any other
+  names none, and may take part in cases of either.
 - Two ids whose topic names fold to one are refused.
 
 Source: domain specification, 1; scenario grammar ("Registry of a scenario").
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final
 
+from contracts.civil_time import ZONE_OF_JURISDICTION
 from contracts.failures import BadRegistry
 
 PARTY_ID: Final = re.compile(r"[A-Za-z0-9]{1,40}(?:\.[A-Za-z0-9]{1,40}){0,3}")
@@ -44,6 +47,11 @@ class Party:
         return _municipality(self.id)
 
     @property
+    def country(self) -> str | None:
+        """The jurisdiction that the first part of the id names, `DK` of `dk.kf.KIF`; `None` where it names none."""
+        return country_of_id(self.id)
+
+    @property
     def name_in_topics(self) -> str:
         """The id as topic, user and file names carry it: lower case, `-` for `.`."""
         return self.id.lower().replace(".", "-")
@@ -54,6 +62,13 @@ def role_of_id(party_id: str) -> str:
     """Return the role that a party id names, registered or not."""
     # Asked for every pair of publisher and receiver of every case: worth remembering.
     return party_id.rpartition(".")[2]
+
+
+@lru_cache(maxsize=65_536)
+def country_of_id(party_id: str) -> str | None:
+    """Return the jurisdiction whose code begins a party id, registered or not; `None` where none does."""
+    code, dot, _ = party_id.partition(".")
+    return code.upper() if dot and code.upper() in ZONE_OF_JURISDICTION else None
 
 
 @lru_cache(maxsize=65_536)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from contracts.fact import Fact
-from contracts.parties import Party
 from hub.consent.custody import RELEASED_ON
 from hub.consent.moment import Moment
 
@@ -39,4 +38,4 @@ def probation_active(facts: Sequence[Fact], publishers: frozenset[str], moment: 
         if fact.event_type in RELEASED_ON and fact.payload.get("supervision") is True:
             moment.note("probation_active", fact)
             return True
-    return any(Party(publisher).role == PROBATION for publisher in publishers)
+    return any(moment.policy.role_stating(publisher) == PROBATION for publisher in publishers)

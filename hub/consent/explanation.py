@@ -115,6 +115,8 @@ def _closed(decider: Decider, outline: Outline, receiver: str, category: Categor
     def because(*sentences: str, events: tuple[str, ...] = ()) -> Reasoning:
         return Reasoning(category, False, None, None, sentences, events)
 
+    if decider.policy.is_abroad(receiver):
+        return because(f"`{receiver}` belongs to another country than the case, and nothing is told abroad")
     if decider.policy.terms_of(receiver) is None:
         return because(f"`{receiver}` is not in the registry, or its role receives nothing under this rule set")
     if outline.anchor == BIT[Category.CO]:
@@ -153,8 +155,11 @@ def _never(decider: Decider, receiver: str, category: Category) -> Iterator[str]
 
 def _closest_rules(decider: Decider, outline: Outline, receiver: str, category: Category) -> list[str]:
     found = []
+    is_abroad = decider.policy.is_abroad(outline.party)
     for rule in decider.policy.rules.rules:
         for grant in rule.grants:
+            if is_abroad and grant.named_by is None:
+                continue
             if not decider.policy.may_rest_on(Party(receiver).role, rule.id):
                 continue
             on_roles = grant.stated_by.has_role(Party(outline.party).role) and grant.to.has_role(Party(receiver).role)

@@ -2,7 +2,8 @@
 
 Rules:
 - Every name that the rule set uses for a condition or relation must exist here, else `BadRuleSet`.
-- A party that the registry does not know, or whose role the rule set does not know, receives nothing.
+- A party that the registry does not know, or whose role the rule set does not know, receives nothing. Nor does one
+  of another country: no law of this jurisdiction binds it. What it states goes by law only to whom the fact names.
 - Nothing in a policy depends on a case or on time.
 
 A rule set comes from `contracts/rules/`; the policy goes to `standing.derive` and `decision.Decider`.
@@ -22,7 +23,7 @@ from contracts.catalogue import catalogue
 from contracts.civil_time import zone_of
 from contracts.event_types import EventType, Kind
 from contracts.failures import BadRuleSet
-from contracts.parties import PartyRegistry, role_of_id
+from contracts.parties import PartyRegistry, country_of_id, role_of_id
 from hub.consent import (
     agreements,
     consents,
@@ -88,7 +89,7 @@ class Policy:
     def lines_between(self, event_type: str, stated_by: str, receiver: str) -> tuple[Line, ...]:
         """The lines on events of this type whose roles fit publisher and receiver; what else they ask is open."""
         receiver_role = role_of_id(receiver)
-        key = (event_type, role_of_id(stated_by), receiver_role)
+        key = (event_type, role_of_id(stated_by), self.is_abroad(stated_by), receiver_role)
         found = self._lines_between.get(key)
         if found is None:
             found = self._lines_between[key] = tuple(
@@ -105,22 +106,24 @@ class Policy:
 
     def lines_from(self, event_type: str, stated_by: str) -> tuple[Line, ...]:
         """The lines on events of this type whose roles fit the publisher."""
-        key = (event_type, role_of_id(stated_by))
+        key = (event_type, role_of_id(stated_by), self.is_abroad(stated_by))
         found = self._lines_from.get(key)
         if found is None:
             found = self._lines_from[key] = tuple(
                 (rule, grant)
                 for rule, grant in self.lines
-                if (grant.events is None or event_type in grant.events) and grant.stated_by.has_role(key[1])
+                if (grant.events is None or event_type in grant.events)
+                and grant.stated_by.has_role(key[1])
+                and (grant.named_by is not None or not key[2])
             )
         return found
 
     @cached_property
-    def _lines_between(self) -> dict[tuple[str, str, str], tuple[Line, ...]]:
+    def _lines_between(self) -> dict[tuple[str, str, bool, str], tuple[Line, ...]]:
         return {}
 
     @cached_property
-    def _lines_from(self) -> dict[tuple[str, str], tuple[Line, ...]]:
+    def _lines_from(self) -> dict[tuple[str, str, bool], tuple[Line, ...]]:
         return {}
 
     @cached_property
@@ -166,11 +169,19 @@ class Policy:
 
     @cached_property
     def _roles(self) -> Mapping[str, str]:
-        return {party.id: party.role for party in self.registry}
+        return {party.id: party.role for party in self.registry if not self.is_abroad(party.id)}
 
     def role_of(self, party: str) -> str | None:
-        """The role of a registered party, `None` for any other."""
+        """The role of a registered party, `None` for any other and for one of another country."""
         return self._roles.get(party)
+
+    def role_stating(self, party: str) -> str | None:
+        """The role in which a party speaks, registered still or not; `None` for one of another country."""
+        return None if self.is_abroad(party) else role_of_id(party)
+
+    def is_abroad(self, party: str) -> bool:
+        """Whether a party belongs to another country than this policy: two prison services are not one authority."""
+        return country_of_id(party) not in (None, self.rules.jurisdiction)
 
     def terms_of(self, party: str) -> Role | None:
         """What the rule set says of a registered party's role; `None` where it receives nothing."""

@@ -60,6 +60,12 @@ def role(party: str) -> str:
     return party.split(".")[-1]
 
 
+def country(party: str) -> str | None:
+    """Return the country of a party whose id names one: its first part."""
+    code = party.split(".")[0].upper()
+    return code if code in ("DK", "SE") and "." in party else None
+
+
 def municipality(party: str) -> str | None:
     """Return the municipality of a municipal party: the first part of a two-part id."""
     parts = party.split(".")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.naive.case import MUNICIPAL_ROLES, Case, municipality, role
+from tests.naive.case import MUNICIPAL_ROLES, Case, country, municipality, role
 from tests.naive.standing import (
     address_protected,
     custody_open,
@@ -44,6 +44,11 @@ def n1(case: Case, receiver: str, category: str) -> bool:
     return role(receiver) not in (*TABLE_ROLES, "OPS", "GOV", "EVA")
 
 
+def abroad(case: Case, receiver: str, category: str) -> bool:
+    """S13 "one authority": no party of the other country."""
+    return country(receiver) not in (None, case.history.jurisdiction)
+
+
 def n2(case: Case, receiver: str, category: str) -> bool:
     """OPS and GOV only aggregates."""
     return role(receiver) in ("OPS", "GOV")
@@ -73,7 +78,16 @@ def n8(case: Case, receiver: str, category: str) -> bool:
 
 
 Closes = Callable[[Case, str, str], bool]
-NEVER: Final[Mapping[str, Closes]] = {"N": n_table, "N1": n1, "N2": n2, "N3": n3, "N4": n4, "N7": n7, "N8": n8}
+NEVER: Final[Mapping[str, Closes]] = {
+    "N": n_table,
+    "N1": n1,
+    "abroad": abroad,
+    "N2": n2,
+    "N3": n3,
+    "N4": n4,
+    "N7": n7,
+    "N8": n8,
+}
 
 
 def prison_gate(case: Case, receiver: str, basis: str) -> bool:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from tests.naive.case import Case, Fact, named, role
+from tests.naive.case import Case, Fact, country, named, role
 from tests.naive.consents import ENDINGS, consents, failing
 from tests.naive.emergencies import broken_glass
 from tests.naive.never import GATES, NEVER, TABLE_ROLES, Closes
-from tests.naive.statutes import ORDER
+from tests.naive.statutes import BY_NAME, ORDER
 
 Shown = Mapping[str, frozenset[str]]
 
@@ -47,7 +47,12 @@ class Reading:
 
     def _opened(self, fact: Fact, receiver: str) -> dict[str, str]:
         """The basis for each category that is opened, before L1."""
-        by_rule = [(name, rule(self.case, fact, receiver)) for name, rule in ORDER[self.case.history.jurisdiction]]
+        jurisdiction = self.case.history.jurisdiction
+        by_rule = [
+            (name, rule(self.case, fact, receiver))
+            for name, rule in ORDER[jurisdiction]
+            if name in BY_NAME or country(fact.party) in (None, jurisdiction)
+        ]
         glass = broken_glass(self.case, fact, receiver)
         opened: dict[str, str] = {}
         for category in sorted(fact.categories):
@@ -90,6 +95,8 @@ class Reading:
         """CO records: visible to collector, named sources and recipients, requester/holder (4.1, 4.9.13)."""
         if role(receiver) not in TABLE_ROLES:
             return None
+        if country(receiver) not in (None, self.case.history.jurisdiction):
+            return {}
         if fact.kind in ("ConsentRequested", "ConsentRefused", "ConsentGiven", "ConsentAmended"):
             seen = receiver in _parties_of(fact)
         elif fact.kind in ENDINGS:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tests.naive import civil
-from tests.naive.case import MUNICIPAL_ROLES, Case, Fact, municipality, role
+from tests.naive.case import MUNICIPAL_ROLES, Case, Fact, country, municipality, role
 
 STARTS = ("RemandStarted", "ImprisonmentStarted", "RecalledToPrison")
 RELEASES_ON = ("ReleasedOnParole", "ReleasedAtEndOfSentence", "ReleasedOnOtherGround")
@@ -150,7 +150,10 @@ def probation_active(case: Case) -> bool:
     A retraction, and the receipt for an order to remove, is about a record: not one of the citizen.
     """
     return any(fact["supervision"] is True for fact in case.of_kind(*RELEASES_ON)) or any(
-        fact.role == "KIF" and fact.kind not in ("EventRetracted", "RemovalReceipted") for fact in case.live
+        fact.role == "KIF"
+        and country(fact.party) in (None, case.history.jurisdiction)
+        and fact.kind not in ("EventRetracted", "RemovalReceipted")
+        for fact in case.live
     )
 
 

@@ -53,6 +53,8 @@ ONE_MUNICIPALITY: Final = {
     "ADD": {"HO"},
     "CHI": {"HO", "AD"},
 }
+BY_NAME: Final = ("S4", "S5", "S8", "S14")
+"""What a fact goes by to whom it names, whoever states it: nothing else does that a party of another country states."""
 ADDRESSING: Final = (
     "MedicationHandedOver",
     "TreatmentRequested",

@@ -31,9 +31,10 @@ ALWAYS: Final = {
 SOMETIMES: Final = {
     "DK": (
         "A.YTH", "A.HSG", "B.JOB", "B.ADD", "B.CHI", "B.BEN", "MNT", "VOL", "EVA", "POL", "GOV", "OPS",
-        "dk.kf.vestre.PRI", "R.PSY",
+        "dk.kf.vestre.PRI", "se.kv.KIF", "R.PSY",
     ),
-    "SE": ("SD.BEN", "SD.JOB", "SD.YTH", "SD.HSG", "EH.CHI", "MNT", "VOL", "EVA", "POL", "GOV", "OPS", "R.PSY"),
+    "SE": ("SD.BEN", "SD.JOB", "SD.YTH", "SD.HSG", "EH.CHI", "MNT", "VOL", "EVA", "POL", "GOV", "OPS", "R.PSY",
+           "dk.kf.PRI"),
 }  # fmt: skip
 BIRTH_DATES: Final = (
     date(1984, 5, 5), date(1984, 5, 5), date(1991, 3, 8), date(2007, 10, 20), date(2008, 2, 29), date(2009, 7, 1),
