@@ -66,7 +66,7 @@ class Rehearsal:
         gained, lost = Counter[Place](), Counter[Place]()
         for event_id, entry in case.facts.items():
             before, after = (decisions_on(entry.outline, case.dead.get(event_id), decider) for decider in deciders)
-            for party in before.keys() | after.keys() - {entry.outline.party}:
+            for party in (before.keys() | after.keys()) - {entry.outline.party}:
                 masks = mask_of_shown(before.get(party, ())), mask_of_shown(after.get(party, ()))
                 withheld = (
                     in_force.withheld_fields(entry.outline.event_type, party),

@@ -143,6 +143,11 @@ def test_a_field_that_is_withheld_anew_is_lost_against_the_worlds_own_rules(crow
     assert rows(run(own, withheld, "--json")) == {("A.SOC", "ChildPlaced", "CF"): ("-", "some", "<5")}
 
 
+def test_a_party_loses_nothing_of_its_own_facts(crowd: Crowd, tmp_path: Path) -> None:
+    draft = draft_of(tmp_path, ('only_to = ["CHI", "SOC", "FAC"]\n', 'only_to = ["SOC", "FAC"]\n'))
+    assert rows(run(crowd, draft, "--json")) == {}
+
+
 def test_since_leaves_out_cases_in_which_nothing_was_recorded_since(crowd: Crowd, tmp_path: Path) -> None:
     draft = draft_of(tmp_path, ('to = ["JOB", "BEN"]', 'to = ["JOB"]'))
     later = json.loads(run(crowd, draft, "--json", "--since", "2025-01-07T00:00").stdout)
