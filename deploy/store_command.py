@@ -20,7 +20,7 @@ from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
 from hub.identity.pseudonyms import pseudonym
-from hub.store.checking import KeyOf, check_store
+from hub.store.checking import KeyOf, MadeFor, check_store
 
 
 @click.group("store")
@@ -32,11 +32,11 @@ def store() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Plain values for programs.")
 @world_option
 def check(as_json: bool, directory: Path) -> None:
-    """Look every shard over: unsafe settings, missing rows, tables that do not say what the rows say."""
+    """Look every shard over: unsafe settings, missing or changed rows, tables that do not say what the rows say."""
     world = World.open(directory)
-    place = world_stores(world)
+    place, made_for = world_stores(world), MadeFor(world.name, world.partitions)
     with opened_stores(world) as stores:
-        reports = [check_store(shard, each, _key_of(world, shard)) for shard, each in enumerate(stores)]
+        reports = [check_store(shard, each, _key_of(world, shard), made_for) for shard, each in enumerate(stores)]
     for report in reports:
         report.faults += place.unsafe(report.shard)
     if as_json:

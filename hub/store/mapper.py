@@ -105,6 +105,13 @@ class RecordMapper(Mapper[str]):
             return False
         return True
 
+    def require_key_was_made(self, parked: RecordParked) -> None:
+        """Raise `NotFound` where the key of a parked record was never made in this key store: it was lost."""
+        try:
+            self._keys.cipher_of(self.parked_key(parked.originator_id, parked.originator_version))
+        except Erased:
+            return
+
     def seal_cache_row(self, stream: str, row: bytes) -> bytes | None:
         """Return the cache row of a case, sealed under the case's key; `None` where that was destroyed."""
         try:

@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from eventsourcing.persistence import Notification, StoredEvent
 
@@ -33,9 +33,6 @@ from hub.store.records import (
     RULES,
     BatchCommitted,
     CaseRecord,
-    CitizenEnrolled,
-    DecisionsRecorded,
-    FactRecorded,
     NumberAssigned,
     NumbersAssigned,
     NumbersSkipped,
@@ -52,6 +49,7 @@ from hub.store.records import (
     sent_stream,
 )
 from hub.store.storage_errors import storage_errors_named
+from hub.store.stored_rows import StoredRows
 from hub.store.tables import CACHE_ROWS, CASE_KEYS, DUE_DATES, EVENT_DIGESTS, STORED_EVENTS
 
 _RECORDS_PER_READ: Final = 500
@@ -63,25 +61,9 @@ _RESOLVED: Final = (
     "WHERE originator_id = ? AND topic = ? AND originator_version > ? ORDER BY originator_version LIMIT ?"
 )
 
-_CHECKED: Final = (CitizenEnrolled, FactRecorded, DecisionsRecorded, NumbersAssigned, NumbersSkipped)
-"""What is opened where a store is looked over: of other rows, which may be large, the places say enough."""
-_ROWS: Final = (
-    "SELECT originator_id, originator_version, topic, "
-    f"CASE WHEN topic IN ({', '.join(repr(each.__name__) for each in _CHECKED)}) THEN state END FROM stored_events "
-    "WHERE originator_id > ? OR (originator_id = ? AND originator_version > ?) "
-    "ORDER BY originator_id, originator_version LIMIT ?"
-)
 _PARKED_VERSIONS: Final = "SELECT originator_version FROM stored_events WHERE originator_id = ? AND topic = ?"
 
 _Row = TypeVar("_Row", Promise, Removal)
-
-
-class CheckedRow(NamedTuple):
-    """One row by its place; `stored` is the row itself where its content is looked at."""
-
-    stream: str
-    version: int
-    stored: StoredEvent | None
 
 
 class ShardReader:
@@ -290,15 +272,9 @@ class ShardReader:
         """Every adoption of rules and parties, in order."""
         return (cast(RulesAdopted, record) for record in self._records(RULES, 0))
 
-    def rows_by_stream(self, stream: str, version: int, limit: int) -> Sequence[CheckedRow]:
-        """The rows of the whole store after version `version` of `stream`, in the order of streams and versions."""
-        with storage_errors_named():
-            rows = self._recorder.select(_ROWS, (stream, stream, version, limit))
-        self._mapper.begin()
-        return [
-            CheckedRow(stream, version, StoredEvent(stream, version, topic, state) if state is not None else None)
-            for stream, version, topic, state in rows
-        ]
+    def rows(self) -> StoredRows:
+        """Every row of the store, for whoever looks it over."""
+        return StoredRows(self._recorder, self._mapper)
 
     def unresolved_places(self) -> Iterator[str]:
         """The places of the parked records that are not resolved, as their streams have them."""
@@ -308,15 +284,6 @@ class ShardReader:
                 versions = self._recorder.select(_PARKED_VERSIONS, (stream, RecordParked.__name__))
             party = stream.removeprefix(parked_stream(""))
             yield from (parked_place(party, version) for (version,) in versions if version not in resolved)
-
-    def row_after_the_last_batch(self) -> str:
-        """The stream of the last row that was stored, where that is not a batch's own; else empty."""
-        with storage_errors_named():
-            last = self._recorder.max_notification_id()
-            rows = self._recorder.select_notifications(last, _RECORDS_PER_READ) if last else ()
-        # Rows that a worker stores meanwhile end with a batch as well, but for a portion that ends in its middle.
-        is_whole = 0 < len(rows) < _RECORDS_PER_READ
-        return str(rows[-1].originator_id) if is_whole and rows[-1].topic != BatchCommitted.__name__ else ""
 
     def notifications(self, after: int, limit: int) -> Sequence[Notification]:
         """The rows of the whole store in the order in which they were stored, after notification id `after`."""

@@ -8,8 +8,10 @@ import pytest
 
 from contracts.failures import DamagedStore
 from hub.store.checking import check_store
+from hub.store.reader import ShardReader
 from hub.store.records import Decision, NumbersSkipped, case_stream, sent_stream
 from hub.store.sqlite import open_for_reading
+from hub.store.stored_rows import StoredRows
 from tests.shard.harness import ShardUnderTest
 from tests.store.builders import IDENTITY, batch, decided, fact, full_batch, number
 from tests.store.stores import SQLiteStores
@@ -24,7 +26,7 @@ def filled(stores: SQLiteStores) -> SQLiteStores:
     """Two batches in which all says the same."""
     store = stores.create()
     first = full_batch()
-    first.keys["HUB", key_of("HUB", "case-1")] = "case-1"
+    first.keys |= {(party, key_of(party, "case-1")): "case-1" for party in ("HUB", "B.SOC")}
     store.commit(first)
     settled = decided("case-1", 5, Decision(4, "B.SOC", (("consent", 5),), 2), Decision(2, "B.SOC", (), 3))
     told = [number("B.SOC", 2, version=5), number("B.SOC", 3, version=5, index=1)]
@@ -59,7 +61,7 @@ def test_a_whole_store_is_said_to_be_whole(filled: SQLiteStores) -> None:
         ("UPDATE tracking SET notification_id = 10 WHERE application_name = 'topic:in.a-soc.v1'", "in.a-soc.v1"),
         ("DELETE FROM event_digests", "`event_digests` lacks `2` rows"),
         ("DELETE FROM event_digests WHERE event_id = 'A.SOC/case-1-4'", "`event_digests` lacks `1` rows"),
-        ("DELETE FROM case_keys", "`case_keys` lacks `2` rows"),
+        ("DELETE FROM case_keys", "`case_keys` lacks `3` rows"),
         ("UPDATE case_keys SET case_id = 'case-2' WHERE party = 'A.SOC'", "`case_keys` lacks `1` rows"),
         ("DELETE FROM open_parked", "`open_parked` lacks `1` rows"),
         ("UPDATE open_parked SET number = 2, place = 'A.SOC/2'", "`open_parked` lacks `2` rows"),
@@ -112,9 +114,11 @@ def test_a_worker_at_work_meanwhile_is_no_fault(tmp_path: Path, monkeypatch: pyt
     hub.enrol()
     hub.settle()
     reader = open_for_reading(hub.directory / "shard-0.db", hub.keys)
+    rows = reader.rows()
+    monkeypatch.setattr(reader, "rows", lambda: rows)
 
-    def busy(name: str) -> None:
-        ask = getattr(reader, name)
+    def busy(part: ShardReader | StoredRows, name: str) -> None:
+        ask = getattr(part, name)
 
         def asked(*words: object) -> object:
             found = ask(*words)
@@ -123,8 +127,10 @@ def test_a_worker_at_work_meanwhile_is_no_fault(tmp_path: Path, monkeypatch: pyt
             hub.settle()
             return found
 
-        monkeypatch.setattr(reader, name, asked)
+        monkeypatch.setattr(part, name, asked)
 
-    for name in ("head", "batch", "rows_by_stream", "digests", "cases_of", "open_parked", "send_positions"):
-        busy(name)
+    for name in ("head", "batch", "digests", "cases_of", "open_parked", "send_positions"):
+        busy(reader, name)
+    for name in ("portion", "party_keys", "digests"):
+        busy(rows, name)
     assert check_store(0, reader, hub.key).faults == []
