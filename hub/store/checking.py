@@ -25,7 +25,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from eventsourcing.persistence import StoredEvent
 
@@ -39,6 +39,7 @@ from hub.store.reader import ShardReader
 from hub.store.records import (
     BATCHES,
     RULES,
+    BatchCommitted,
     CitizenEnrolled,
     DecisionsRecorded,
     FactRecorded,
@@ -157,8 +158,7 @@ class _Check:
         self._compare_positions(before, after, is_at_rest)
         self._compare_keys()
         self._compare_parked()
-        if last := self.rows.stream_after_the_last_batch():
-            self._tell(f"a row of `{last}` stands after the last batch: its batch was removed")
+        self._compare_seals()
         for table, count in sorted((+self.lacking).items()):
             self._tell(f"table `{table}` lacks `{count}` rows, or has others, than the streams say")
         return self.report
@@ -275,6 +275,28 @@ class _Check:
             led = self.store.cases_of(self.unkeyed)
             self.lacking["case_keys"] += sum(led.get(pair) != case_id for pair, case_id in self.unkeyed.items())
             self.unkeyed.clear()
+
+    def _compare_seals(self) -> None:
+        """Compare every batch with the rows that are stored with it; batches from before there were seals have none."""
+        before, outside = b"", ""
+        seal = self.rows.begun_seal(before)
+        for row in self.rows.in_order():
+            if row.topic != BatchCommitted.__name__:
+                seal.add(row)
+                outside = str(row.originator_id)
+                continue
+            try:
+                committed = cast(BatchCommitted, self.rows.record_of(row))
+            except DamagedStore:
+                pass  # told already
+            else:
+                if (before or committed.seal) and not self.rows.holds(committed, seal):
+                    version = committed.originator_version
+                    self._tell(f"batch `{version}` does not hold the rows that were stored with it: removed or changed")
+                before = committed.seal
+            seal, outside = self.rows.begun_seal(before), ""
+        if outside:
+            self._tell(f"a row of `{outside}` stands after the last batch: its batch was removed")
 
     # --- the tables beside them
 

@@ -22,6 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.failures import BadSetting, DamagedStore, NotFound
+from hub.store.batch_seal import BatchSeal, seal_key
 from hub.store.key_tables import KeyTable
 from hub.store.ports import Erased
 from hub.store.sqlite_keys import SQLiteKeyTable
@@ -55,6 +56,7 @@ class KeyStore:
         self._seen_change = -1
         try:
             self._master = AESGCM(_checked_master(master_key))
+            self._seal_key = seal_key(master_key)
             self._check_made_for_us()
         except BaseException:
             table.close()
@@ -98,6 +100,10 @@ class KeyStore:
         """Return the key `name` itself (32 bytes); raise `NotFound` as `cipher_of`."""
         with self._lock:
             return self._key(name)
+
+    def begun_seal(self, before: bytes) -> BatchSeal:
+        """Return the seal of a batch of which no row is taken in yet, behind the seal `before`."""
+        return BatchSeal(self._seal_key, before)
 
     def destroy(self, names: Iterable[str]) -> None:
         """Destroy the keys of `names`, for ever; one that never was is marked as destroyed too."""

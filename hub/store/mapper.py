@@ -5,12 +5,14 @@ Rules:
 - A row's state is a 2-byte schema number, then the Avro body: sealed (nonce, AES-256-GCM) for rows of a case, open
   for rows without content. A parked record is an open body followed by its own bytes, sealed.
 - Class, schema number, version and stream are bound in: a row moved to another place does not open.
+- The row of a batch seals all rows that are stored with it, open ones too.
 - Nothing is compressed and nothing pickled.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -19,10 +21,11 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
 from contracts.failures import DamagedStore, NotFound, StoreFailure
+from hub.store.batch_seal import BatchSeal
 from hub.store.keys import KeyStore, seal, unseal
 from hub.store.ports import RESTORE, Erased
 from hub.store.record_schemas import READABLE, WRITTEN_AS, StoredSchema, decode_raw, encode_raw
-from hub.store.records import Record, RecordParked, StoredRecord
+from hub.store.records import BatchCommitted, Record, RecordParked, StoredRecord
 
 _NUMBER: Final = struct.Struct(">H")
 _NUMBER_AND_LENGTH: Final = struct.Struct(">HI")
@@ -66,6 +69,22 @@ class RecordMapper(Mapper[str]):
         else:
             state = _NUMBER.pack(schema.number) + body
         return StoredEvent(stream, version, name, state)
+
+    def sealed(self, rows: Sequence[StoredEvent], committed: BatchCommitted, before: bytes) -> StoredEvent:
+        """Return the row of a batch that is stored with `rows`, sealed over them; `before` is the seal before it."""
+        begun = self.begun_seal(before)
+        for row in rows:
+            begun.add(row)
+        return self.to_stored_event(replace(committed, seal=self.seal_of(committed, begun)))
+
+    def begun_seal(self, before: bytes) -> BatchSeal:
+        """Return a seal that takes in the rows of a batch one by one, behind the seal `before`."""
+        return self._keys.begun_seal(before)
+
+    def seal_of(self, committed: BatchCommitted, rows: BatchSeal) -> bytes:
+        """Return the seal of a batch whose other rows are all in `rows`."""
+        rows.add(self.to_stored_event(replace(committed, seal=b"")))
+        return rows.value()
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[str]:
         """Return the record of a row.

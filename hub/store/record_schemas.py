@@ -197,6 +197,8 @@ _MERGE_STEPPED: Final = {
     "change": "long",
 }
 
+_BATCH_COMMITTED: Final = {"owner": "string", "clock": "long", "positions": {"type": "map", "values": "long"}}
+
 _SCHEMAS: Final = (
     _plain(1, CitizenEnrolled, sealed=True, recorded_at="long", birth_date="long", jurisdiction="string"),
     _plain(
@@ -220,7 +222,7 @@ _SCHEMAS: Final = (
     StoredSchema(4, NumbersAssigned, False, encode_run, decode_run),
     StoredSchema(5, RecordParked, False, _encode_parked, _decode_parked),
     _plain(6, ParkedResolved, sealed=False, parked_version="long", outcome="string", recorded_at="long"),
-    _plain(7, BatchCommitted, sealed=False, owner="string", clock="long", positions={"type": "map", "values": "long"}),
+    _plain(7, BatchCommitted, sealed=False, **_BATCH_COMMITTED),
     _plain(8, RulesAdopted, sealed=False, recorded_at="long", digest="string"),
     StoredSchema(9, FactRecorded, True, encode_fact, decode_oldest_fact),
     _plain(10, GovernanceOpened, sealed=True, recorded_at="long", jurisdiction="string"),
@@ -254,6 +256,7 @@ _SCHEMAS: Final = (
     _plain(17, MergeStepped, sealed=True, **_MERGE_STEPPED, told_version="long"),
     _plain(18, RulesAdopted, sealed=False, recorded_at="long", digest="string", rule_sets=_TEXTS, registry="bytes"),
     _plain(19, NumbersSkipped, sealed=False, recorded_at="long", first="long"),
+    _plain(20, BatchCommitted, sealed=False, **_BATCH_COMMITTED, seal="bytes"),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}

@@ -19,7 +19,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 BATCHES = "batches"
@@ -233,7 +233,9 @@ class ParkedResolved:
 class BatchCommitted:
     """One batch: the shard clock and the next offset to read of each topic. Its version is the fence.
 
-    `owner` is drawn when a worker takes the shard: it tells our own stored batch from another owner's.
+    `owner` is drawn when a worker takes the shard: it tells our own stored batch from another owner's. `seal` is over
+    all rows of the batch (`hub.store.batch_seal`): the store makes it, and a batch without one was stored before there
+    were any.
     """
 
     originator_id: str
@@ -241,6 +243,7 @@ class BatchCommitted:
     owner: str
     clock: int
     positions: Mapping[str, int]
+    seal: bytes = field(default=b"", compare=False)
 
 
 class RulesAdopted(NamedTuple):

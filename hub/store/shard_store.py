@@ -73,7 +73,7 @@ class DatabaseShardStore(ShardReader):
             raise
         records = packed(writes.records)
         rows = [self._mapper.to_stored_event(record) for record in records]
-        rows.append(self._mapper.to_stored_event(writes.committed))
+        rows.append(self._mapper.sealed(rows, writes.committed, self._seal_before(writes.committed)))
         sealed = {case: self._mapper.seal_cache_row(case_stream(case), row) for case, row in writes.cache_rows.items()}
         cache = [(case, row) for case, row in sealed.items() if row is not None]
         try:
@@ -142,6 +142,14 @@ class DatabaseShardStore(ShardReader):
             elif isinstance(record, RecordParked):
                 names.append(self._mapper.parked_key(record.originator_id, record.originator_version))
         return names
+
+    def _seal_before(self, committed: BatchCommitted) -> bytes:
+        """The seal of the batch before; empty where there is none. A stale owner finds another's, and is refused."""
+        before = committed.originator_version - 1
+        try:
+            return self.batch(before).seal if before else b""
+        except NotFound:
+            return b""
 
     def _succeed_if_stored(self, committed: BatchCommitted, error: Exception) -> None:
         """Return where the stored fence is our own batch; raise what it tells otherwise."""

@@ -9,11 +9,13 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from hmac import compare_digest
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import Notification, StoredEvent
 
+from hub.store.batch_seal import BatchSeal
 from hub.store.mapper import RecordMapper
 from hub.store.recorder import Recorder
 from hub.store.records import BatchCommitted, RecordParked, StoredRecord
@@ -24,7 +26,8 @@ PORTION_ROWS_MAX: Final = 200
 PORTION_BYTES_MAX: Final = 8 * 1024 * 1024
 """One row may be larger; then it comes alone."""
 _KEYS_PER_READ: Final = 500
-_LAST_ROWS: Final = 500
+_IN_ORDER_PER_READ: Final = 16
+"""Their size is not known before they are read."""
 
 _PLACE: Final = "(originator_id, originator_version)"
 _SIZES: Final = (
@@ -103,11 +106,21 @@ class StoredRows:
             ((count,),) = self._recorder.select("SELECT COUNT(*) FROM event_digests")
         return int(count)
 
-    def stream_after_the_last_batch(self) -> str:
-        """The stream of the last row that was stored, where that is not a batch's own; else empty."""
-        with storage_errors_named():
-            last = self._recorder.max_notification_id()
-            rows = self._recorder.select_notifications(last, _LAST_ROWS) if last else ()
-        # Rows that a worker stores meanwhile end with a batch as well, but for a portion that ends in its middle.
-        is_whole = 0 < len(rows) < _LAST_ROWS
-        return str(rows[-1].originator_id) if is_whole and rows[-1].topic != BatchCommitted.__name__ else ""
+    def in_order(self) -> Iterator[Notification]:
+        """Every row in the order in which it was stored, the row of a batch behind all others of it."""
+        after = 0
+        while True:
+            with storage_errors_named():
+                rows = self._recorder.select_notifications(after, _IN_ORDER_PER_READ, inclusive_of_start=False)
+            yield from rows
+            if len(rows) < _IN_ORDER_PER_READ:
+                return
+            after = rows[-1].id
+
+    def begun_seal(self, before: bytes) -> BatchSeal:
+        """Return a seal that takes in the rows of a batch one by one, behind the seal `before`."""
+        return self._mapper.begun_seal(before)
+
+    def holds(self, committed: BatchCommitted, rows: BatchSeal) -> bool:
+        """Whether `rows` are those over which a batch was sealed."""
+        return compare_digest(self._mapper.seal_of(committed, rows), committed.seal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,14 @@ from tests.deployment.stored_world import stored_world
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = stored_world(tmp_path_factory.mktemp("world")).directory
+    named(made, "test")
     shard_path(World.open(made), 0).chmod(0o600)
     return made
+
+
+def named(directory: Path, name: str) -> None:
+    """Give a world the name for which its stores were made, or another one."""
+    replace(World.open(directory), name=name).write()
 
 
 def check(directory: Path, *words: str) -> Result:
@@ -33,6 +40,16 @@ def test_whole_stores_safely_kept_are_said_to_be_so(directory: Path) -> None:
     (report,) = json.loads(check(directory, "--json").stdout)
     assert report["faults"] == []
     assert report["batches"] > 0
+
+
+def test_the_store_of_another_world_is_told(directory: Path) -> None:
+    named(directory, "other")
+    try:
+        done = check(directory)
+    finally:
+        named(directory, "test")
+    assert done.exit_code == 1
+    assert "the store is for world `test`, expected `other`" in done.stdout
 
 
 def test_a_file_that_others_can_read_is_told(directory: Path) -> None:

@@ -14,7 +14,8 @@ from contracts.signatures import SigningKey
 from hub.identity.pseudonyms import pseudonym
 from hub.store.checking import KeyOf, MadeFor, StoreReport, check_store
 from hub.store.keys import KeyStore
-from hub.store.records import case_stream
+from hub.store.record_schemas import READABLE, WRITTEN_AS
+from hub.store.records import BatchCommitted, case_stream
 from hub.store.sqlite import open_for_reading
 from tests.shard.harness import CASE, DAY_MS, OTHER_CASE, SECRET, ShardUnderTest, consent, imprisonment
 from tests.shard.merging import LOSER, SAME_SHARD, WINNER, MergingShards, hour, imprisoned
@@ -54,12 +55,15 @@ def harm(hub: ShardUnderTest, *statements: str) -> None:
         connection.commit()
 
 
-def change(database: Path, stream: str, changed: Callable[[bytes], bytes], topic: str = "%") -> None:
-    """Change every row of a stream."""
+def change(
+    database: Path, stream: str, changed: Callable[[bytes], bytes], topic: str = "%", version: int | None = None
+) -> None:
+    """Change every row of a stream, of a class, of a version."""
     with closing(sqlite3.connect(database)) as connection:
-        place = (stream, topic)
         rows = connection.execute(
-            "SELECT rowid, state FROM stored_events WHERE originator_id = ? AND topic LIKE ?", place
+            "SELECT rowid, state FROM stored_events WHERE originator_id = ? AND topic LIKE ? "
+            "AND coalesce(?, originator_version) = originator_version",
+            (stream, topic, version),
         ).fetchall()
         assert any(changed(state) != state for _, state in rows)
         for row, state in rows:
@@ -203,6 +207,57 @@ def test_a_key_put_in_place_of_a_registered_one_is_told(revoked: ShardUnderTest)
 def test_a_removed_registration_of_a_key_with_which_facts_were_signed_is_told(revoked: ShardUnderTest) -> None:
     harm(revoked, "DELETE FROM stored_events WHERE originator_id = 'keys:A.SOC'")
     assert any(f"`keys:A.SOC` lacks key `{FIRST.id}`" in fault for fault in check(revoked))
+
+
+# --- seals of batches
+
+
+def test_the_removed_revocation_of_a_key_is_told(revoked: ShardUnderTest) -> None:
+    """It is the last row of its stream, and no other row speaks of it."""
+    harm(revoked, "DELETE FROM stored_events WHERE originator_id = 'keys:A.SOC' AND originator_version = 2")
+    assert any("does not hold the rows that were stored with it" in fault for fault in check(revoked))
+
+
+def test_a_key_registered_in_place_of_another_one_is_told(revoked: ShardUnderTest) -> None:
+    revoked.store.close()
+
+    def swapped(state: bytes) -> bytes:
+        return state.replace(FIRST.public, SECOND.public).replace(FIRST.id.encode(), SECOND.id.encode())
+
+    change(revoked.directory / "shard-0.db", "keys:A.SOC", swapped)
+    assert any("does not hold the rows that were stored with it" in fault for fault in check(revoked))
+
+
+def test_a_batch_whose_seal_was_taken_out_is_told(hub: ShardUnderTest) -> None:
+    written = READABLE["BatchCommitted", 20]
+
+    def unsealed(state: bytes) -> bytes:
+        record = written.decode("batches", 1, state[2:])
+        return (7).to_bytes(2, "big") + READABLE["BatchCommitted", 7].encode(record)
+
+    hub.store.close()
+    database = hub.directory / "shard-0.db"
+    change(database, "batches", unsealed, version=1)
+    (fault,) = check(hub)
+    assert "batch `2` does not hold" in fault
+    change(database, "batches", unsealed, version=3)
+    assert any("batch `3` does not hold" in fault for fault in check(hub))
+
+
+def test_a_store_from_before_there_were_seals_is_whole_and_goes_on_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setitem(WRITTEN_AS, BatchCommitted, READABLE["BatchCommitted", 7])
+        hub = ShardUnderTest(tmp_path)
+        hub.enrol()
+        hub.settle()
+    assert not hub.store.batch(hub.store.head().batch).seal
+    assert check(hub) == []
+    hub.tick(1_000)
+    hub.settle()
+    assert hub.store.batch(hub.store.head().batch).seal
+    assert check(hub) == []
 
 
 # --- two shards

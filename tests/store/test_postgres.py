@@ -373,3 +373,12 @@ def test_a_whole_store_is_looked_over_and_a_missing_digest_is_told(stores: Postg
     store.commit(lacking)
     (fault,) = check_store(IDENTITY.shard, store).faults
     assert "`event_digests` lacks `1` rows" in fault
+
+
+def test_the_removed_end_of_a_stream_is_told(stores: PostgresStores) -> None:
+    store = stores.create()
+    store.commit(full_batch())
+    store.commit(batch(2, [parked("A.SOC", 2)]))
+    with stores.tampering() as database:
+        database.execute("DELETE FROM stored_events WHERE originator_id = 'parked:A.SOC' AND originator_version = 2")
+    assert any("batch `2` does not hold" in fault for fault in check_store(IDENTITY.shard, store).faults)
