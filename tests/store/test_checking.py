@@ -48,6 +48,21 @@ def test_a_whole_store_is_said_to_be_whole(filled: SQLiteStores) -> None:
     assert (report.batches, report.rows, report.streams, report.erased) == (2, 10, 4, 0)
 
 
+@pytest.mark.parametrize(("rows", "size"), [(1, 10_000), (3, 10_000), (200, 1), (200, 150)])
+def test_rows_come_in_portions_of_so_many_bytes_and_none_is_left_out(
+    filled: SQLiteStores, monkeypatch: pytest.MonkeyPatch, rows: int, size: int
+) -> None:
+    whole = [(row.originator_id, row.originator_version, row.state) for row in filled.read().rows()]
+    monkeypatch.setattr("hub.store.stored_rows.PORTION_ROWS_MAX", rows)
+    monkeypatch.setattr("hub.store.stored_rows.PORTION_BYTES_MAX", size)
+    portion = filled.read().rows().portion("", 0)
+    assert len(portion.rows) == 1 or sum(len(row.state) for row in portion.rows) <= size
+    assert len(portion.rows) <= rows
+    in_portions = [(row.originator_id, row.originator_version, row.state) for row in filled.read().rows()]
+    assert in_portions == whole
+    assert len(whole) == 10
+
+
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
