@@ -143,14 +143,18 @@ class SimulatedInputs:
         self._next: dict[str, int] = dict.fromkeys(self._topics, 0)
         self._newest_tick = self._ticks_seen = 0
 
-    def start(self, positions: Positions) -> None:
-        """Read from `positions`; raise `ForeignStore` where one lies outside its log."""
+    def start(self, positions: Positions) -> int:
+        """Read from `positions`, and return where the hub's own input ends.
+
+        Raises `ForeignStore` where a position lies outside its log.
+        """
         for topic, offset in positions.items():
             if topic not in self._next or not 0 <= offset <= len(self._log(topic)):
                 raise ForeignStore(
                     f"position `{offset}` of topic `{topic}` lies outside its log: the store belongs to another world"
                 )
         self._next = {topic: positions.get(topic, 0) for topic in self._topics}
+        return len(self._log(self._hub_input))
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         """Return up to `limit` records of all inputs in order; never waits."""

@@ -86,8 +86,8 @@ class KafkaInputs:
         self._seen_at = 0.0
         self._newest_tick = 0
 
-    def start(self, positions: Positions) -> None:
-        """Read from `positions`; a topic not named is read from offset 0.
+    def start(self, positions: Positions) -> int:
+        """Read from `positions`, a topic not named from offset 0; return where the hub's own input ends.
 
         May be called again, after a failure too: everything in hand is dropped. Raises `ForeignStore` where a
         position lies outside its log, `TransportFailure` where the cluster does not answer or does not stamp the ticks.
@@ -106,6 +106,7 @@ class KafkaInputs:
             self._paused = set()
             self._assign(starts)
         self._progressed_at = self._looked_at = time.monotonic()
+        return ends[self._names.hub_input]
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         """Return up to `limit` records in order; see `Inputs`."""

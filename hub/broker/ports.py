@@ -70,9 +70,10 @@ class OutputRecord(NamedTuple):
 class Inputs(Protocol):
     """All inputs of one shard: partition k of `in.hub.v1` and of every party's input topic."""
 
-    def start(self, positions: Positions) -> None:
+    def start(self, positions: Positions) -> int:
         """Read from `positions`; a topic not named is read from its first record.
 
+        Returns where the hub's own input ends now: what lies there from that offset on is stamped after this call.
         Raises `ForeignStore` where a position lies outside the log.
         """
 

@@ -54,10 +54,10 @@ class VerifiedInputs:
         self._ahead: deque[_Portion] = deque()
         self._bytes_ahead = 0
 
-    def start(self, positions: Positions) -> None:
+    def start(self, positions: Positions) -> int:
         """Read from `positions`; see `Inputs`."""
         self._drop_ahead()
-        self.inputs.start(positions)
+        return self.inputs.start(positions)
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         """Return up to `limit` records in order; see `Inputs`."""

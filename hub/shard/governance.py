@@ -8,6 +8,7 @@ Rules:
 - That shard also states, once, which rule sets came into force and which parties joined or left: whatever its
   timeline does not say yet of the rules and parties that are there now.
 - Another agreement makes every case due, as other rules do: nothing left over leaves a case that is not settled.
+- Before the shard has adopted them, nothing is stated of rules and parties: it would be dated by the time before.
 
 From the worker, before each batch and after each fact about no citizen; facts go to the batch.
 """
@@ -58,6 +59,13 @@ class Governance:
                 self._state_changes(held, jurisdiction, clock, batch)
         starts = (policies.next_start(jurisdiction, clock) for jurisdiction in policies.jurisdictions)
         self._next_look = min((start for start in starts if start is not None), default=_NEVER)
+
+    def issue_keys(self, batch: Batch) -> None:
+        """Give every party its keys of what is open: nothing is stated, and who has joined may be heard at once."""
+        for case_id in self.cases.governance.values():
+            held = self.cases.get(case_id)
+            if held.timeline.enrolled is not None:
+                self._issue_keys(held, batch)
 
     def look_again(self) -> None:
         """Look at the next batch, after one that could not be stored."""

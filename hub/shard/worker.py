@@ -12,6 +12,9 @@ Rules:
   inputs (it was frozen, or cut off from the broker): a withdrawal may lie there. Meanwhile it hands over nothing.
 - Where rules or parties are others than before, every case is made due, and so many are settled per batch. A case
   that is not settled under them lets nothing out.
+- They are adopted once a tick was read that was stamped after the shard was opened, and the shard is not behind: what
+  lies there from before, ticks of days ago among it, would date them by a time at which nobody decided by them. It is
+  read without deciding, and nothing is handed over before they are adopted.
 
 Everything that a decision needs comes in the records; the only clock here is the one that measures the work.
 """
@@ -80,6 +83,8 @@ class Shard:
     obligations: dict[str, Obligation]
     """The receipts that are owed, by the event id of the notice, as stored."""
     _held_back: list[InputRecord] = field(default_factory=list)
+    _ticks_after: int = 0
+    """Where the hub's own input ended when this shard began to read: what lies there from here on came later."""
     _written_clock: int = 0
     _watched_clock: int = 0
     _caught_up: bool = False
@@ -87,7 +92,7 @@ class Shard:
 
     def start(self) -> None:
         """Begin to read from where the store stands; raise `ForeignStore` where that went back."""
-        self.inputs.start(self.state.positions)
+        self._ticks_after = self.inputs.start(self.state.positions)
         refuse_an_older_store(self.sending.outputs, self.store, {*self.admission.registry.parties, *self.state.numbers})
         self._written_clock = self.state.clock
 
@@ -101,17 +106,14 @@ class Shard:
 
     def _step(self, wait_seconds: float) -> bool:
         if self._must_read_again:
-            self.inputs.start(self.state.positions)
+            self._ticks_after = self.inputs.start(self.state.positions)
             self._held_back, self._must_read_again = [], False
         self.sending.collect(0.05 if self.sending.in_flight() > IN_FLIGHT_MAX else 0.0)
         worked = False
         self._caught_up = self._is_current
         if self.sending.in_flight() <= IN_FLIGHT_MAX:
             records = self._take(wait_seconds)
-            clock = self.state.clock
-            # An empty store adopts rules with its first record, which says when that was.
-            must_adopt = clock > 0 and self._must_adopt()
-            if records or must_adopt or self.settling.is_anything_due(clock, self.state.resyncs):
+            if records or self._must_settle():
                 worked = self._run(records)
         self._note_whether_caught_up()
         if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX:
@@ -188,6 +190,23 @@ class Shard:
         """Whether the rules or parties are others than those under which the store's cases were settled."""
         return self.state.rules != self.cases.settled_under
 
+    def _may_adopt(self, records: Sequence[InputRecord]) -> bool:
+        """Whether a batch of `records` begins after the shard was opened, and so late that cases are settled then."""
+        if self.state.clock == 0:
+            return bool(records)  # an empty store has decided nothing: its first record says when it began
+        has_ticked = self.state.positions.get(self.admission.names.hub_input, 0) > self._ticks_after
+        return has_ticked and not self._is_behind(self._begins(records))
+
+    def _begins(self, records: Sequence[InputRecord]) -> int:
+        """When a batch of `records` begins: the clock of the store is that of the batch before, which may be old."""
+        return max(self.state.clock, records[0].timestamp if records else 0)
+
+    def _must_settle(self) -> bool:
+        """Whether there is something to do without any record."""
+        if self._must_adopt():
+            return self._may_adopt(())
+        return self.settling.is_anything_due(self.state.clock, self.state.resyncs)
+
     def _run(self, records: Sequence[InputRecord]) -> bool:
         """Make a batch of `records` and commit it; return whether it was worth writing."""
         try:
@@ -205,13 +224,16 @@ class Shard:
 
     def _run_batch(self, records: Sequence[InputRecord]) -> bool:
         batch = Batch.after_state(self.state, self.owner)
-        # The clock of the store is that of the batch before: a hub that was stopped did nothing in between.
-        begins = max(batch.after.clock, records[0].timestamp if records else 0)
-        if self._must_adopt():
-            batch.adopt(self.cases.settled_under, self.cases.policies, begins, self.store.cases())
-        self.governance.keep(batch, begins)
+        begins = self._begins(records)
+        waits = self._must_adopt() and not self._may_adopt(records)
+        if waits:
+            self.governance.issue_keys(batch)
+        else:
+            if self._must_adopt():
+                batch.adopt(self.cases.settled_under, self.cases.policies, begins, self.store.cases())
+            self.governance.keep(batch, begins)
         self.admission.admit(records, batch)
-        if self._is_behind(batch.after.clock):
+        if waits or self._is_behind(batch.after.clock):
             self.settling.postpone(batch)
             outputs: list[OutputRecord] = []
         else:
@@ -245,7 +267,8 @@ class Shard:
         return self.inputs.newest_tick() - clock > BEHIND_TICK_MS_MAX
 
     def _note_whether_caught_up(self) -> None:
-        if self._is_behind(self.state.clock) or not self._knows_the_ends():
+        is_behind = self._is_behind(self.state.clock) or (self.state.clock > 0 and self._must_adopt())
+        if is_behind or not self._knows_the_ends():
             self._caught_up = False
         # Only when all that lay there at the last look is taken in: a withdrawal may be the last of it.
         elif not (self.inputs.lag_records() or self._held_back):

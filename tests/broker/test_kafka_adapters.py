@@ -64,6 +64,15 @@ def test_the_newest_tick_is_the_newest_though_an_older_record_came_behind_it(wor
     assert inputs.newest_tick() == 5000
 
 
+def test_where_the_hubs_own_input_ends_is_said_by_a_start(world: World, inputs: KafkaInputs) -> None:
+    before = inputs.start({})
+    producer = KafkaProducer(**world.connection(world.names.service("reader")).producer_options())
+    sent = producer.send(world.names.hub_input, value=b"v", partition=1, timestamp_ms=1).get(timeout=10)
+    producer.close()
+    assert sent.offset == before
+    assert inputs.start({}) == before + 1
+
+
 def record(party: str, number: int, value: bytes = b"v") -> OutputRecord:
     return OutputRecord(party, number, b"key", value, (("hub_seq", str(number).encode()),))
 

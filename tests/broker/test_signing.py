@@ -142,8 +142,9 @@ class Given:
         self.at_once = at_once
         self.started = 0
 
-    def start(self, positions: Mapping[str, int]) -> None:
+    def start(self, positions: Mapping[str, int]) -> int:
         self.started += 1
+        return 5
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         limit = min(limit, self.at_once)
@@ -222,7 +223,7 @@ def test_what_was_taken_ahead_is_dropped_by_a_new_start(pool: SignaturePool) -> 
     behind = Given([record(number, KEY) for number in range(100)])
     inputs = VerifiedInputs(behind, HUB_INPUT, pool, lambda: {KEY.id: KEY.public})
     inputs.take(50, 0.0)
-    inputs.start({})
+    assert inputs.start({}) == 5
     assert (inputs.lag_records(), behind.started, inputs.newest_tick()) == (0, 1, 7)
     assert inputs.take(50, 0.0) == []
 

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.failures import BadRuleSet, DamagedStore
 from hub.consent.rule_reader import RULES_FOLDER
+from hub.evidence.disclosures import seen_between
 from hub.evidence.explanation import Explanation, explain
 from hub.evidence.grounds import Cited, Grounds, cited_texts
 from hub.evidence.replay import replay
@@ -62,6 +63,49 @@ def test_a_party_that_had_not_joined_is_explained_as_a_stranger(hub: ShardUnderT
     assert (then.decided, then.agrees) == ((), True)
     assert "not in the registry" in then.fields[0].why
     assert now.decided == now.recorded != ()
+
+
+def started_on_monday(tmp_path: Path, steps_before_the_first_tick: int) -> tuple[ShardUnderTest, int]:
+    """A hub that was stopped on Friday and started on Monday with a party that joined meanwhile; when it stopped."""
+    hub = ShardUnderTest(tmp_path, ("PRI", "A.SOC"))
+    hub.enrol()
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    hub.settle()
+    hub.shard.idle_write_ms = 60_000  # as in a worker: ticks that change nothing are not written, and read again
+    for _ in range(3):
+        hub.tick(5_000)
+        hub.settle()
+    stopped = hub.now
+    hub.join("A.JOB")
+    hub.now += 3 * DAY_MS
+    hub.broker.clock = hub.now
+    hub.restart()
+    for _ in range(steps_before_the_first_tick):
+        hub.shard.step(0.0)
+    hub.tick()
+    hub.settle()
+    return hub, stopped
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_what_is_adopted_at_a_start_is_dated_by_the_start_and_the_time_before_explained_by_what_held_then(
+    tmp_path: Path, steps: int
+) -> None:
+    hub, stopped = started_on_monday(tmp_path, steps)
+    *_, adoption = hub.store.adoptions()
+    assert adoption.recorded_at == hub.now
+    told = explained(hub, "A.JOB", stopped + DAY_MS)
+    assert (told.decided, told.agrees) == ((), True)
+    assert "not in the registry" in told.fields[0].why
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_nobody_is_said_to_have_seen_anything_before_the_hub_was_started_with_it(tmp_path: Path, steps: int) -> None:
+    hub, _ = started_on_monday(tmp_path, steps)
+    replayed = replay(hub.store.case_records(CASE), CASE, hub.shard.cases.reader)
+    policies_at = Grounds(hub.store.adoptions(), hub.shard.cases.policies).policies_at
+    seen = seen_between(replayed, hub.shard.cases.reader, policies_at)
+    assert [one.since for one in seen if one.party == "A.JOB"] == [hub.now]
 
 
 def test_every_text_that_a_decision_cites_is_kept_and_is_the_one_that_it_cites(hub: ShardUnderTest) -> None:

@@ -164,13 +164,14 @@ def test_a_party_that_joins_or_leaves_is_recorded_when_the_hub_starts_with_it(hu
     hub.tick(DAY_MS)
     hub.join("B.ADD")
     hub.restart()
+    hub.tick()
     hub.settle()
     *_, joined = payloads(hub, GOVERNANCE, "AgencyJoined")
     assert (joined["party"], joined["at"]) == ("B.ADD", hub.now)
     hub.parties = [party for party in hub.parties if party != "B.SOC"]
     hub.registry = PartyRegistry.of(party for party in hub.registry if party.id != "B.SOC")
-    hub.tick(DAY_MS)
     hub.restart()
+    hub.tick(DAY_MS)
     hub.settle()
     assert [(fact["party"], fact["at"]) for fact in payloads(hub, GOVERNANCE, "AgencyLeft")] == [("B.SOC", hub.now)]
     assert len(payloads(hub, GOVERNANCE, "AgencyJoined")) == 8
@@ -208,10 +209,13 @@ def test_a_batch_that_cannot_be_stored_says_nothing_twice(hub: ShardUnderTest, m
         raise StoreUnavailable("no room")
 
     hub.tick(DAY_MS)
+    hub.shard.step(0.0)
     monkeypatch.setattr(hub.store, "commit", failing)
     with pytest.raises(StoreUnavailable):
         hub.shard.step(0.0)
     monkeypatch.setattr(hub.store, "commit", commit)
+    hub.settle()
+    hub.tick()
     hub.settle()
     assert [fact["party"] for fact in payloads(hub, GOVERNANCE, "AgencyJoined")].count("B.ADD") == 1
     versions = [record.originator_version for record in hub.store.case_records(GOVERNANCE)]

@@ -12,8 +12,10 @@ from contracts.failures import BadRuleSet
 from contracts.parties import PartyRegistry
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
+from hub.identity.pseudonyms import governance_case
+from hub.shard.worker import BEHIND_TICK_MS_MAX
 from hub.store.records import DecisionsRecorded
-from tests.shard.harness import DAY_MS, ShardUnderTest, imprisonment
+from tests.shard.harness import DAY_MS, SECRET, ShardUnderTest, imprisonment
 from tests.shard.test_restarting import cut_off, reachable_again
 
 CASES = tuple(f"5f0c7d1e-0000-4000-8000-00000000020{number}" for number in range(5))
@@ -74,6 +76,7 @@ def test_a_changed_rule_set_takes_back_from_every_case_and_is_named_by_its_decis
     (folder / "DK-1.toml").unlink()
     without_plans(folder, "DK-2", "in_force_from = 2024-01-01")
     hub.restart()
+    hub.tick()
     hub.settle()
     assert plans_seen(hub) == 0
     assert len(hub.view("A.SOC")) == len(CASES), "the custody itself is still told by S1"
@@ -83,6 +86,64 @@ def test_a_changed_rule_set_takes_back_from_every_case_and_is_named_by_its_decis
     for case_id in CASES:
         *_, newest = (one for one in hub.store.case_records(case_id) if isinstance(one, DecisionsRecorded))
         assert newest.rule_set == policy.digest
+
+
+def test_what_lay_there_when_the_shard_was_opened_is_read_under_new_rules_without_deciding(
+    hub: ShardUnderTest, folder: Path
+) -> None:
+    """Stopped for a while, in which an agency stated something; then the tick of its opening comes."""
+    without_plans(folder, "DK-1", "in_force_from = 2024-01-01")
+    told = {party: len(hub.told(party)) for party in hub.parties}
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "late", case_id=CASES[0])
+    before = hub.store.head()
+    hub.restart()
+    hub.settle()
+    assert hub.store.head().rules_version == before.rules_version
+    assert hub.store.head().positions != before.positions, "it is read"
+    assert hub.store.head().numbers == before.numbers, "nothing is decided"
+    assert {party: len(hub.told(party)) for party in hub.parties} == told
+    hub.tick(DAY_MS)
+    hub.settle()
+    *_, adopted = hub.store.adoptions()
+    assert (adopted.originator_version, adopted.recorded_at) == (before.rules_version + 1, hub.now)
+    assert [payload for *_, payload in hub.told("A.SOC")[told["A.SOC"] :] if "planDuty" in payload] == []
+    assert len(hub.view("A.SOC")) == len(CASES) + 1
+
+
+def test_rules_are_not_adopted_at_a_tick_at_which_the_shard_is_still_behind(
+    hub: ShardUnderTest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It catches up for so long that the tick of its opening is old: nothing was decided by them then."""
+    monkeypatch.setattr("hub.shard.worker.BATCH_RECORDS_MAX", 1)
+    without_plans(folder, "DK-1", "in_force_from = 2024-01-01")
+    hub.restart()
+    for _ in range(3):
+        hub.tick(2 * BEHIND_TICK_MS_MAX)
+    hub.settle()
+    *_, adopted = hub.store.adoptions()
+    assert adopted.recorded_at == hub.now
+    assert plans_seen(hub) == 0
+
+
+def test_a_shard_under_the_rules_that_it_has_adopted_waits_for_no_tick(hub: ShardUnderTest) -> None:
+    """As one that is taken over from another worker."""
+    event_id = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "late", case_id=CASES[0])
+    hub.restart()
+    hub.settle()
+    assert event_id in hub.view("A.SOC")
+    assert len(list(hub.store.adoptions())) == 1
+
+
+def test_who_has_joined_may_state_before_the_tick_that_it_is_taken_up_with(tmp_path: Path) -> None:
+    hub = ShardUnderTest(tmp_path, parties=("PRI", "A.SOC"))
+    hub.settle()
+    hub.join("A.ADD")
+    governance = governance_case(SECRET, "DK", 0)
+    counted = {"date": date(2025, 1, 5), "setting": "STREET", "contacts": 9}
+    hub.state("A.ADD", "AnonymousOutreachCounted", counted, "week 1", case_id=governance)
+    hub.restart()
+    hub.settle()
+    assert hub.parked() == []
 
 
 def test_the_same_rules_again_settle_nothing(hub: ShardUnderTest) -> None:
@@ -109,6 +170,9 @@ def test_what_was_numbered_under_the_old_rules_leaves_only_as_the_new_ones_allow
     without_plans(folder, "DK-1", "in_force_from = 2024-01-01")
     hub.restart()
     hub.settle()
+    assert len(hub.told("A.SOC")) == sent_before, "nothing leaves before the new rules are adopted"
+    hub.tick()
+    hub.settle()
     fresh = [payload for *_, payload in hub.told("A.SOC")[sent_before:]]
     assert fresh
     assert not any("planDuty" in payload for payload in fresh)
@@ -121,8 +185,7 @@ def test_a_case_that_is_settled_goes_on_while_others_wait(
     monkeypatch.setattr("hub.shard.settling.DUE_CASES_MAX", 1)
     without_plans(folder, "DK-1", "in_force_from = 2024-01-01")
     hub.restart()
-    hub.now += 1000
-    hub.broker.clock = hub.now
+    hub.tick(1000)
     moved = {"custodyId": imprisonment(0)["custodyId"], "releaseDate": date(2025, 8, 1), "kind": "PAROLE"}
     event_id = hub.state("PRI", "ReleaseDateSet", moved, "set", case_id=CASES[-1])
     told_at = None
@@ -168,6 +231,7 @@ def test_a_party_that_joins_is_told_what_it_may_see_of_every_case(tmp_path: Path
     hub.tick(DAY_MS)
     hub.join("A.BEN")
     hub.restart()
+    hub.tick()
     hub.settle()
     assert len(hub.view("A.BEN")) == len(CASES)
     for case_id in CASES:

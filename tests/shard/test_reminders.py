@@ -321,5 +321,6 @@ def test_other_terms_make_every_case_due_and_whoever_may_not_be_reminded_any_mor
     other.write_text(text.replace(before, after, 1), encoding="utf-8")
     monkeypatch.setattr("hub.wiring.clock_terms", lambda: read_clock_terms(other))
     hub.restart()
+    hub.tick()
     hub.settle()
     assert reminders(hub, "A.ADD") == {}

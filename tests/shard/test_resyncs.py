@@ -317,6 +317,7 @@ def test_a_party_that_leaves_meanwhile_is_told_no_end(hub: ShardUnderTest, monke
     hub.parties = [party for party in hub.parties if party != PARTY]
     hub.registry = type(hub.registry).of(hub.registry[party] for party in hub.parties)
     hub.restart()
+    hub.tick()
     hub.settle()
     assert stepped(hub).step == GIVEN_UP
     assert [state for _, state in marks(hub.told(PARTY))] == ["BEGUN"]

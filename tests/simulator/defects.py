@@ -50,7 +50,7 @@ DEFECTS: Final = (
         "the fence taken from the store", Shard._run_batch, "batch = Batch.after_state(self.state, self.owner)",
         "batch = Batch.after_state(self.state, self.owner); batch.after.batch = self.store.head().batch + 1",
     ),
-    Defect("settled while behind", Shard._run_batch, "if self._is_behind(batch.after.clock):", "if False:"),
+    Defect("settled while behind", Shard._run_batch, "if waits or self._is_behind(batch.after.clock):", "if False:"),
     Defect(
         "caught up after one batch", Shard._note_whether_caught_up,
         "elif not (self.inputs.lag_records() or self._held_back):", "else:",

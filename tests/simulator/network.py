@@ -108,7 +108,7 @@ class SimulatedInputs:
         self._is_fresh = True
         self._seen_at = 0
 
-    def start(self, positions: Positions) -> None:
+    def start(self, positions: Positions) -> int:
         """See the port."""
         self._network.require_contact()
         starts = {topic: positions.get(topic, 0) for topic in self._topics}
@@ -121,6 +121,7 @@ class SimulatedInputs:
         end = self._network.end(self._hub_input, self._partition)
         self._newest_tick = ticks[end - 1].timestamp if end else 0
         self._is_fresh = True
+        return end
 
     def take(self, limit: int, wait_seconds: float) -> Sequence[InputRecord]:
         """See the port; never waits. A fresh client has nothing yet when it is asked first."""
