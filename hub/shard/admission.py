@@ -4,8 +4,9 @@ Rules:
 - Records are handled in the order in which they were taken; each gets its recorded time, which never goes back.
 - Keys and repeats are looked up once for the whole batch; what the batch itself adds is seen by what follows.
 - Nothing is dropped: a record is admitted, a counted repeat, a control record of the hub, or parked.
-- What ends a record that its publisher has parked is admitted; what amends a consent that is parked waits for it
-  (`hub.shard.parking`). A retry (`hub.shard.retrying`) goes the same way as a first arrival.
+- What ends a record that its publisher has parked is admitted; what amends a consent that is parked waits for it, and
+  from then on that consent waits for a retry of both (`hub.shard.parking`). A retry (`hub.shard.retrying`) goes the
+  same way as a first arrival.
 
 Records come from `hub.broker`; facts go to `hub.case_timeline`, and what is stored into the batch.
 """
@@ -40,6 +41,7 @@ from hub.arrival.keyring import Keyring, authentic_then, authenticate
 from hub.arrival.principals import check_principal
 from hub.arrival.recording import record_of
 from hub.broker.ports import InputRecord
+from hub.case_timeline.known_consents import GIVEN
 from hub.case_timeline.timeline import NOTICE, RETRACTION, CaseTimeline
 from hub.shard.arrived import Arrived, Lookups
 from hub.shard.batch import Batch
@@ -170,7 +172,7 @@ class Admission:
         if self._is_repeat(statement, case_id, digest, known):
             batch.duplicates += 1
             return
-        self._admit_fact(statement, case_id, one.key, one.recorded_at, batch)
+        self._admit_fact(statement, case_id, one, batch)
         if known is None:
             lookups.digests[statement.event_id] = batch.writes.digests[statement.event_id] = digest
         if about_nobody:
@@ -183,14 +185,16 @@ class Admission:
                 return repeats
         return is_repeat(digest, known)
 
-    def _admit_fact(self, statement: Statement, case_id: str, key: str, recorded_at: int, batch: Batch) -> None:
-        held = self.cases.get(case_id)
+    def _admit_fact(self, statement: Statement, case_id: str, one: Arrived, batch: Batch) -> None:
+        held, recorded_at = self.cases.get(case_id), one.recorded_at
         is_ending = statement.corrects is not None or statement.event_type.name == RETRACTION
         if is_ending or statement.event_type.name == RECEIPT:
             self.cases.hold_history(held)
         if held.timeline.merged_into is None:
-            self._check_references(statement, held.timeline, key)
+            self._check_references(statement, held.timeline, one.key)
             self.merging.refuse_what_left(statement, held.timeline)
+        if statement.event_type.name == GIVEN and one.parked_at is None:
+            self._check_awaited(statement, held.timeline, one.key)
         fact = fact_of(statement, recorded_at)
         record = record_of(statement, case_id, held.timeline.version + 1, recorded_at)
         if is_ending:
@@ -213,6 +217,15 @@ class Admission:
                 raise
             fix = "the consent is parked: have it retried, and what waits for it follows"
             raise Refused(Reason.WAITS_FOR_PARKED, refused.field, fix) from refused
+
+    def _check_awaited(self, statement: Statement, case: CaseTimeline, key: str) -> None:
+        """Raise `Refused` where an amendment waits for this consent: alone it would open what the amendment closes."""
+        consent_id = statement.payload["consentId"]
+        if case.known_consents.given[consent_id]:
+            return
+        if self.parking.is_awaited(self.parking.line_of(statement.party, key), consent_id):
+            fix = "an amendment of it waits for it: have either retried, and both come in together"
+            raise Refused(Reason.WAITS_FOR_PARKED, "consentId", fix)
 
     def _place_and_notify(self, held: HeldCase, record: FactRecorded, fact: Fact, batch: Batch) -> None:
         """Place a fact, and tell those who were told of what it corrects or takes back, if it does."""

@@ -4,6 +4,7 @@ Rules:
 - A line is what one publisher has parked under one key, in the order in which it was first parked. One line waits for
   nobody's other line, and no record that the gate admits waits for a parked one.
 - Only an amendment of a consent that is itself parked in the line waits for another record: it says nothing without it.
+  While one waits, that consent comes in with it, by a retry: stated anew by itself it would open what was narrowed.
   What ends a parked record (its correction, its retraction) is admitted at once, and ends it whenever it comes.
 - A record is kept for a period that is data, counted from when it was first parked. Then it is resolved as expired, its
   bytes end, and a retry of it does nothing more. Time comes with the records.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Final
@@ -66,6 +67,8 @@ class Parking:
     _counts: Counter[str] = field(default_factory=Counter)
     _said: Counter[str] = field(default_factory=Counter)
     """How often each event, and each statement that gives a consent, is parked: by digest."""
+    _awaited: Counter[str] = field(default_factory=Counter)
+    """How many amendments wait for each consent: by digest."""
     _next_over: int = 0
     """Nothing is over before."""
     _is_read: bool = False
@@ -106,10 +109,8 @@ class Parking:
         batch.writes.open_parked[parked.place] = None
         del self._open[parked.party, parked.number]
         self._counts[parked.party] -= 1
-        for said in _said_by(parked):
-            self._said[said] -= 1
-            if not self._said[said]:
-                del self._said[said]
+        _count_down(self._said, _said_by(parked))
+        _count_down(self._awaited, _awaited_by(parked))
         if parked.line:
             line = self._lines[parked.line]
             del line[parked.number]
@@ -182,6 +183,11 @@ class Parking:
         self._read()
         return self._said[self._digest("consent", line, consent_id)] > 0
 
+    def is_awaited(self, line: str, consent_id: str) -> bool:
+        """Whether an amendment in the line waits for the consent."""
+        self._read()
+        return self._awaited[self._digest("consent", line, consent_id)] > 0
+
     def ages(self, at: int) -> Mapping[str, tuple[int, int]]:
         """By party with anything open: how many records, and the age of the oldest at `at` (milliseconds)."""
         self._read()
@@ -233,7 +239,8 @@ class Parking:
     def _read(self) -> None:
         if self._is_read:
             return
-        self._open, self._lines, self._ages, self._counts, self._said = {}, {}, {}, Counter(), Counter()
+        self._open, self._lines, self._ages = {}, {}, {}
+        self._counts, self._said, self._awaited = Counter(), Counter(), Counter()
         for parked in self.store.open_parked():
             self._hold(parked)
             self._ages.setdefault(parked.party, []).append((parked.since, parked.number))
@@ -253,6 +260,7 @@ class Parking:
         self._open[parked.party, parked.number] = parked
         self._counts[parked.party] += 1
         self._said.update(_said_by(parked))
+        self._awaited.update(_awaited_by(parked))
         if parked.line:
             self._lines.setdefault(parked.line, {})[parked.number] = parked
 
@@ -308,3 +316,14 @@ class WithParked:
 
 def _said_by(parked: OpenParked) -> list[str]:
     return [said for said in (parked.event, parked.typed, parked.gives) if said]
+
+
+def _awaited_by(parked: OpenParked) -> list[str]:
+    return [parked.waits_for] if parked.waits_for else []
+
+
+def _count_down(counts: Counter[str], names: Iterable[str]) -> None:
+    for name in names:
+        counts[name] -= 1
+        if not counts[name]:
+            del counts[name]

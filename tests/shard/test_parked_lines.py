@@ -22,7 +22,7 @@ from hub.shard.retrying import RETRY
 from tests.shard.harness import CASE, DAY_MS, HOUR_MS, OTHER_CASE, PARTIES, ShardUnderTest, consent, imprisonment
 from tests.shard.test_control_records import outcomes
 from tests.shard.test_disclosing import given, withdrawn
-from tests.shard.test_signatures import FIRST, SECOND, case_opened, register
+from tests.shard.test_signatures import FIRST, case_opened, register
 
 KEPT_MS = clock_terms().parked_for_seconds * 1_000
 
@@ -232,35 +232,6 @@ def test_a_retry_ends_what_the_same_batch_parks_behind_it(hub: ShardUnderTest) -
     hub.settle()
     assert waiting(hub) == []
     assert not [line for line in hub.told("C.SOC") if line[2] == start]
-
-
-def test_a_consent_stays_out_while_an_amendment_that_waits_for_it_is_refused(hub: ShardUnderTest) -> None:
-    first, second = FIRST, SECOND
-    hub.enrol()
-    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
-    hub.settle()
-    for key in (first, second):
-        hub.control.publish(0, "SigningKeyRegistered", {"party": "PRI", "publicKey": key.public.hex()})
-    hub.tick(1)  # at equal times the hub's own input comes first
-    hub.sign("PRI", first)
-    early_consent(hub)
-    hub.sign("PRI", second)
-    amended(hub, ["B.SOC"])
-    hub.settle()
-    hub.control.publish(0, "SigningKeyRevoked", {"party": "PRI", "keyId": second.id})
-    hub.tick(2 * HOUR_MS)
-    retry(hub, 1)
-    assert waiting(hub) == [(2, Reason.WAITS_FOR_PARKED), (4, Reason.WAITS_FOR_PARKED)]
-    assert not [line for line in hub.told("C.SOC") if "custodyId" in line[3]]
-    hub.sign("PRI", first)
-    hub.now -= 2 * HOUR_MS  # the very statement that was made then
-    amended(hub, ["B.SOC"])
-    hub.now += 2 * HOUR_MS
-    hub.settle()
-    retry(hub, 4)
-    assert [number for number, _ in waiting(hub)] == [2]
-    assert [line for line in hub.told("B.SOC") if "custodyId" in line[3]]
-    assert not [line for line in hub.told("C.SOC") if "custodyId" in line[3]]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])

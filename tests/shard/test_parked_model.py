@@ -69,7 +69,7 @@ class Model:
 
     def arrives(self, said: Said, now: int) -> None:
         """A record is admitted, a repeat, or parked."""
-        if reason := self._refused(said, now):
+        if reason := self._refused(said, now, is_first=True):
             self.version += 1
             self.open.append(Open(self.version, self.version, now, said, reason))
 
@@ -108,7 +108,7 @@ class Model:
         self.open.remove(one)
         return True
 
-    def _refused(self, said: Said, now: int) -> str:
+    def _refused(self, said: Said, now: int, *, is_first: bool = False) -> str:
         """Why a record is refused at `now`; where it is not, it is admitted."""
         if said.occurred_at > now + CLOCK_SKEW_MS_MAX:
             return Reason.IN_THE_FUTURE
@@ -122,6 +122,8 @@ class Model:
             parked = (one.said for one in self.open if one.said.kind == "ConsentGiven")
             waits = any((one.case_id, one.consent) == (said.case_id, said.consent) for one in parked)
             return Reason.WAITS_FOR_PARKED if waits else Reason.UNKNOWN_CONSENT
+        if is_first and said.kind == "ConsentGiven" and not self._is_given(said) and self._is_awaited(said):
+            return Reason.WAITS_FOR_PARKED
         self.admitted[said.event_id] = said
         if said.ends:
             self.dead.add(said.ends)
@@ -134,6 +136,12 @@ class Model:
             (one.said for one in self.open if one.said.event_id == said.ends), None
         )
         return stated is not None and stated.case_id == said.case_id
+
+    def _is_awaited(self, said: Said) -> bool:
+        waiting = (
+            one.said for one in self.open if one.said.kind == "ConsentAmended" and one.reason == Reason.WAITS_FOR_PARKED
+        )
+        return any((one.case_id, one.consent) == (said.case_id, said.consent) for one in waiting)
 
     def _is_given(self, said: Said) -> bool:
         return any(
