@@ -49,7 +49,13 @@ def test_a_time_of_no_year_of_the_contracts_is_refused(world: StoredWorld, words
 @pytest.mark.parametrize("time", ["1900-01-01T00:00", "2199-12-31T23:59:59"])
 def test_the_first_and_the_last_time_of_the_contracts_are_taken(world: StoredWorld, time: str) -> None:
     assert _failure(world, "case", "timeline", CASE, "--valid-at", time) is None
-    assert _failure(world, "continuity", "indicators", "--known-at", time) is None
+
+
+def test_what_was_known_is_asked_from_the_first_time_on_as_far_as_the_hub_has_come(world: StoredWorld) -> None:
+    asked = "continuity", "indicators", "--known-at"
+    assert _failure(world, *asked, "1900-01-01T00:00") is None
+    failure = _failure(world, *asked, "2199-12-31T23:59:59")
+    assert str(failure).startswith("time `2199-12-31T23:59:59`: the hub has come as far as ")
 
 
 @pytest.mark.parametrize("month", ["0001-01", "1899-12", "2200-01", "9999-12"])

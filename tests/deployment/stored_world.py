@@ -44,7 +44,16 @@ def laid_out(place: Path, hub: ShardUnderTest | MergingShards) -> Path:
     hub.keys.close()
     secrets = (SECRET, SECRET)
     world = World(
-        place / "world", hub.registry, "", "localhost:1", "SASL_PLAINTEXT", None, len(stores), True, {}, *secrets
+        place / "world",
+        hub.registry,
+        hub.names.world,
+        "localhost:1",
+        "SASL_PLAINTEXT",
+        None,
+        len(stores),
+        True,
+        {},
+        *secrets,
     )
     world.write()
     keys = keys_path(hub_directory(world))

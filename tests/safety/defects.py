@@ -252,7 +252,7 @@ DEFECTS: Final = (
     Defect(
         "S10 across municipalities", None,
         'stated_by_who = "in_responsible_municipality"', "", rule="S10", likely="views SC28",
-        also=('limited_by = ["stated_by_who", ', "limited_by = ["),
+        also=('"stated_by_who", ', ""),
     ),
     Defect(
         "S1 to social services of any municipality", relations.acting_as_social_services,
