@@ -3,6 +3,7 @@
 Rules:
 - A record without a signature, under another key, or changed after it was signed stops its partition, as a gap does.
 - Several keys may be known, while the hub goes over from one to the next.
+- Records that were signed together lie together: what held for the record before is not worked out again.
 
 From `consumers.subscription`, before a record is looked at otherwise.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from consumers.source import ReceivedRecord
 from contracts.failures import BadSetting, ForgedRecord, Refused
 from contracts.signatures import disclosed_message, holds, key_id_of, public_key_of, signature_of
+from contracts.signed_together import signed_with
 
 
 class HubSignatures:
@@ -23,6 +25,8 @@ class HubSignatures:
     def __init__(self, topic: str, public_keys: Iterable[bytes]) -> None:
         self._topic = topic
         self._keys = {key_id_of(public): public for public in public_keys}
+        self._held: tuple[bytes, bytes, bytes] | None = None
+        """The key, what it signed and the signature that held last."""
 
     @classmethod
     def read(cls, topic: str, file: Path) -> HubSignatures:
@@ -37,14 +41,24 @@ class HubSignatures:
 
     def check(self, record: ReceivedRecord) -> None:
         """Raise `ForgedRecord` unless the record is the hub's, as it signed it."""
-        try:
-            signature = signature_of(record.headers)
-        except Refused:
-            signature = None
-        public = self._keys.get(signature.key_id) if signature else None
-        message = disclosed_message(self._topic, record.key, record.headers, record.value)
-        if signature is None or public is None or not holds(public, message, signature.value):
+        if not self._holds(record):
             raise ForgedRecord(
                 f"partition `{record.partition}` offset `{record.offset}`: the hub's signature does not hold; apply "
                 "nothing of it and ask the operator whether the key is the present one; with another key, start again"
             )
+
+    def _holds(self, record: ReceivedRecord) -> bool:
+        message = disclosed_message(self._topic, record.key, record.headers, record.value)
+        try:
+            signature, signed = signature_of(record.headers), signed_with(record.headers, message)
+        except Refused:
+            return False
+        public = self._keys.get(signature.key_id) if signature else None
+        if signature is None or public is None:
+            return False
+        asked = (public, signed, signature.value)
+        if asked != self._held:
+            if not holds(*asked):
+                return False
+            self._held = asked
+        return True

@@ -40,6 +40,7 @@ HUB_EFFECT: Final = "hub_effect"
 HUB_DECISION: Final = "hub_decision"
 SIG_KEY: Final = "sig_key"
 SIG: Final = "sig"
+SIG_PATH: Final = "sig_path"
 DISCLOSED: Final = "disclosed"
 RETRACTED: Final = "retracted"
 

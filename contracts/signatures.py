@@ -4,7 +4,8 @@ Rules:
 - Ed25519 (RFC 8032). What is signed begins with what it is for, and each part stands with its length before it: no
   signature of one kind can pass for one of another kind, and no two records have the same bytes.
 - A publisher signs topic, key, every `ce_` header and value as they lie in the record. The hub signs the same of what
-  it sends, and its own three headers. Headers that are not named here are not covered.
+  it sends, and its own three headers, one by one or several together
+  (`signed_together`). Headers that are not named here are not covered.
 - `sig_key` names the key, `sig` is the signature, both in hexadecimal digits: every header of a record is text. Both or
   none; each once.
 - The id of a key follows from the key, so it can never come to mean another one.
@@ -126,12 +127,12 @@ def signed_message(
     A header, key or value that is not there counts as empty: none that is there may be empty.
     """
     found = dict(headers)
-    return _beginning(kind, topic) + _joined((key, *map(found.get, names), value))
+    return _beginning(kind, topic) + framed((key, *map(found.get, names), value))
 
 
 def rotation_message(party: str, old_key_id: str, new_public: bytes) -> bytes:
     """Return what a party signs with its old key to put a new one in its place."""
-    return _joined((ROTATED, party.encode(), old_key_id.encode(), new_public))
+    return framed((ROTATED, party.encode(), old_key_id.encode(), new_public))
 
 
 def signature_headers(key_id: str, signature: bytes) -> list[tuple[str, bytes]]:
@@ -189,11 +190,11 @@ def _only(name: str, found: Headers) -> bytes:
 
 @lru_cache(maxsize=1_024)
 def _beginning(kind: bytes, topic: str) -> bytes:
-    return _joined((kind, topic.encode()))
+    return framed((kind, topic.encode()))
 
 
-def _joined(parts: Iterable[bytes | None]) -> bytes:
-    """Return `parts`, each with its length before it; one that is not there has the length 0."""
+def framed(parts: Iterable[bytes | None]) -> bytes:
+    """Return `parts`, each with its length before it, 4 bytes; one that is not there has the length 0."""
     joined: list[bytes] = []
     for part in parts:
         if part:

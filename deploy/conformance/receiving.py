@@ -2,7 +2,8 @@
 
 Rules:
 - The sequence is fixed: the same party and number of partitions give the same records, byte for byte.
-- Each record is signed as the hub signs: in a world with that hub's own key, else with `TEST_KEY`, which is no secret.
+- The records are signed as the hub signs, one alone and the others together: in a world with that hub's own key, else
+  with `TEST_KEY`, which is no secret.
 - What must come out is written down beside it by hand, not folded by the code that it tests.
 - A report names what is visible, and where reading stopped; both are compared whole. Absent and null are the same.
 """
@@ -22,7 +23,8 @@ from contracts.failures import InvalidFact, Refused
 from contracts.partitioning import partition_of
 from contracts.phrases import lower_first
 from contracts.schema_ids import schema_ids
-from contracts.signatures import SigningKey, disclosed_message, signature_headers
+from contracts.signatures import SigningKey, disclosed_message
+from contracts.signed_together import TOGETHER_MAX, proof_headers, signed_together
 from contracts.topics import Names
 from hub.broker.ports import InputRecord
 
@@ -90,7 +92,7 @@ class Sequence:
         """The sequence."""
         self._records, self._numbers = [], {}
         self.tell()
-        return self._records
+        return self._signed()
 
     def tell(self) -> None:
         """Make the records, one after the other."""
@@ -173,11 +175,20 @@ class Sequence:
             payload = {"occurredAt": AT + hour * HOUR_MS, **fields}
             value = codec().encode(schema_ids().disclosed(event_type), payload)
         offset, headers = len(self._records), disclosed_headers(attributes)
-        signature = self._signing_key.sign(disclosed_message(self._topic, key.encode(), headers, value))
-        signed = [*headers, *signature_headers(self._signing_key.id, signature)]
-        record = InputRecord(self._topic, partition, offset, AT + offset, key.encode(), value, signed)
+        record = InputRecord(self._topic, partition, offset, AT + offset, key.encode(), value, headers)
         self._records.append(record)
         return record
+
+    def _signed(self) -> list[InputRecord]:
+        """The records as the hub may sign them: the first one alone, the others together."""
+        messages = [disclosed_message(one.topic, one.key, one.headers, one.value) for one in self._records]
+        proofs = signed_together(self._signing_key, messages[:1])
+        for start in range(1, len(messages), TOGETHER_MAX):
+            proofs += signed_together(self._signing_key, messages[start : start + TOGETHER_MAX])
+        return [
+            one._replace(headers=[*one.headers, *proof_headers(self._signing_key.id, proof)])
+            for one, proof in zip(self._records, proofs, strict=True)
+        ]
 
     def _again(self, record: InputRecord) -> None:
         self._records.append(record._replace(offset=len(self._records), timestamp=AT + len(self._records)))

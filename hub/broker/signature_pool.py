@@ -1,9 +1,9 @@
 """Signing and checking of signatures beside the batch: in processes of their own, a few hundred at a time.
 
 Rules:
-- One check costs about 60 microseconds and each signing 30: together half as much as all else of an event. In a
-  thread of the worker it would wait for the interpreter after each: nothing but another process takes the work off
-  the batch.
+- One check costs about 60 microseconds and one signature 25, which up to sixteen records share: half as much as all
+  else of an event. In a thread of the worker it would wait for the interpreter after each: nothing but another process
+  takes the work off the batch.
 - A few at a time are answered at once, here: handing them over would cost more.
 - A process has its next question before it has answered the last one: between two it would wait for the worker's
   interpreter, which is busy with a batch, for as long as it works on one.
@@ -26,10 +26,11 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar, cast
 
+from contracts.signed_together import TOGETHER_MAX, Proof
 from hub.broker.signature_process import Answer, Question, Said, answer_to, read_frame, write_frame
 
 AT_ONCE_MAX: Final = 8
-CHUNK_RECORDS: Final = 200
+CHUNK_RECORDS: Final = 12 * TOGETHER_MAX
 ASKED_AHEAD_MAX: Final = 3
 FRAME_BYTES_USUAL: Final = 256 * 1024
 """Of streams: a frame below that is written in one go, and read in one or two."""
@@ -65,8 +66,8 @@ class SignaturePool:
         self._waiting: queue.SimpleQueue[tuple[Question, Future[list[Answer]]] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
-    def sign(self, private: bytes, records: Sequence[Said]) -> Answers[bytes]:
-        """Begin to sign `records` that the hub sends with its `private` key; each answer is a signature."""
+    def sign(self, private: bytes, records: Sequence[Said]) -> Answers[Proof]:
+        """Begin to sign `records` that the hub sends with its `private` key; each answer is that of `proofs_of`."""
         return self._ask(private, {}, "", records)
 
     def check(self, public_keys: Mapping[str, bytes], hub_input: str, records: Sequence[Said]) -> Answers[bool | None]:

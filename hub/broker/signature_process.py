@@ -24,13 +24,14 @@ from typing import BinaryIO, Final
 from contracts.cloudevents import Headers
 from contracts.failures import Refused
 from contracts.signatures import SigningKey, disclosed_message, holds, signature_of
+from contracts.signed_together import TOGETHER_MAX, Proof, signed_together
 from hub.broker.hub_messages import input_message
 
 Said = tuple[str, bytes | None, Headers, bytes | None]
 """Topic, key, headers and value of a record."""
 Question = tuple[bytes, Mapping[str, bytes], str, Sequence[Said]]
 """The private key to sign with, or no key, and the public keys by their ids and the hub's own topic to check by."""
-Answer = bytes | bool | None
+Answer = Proof | bool | None
 
 STEPS_BACK: Final = 10
 """How far a signing process stands back where processors are few: its worker handles a batch meanwhile."""
@@ -38,12 +39,25 @@ _LENGTH: Final = struct.Struct(">I")
 
 
 def answer_to(question: Question) -> list[Answer]:
-    """Return the signature (64 bytes) of each record to send, or the verdict on each that came (`verdict_on`)."""
+    """Return the proof of each record to send (`proofs_of`), or the verdict on each that came (`verdict_on`)."""
     private, public_keys, hub_input, records = question
     if private:
-        key = SigningKey(private)
-        return [key.sign(disclosed_message(*record)) for record in records]
+        return [*proofs_of(records, SigningKey(private))]
     return [verdict_on(record, public_keys, hub_input) for record in records]
+
+
+def proofs_of(records: Sequence[Said], key: SigningKey) -> list[Proof]:
+    """Sign what the hub sends, together what one receiver gets; return each record's signature and its way to it."""
+    proofs: dict[int, Proof] = {}
+    places_of: dict[str, list[int]] = {}
+    for place, (topic, *_) in enumerate(records):
+        places_of.setdefault(topic, []).append(place)
+    for places in places_of.values():
+        for start in range(0, len(places), TOGETHER_MAX):
+            together = places[start : start + TOGETHER_MAX]
+            messages = [disclosed_message(*records[place]) for place in together]
+            proofs.update(zip(together, signed_together(key, messages), strict=True))
+    return [proofs[place] for place in range(len(records))]
 
 
 def verdict_on(record: Said, public_keys: Mapping[str, bytes], hub_input: str) -> bool | None:

@@ -1,7 +1,7 @@
 """A shard's outputs, each record signed by the hub before it is handed on, beside the batch.
 
 Rules:
-- What is signed is what that receiver gets, and nothing else; so a signature tells nothing that the record does not.
+- What is signed is what that receiver gets, and nothing else; so a signature tells nothing that its records do not.
 - Records leave in the order in which they were handed over; one is handed on when all before it are.
 - A party counts as stalled only when nothing of it waits for a signature: what it handed over again may end the stall.
 
@@ -14,7 +14,8 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from contracts.signatures import SigningKey, signature_headers
+from contracts.signatures import SigningKey
+from contracts.signed_together import Proof, proof_headers
 from contracts.topics import Names
 from hub.broker.ports import OutputRecord, Outputs
 from hub.broker.signature_pool import Answers, SignaturePool
@@ -24,11 +25,11 @@ PORTION_RECORDS: Final = 1_000
 
 
 class _Portion(NamedTuple):
-    """Records in order, how many of them are for which party, and their signatures as they come."""
+    """Records in order, how many of them are for which party, and the proofs that they are the hub's, as they come."""
 
     records: Sequence[OutputRecord]
     counts: Mapping[str, int]
-    signatures: Answers[bytes]
+    proofs: Answers[Proof]
 
 
 class SignedOutputs:
@@ -79,15 +80,14 @@ class SignedOutputs:
 
     def _hand_on(self, *, wait: bool) -> None:
         """Hand on what is signed, in order; with `wait`, all of it."""
-        while self._waiting and (wait or self._waiting[0].signatures.are_there):
+        while self._waiting and (wait or self._waiting[0].proofs.are_there):
             # It stays the first until it is signed: where that fails, nothing behind it may leave before it.
             portion = self._waiting[0]
             key_id = self._key.id
+            proved = zip(portion.records, portion.proofs.all(), strict=True)
             signed = [
-                OutputRecord(party, number, key, value, [*headers, *signature_headers(key_id, signature)])
-                for (party, number, key, value, headers), signature in zip(
-                    portion.records, portion.signatures.all(), strict=True
-                )
+                OutputRecord(party, number, key, value, [*headers, *proof_headers(key_id, proof)])
+                for (party, number, key, value, headers), proof in proved
             ]
             self._waiting.popleft()
             self._unsigned.subtract(portion.counts)

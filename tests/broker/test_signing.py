@@ -15,13 +15,14 @@ from consumers.hub_signatures import HubSignatures
 from consumers.source import ReceivedRecord
 from contracts.cloudevents import SIG, DisclosureAttributes, disclosed_headers
 from contracts.failures import ForgedRecord
-from contracts.signatures import SigningKey, disclosed_message, signature_headers, signed_headers, stated_message
+from contracts.signatures import SigningKey, signature_headers, signed_headers, stated_message
+from contracts.signed_together import TOGETHER_MAX, Proof
 from contracts.topics import Names
 from hub.broker import signature_pool
 from hub.broker.hub_messages import hub_message
 from hub.broker.ports import TAKEN_BYTES_MAX, InputRecord, OutputRecord
 from hub.broker.signature_pool import ASKED_AHEAD_MAX, AT_ONCE_MAX, CHUNK_RECORDS, Answers, SignaturePool
-from hub.broker.signature_process import Said
+from hub.broker.signature_process import Said, proofs_of
 from hub.broker.signed_outputs import PORTION_RECORDS, SignedOutputs
 from hub.broker.verified_inputs import VerifiedInputs
 
@@ -44,7 +45,14 @@ def to_send(count: int) -> list[Said]:
 
 def test_what_is_signed_beside_is_what_is_signed_here(pool: SignaturePool) -> None:
     records = to_send(2 * CHUNK_RECORDS + 3)
-    assert pool.sign(KEY.private, records).all() == [KEY.sign(disclosed_message(*record)) for record in records]
+    assert pool.sign(KEY.private, records).all() == proofs_of(records, KEY)
+
+
+def test_nothing_of_one_receivers_records_is_in_the_proofs_of_another_one() -> None:
+    one, other = to_send(40), [("out.b-soc.v1", *record[1:]) for record in to_send(40)]
+    mixed = [record for pair in zip(one, other, strict=True) for record in pair]
+    assert proofs_of(mixed, KEY)[::2] == proofs_of(one, KEY)
+    assert len({signature for signature, _ in proofs_of(one, KEY)}) == -(-len(one) // TOGETHER_MAX)
 
 
 def test_what_is_checked_beside_is_what_is_checked_here(pool: SignaturePool) -> None:
@@ -77,7 +85,7 @@ def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(monkeypatch: p
     monkeypatch.setattr(signature_pool, "_started", start)
     pool = SignaturePool(1)
     records = to_send(CHUNK_RECORDS * (ASKED_AHEAD_MAX + 2))
-    expected = [KEY.sign(disclosed_message(*record)) for record in records]
+    expected = proofs_of(records, KEY)
     for _ in range(3):
         assert pool.sign(KEY.private, records).all() == expected
         started[-1].kill()
@@ -114,7 +122,7 @@ def test_whatever_goes_wrong_with_a_process_every_question_gets_its_answer(
     records = to_send(3 * CHUNK_RECORDS)
     answers = pool.sign(KEY.private, records)
     answered = [answer for part in answers._parts for answer in part.result(timeout=10.0)]
-    assert answered == [KEY.sign(disclosed_message(*record)) for record in records]
+    assert answered == proofs_of(records, KEY)
     pool.close()
 
 
@@ -286,33 +294,36 @@ def test_what_the_hub_sends_is_signed_in_order_and_its_receiver_checks_it(pool: 
             check(forged)
     with pytest.raises(ForgedRecord):
         HubSignatures(Names().output("A.JOB"), [OTHER.public]).check(good)
+    for each in kept.records:
+        if each.party == "A.JOB":
+            check(ReceivedRecord(0, 0, each.key, each.value, each.headers))
     outputs.close()
     assert kept.stuck == ["closed"]
 
 
 def test_a_party_counts_as_stalled_only_when_nothing_of_it_waits_for_a_signature() -> None:
     """What was handed over again may end the stall; else it would be handed over again and again."""
-    kept, signature = Kept(), Future[list[bytes]]()
+    kept, signature = Kept(), Future[list[Proof]]()
     slow = SimpleNamespace(sign=lambda private, said: Answers([signature]))
     outputs = SignedOutputs(kept, Names(), cast(SignaturePool, slow), KEY)
     outputs.send([told("PRI", 1)])
     kept.stuck = ["A.JOB", "PRI"]
     assert outputs.stalled() == ["A.JOB"]
-    signature.set_result([b"x" * 64])
+    signature.set_result([(b"x" * 64, b"")])
     assert outputs.confirmed() == {"PRI": 1}
     assert outputs.stalled() == ["A.JOB", "PRI"]
 
 
 def test_what_cannot_be_signed_lets_nothing_behind_it_leave_and_the_connection_is_released() -> None:
     """Else the later numbers would be confirmed, and the earlier ones never sent."""
-    kept, failed, good = Kept(), Future[list[bytes]](), Future[list[bytes]]()
+    kept, failed, good = Kept(), Future[list[Proof]](), Future[list[Proof]]()
     parts = iter([failed, good])
     slow = SimpleNamespace(sign=lambda private, said: Answers([next(parts)]))
     outputs = SignedOutputs(kept, Names(), cast(SignaturePool, slow), KEY)
     outputs.send([told("PRI", 1)])
     outputs.send([told("PRI", 2)])
     failed.set_exception(MemoryError())
-    good.set_result([b"x" * 64])
+    good.set_result([(b"x" * 64, b"")])
     for _ in range(2):
         with pytest.raises(MemoryError):
             outputs.confirmed(1.0)

@@ -72,7 +72,7 @@ def test_two_records_never_have_the_same_signed_bytes(
 
 def test_the_example_of_the_wire_document_is_right() -> None:
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", WIRE, re.DOTALL)]
-    (example,) = (block for block in blocks if "signed_bytes_sha256" in block)
+    (example,) = (block for block in blocks if "signed_bytes_begin" in block)
     key = SigningKey(bytes.fromhex(example["private_key"]))
     headers = [(name, text.encode()) for name, text in example["headers"].items()]
     value = bytes.fromhex(example["value"])
