@@ -114,6 +114,10 @@ class CountingOutputs:
             self._last[record.party] = self._confirmed[record.party] = record.number
             self._told["retracted" if record.value is None else "disclosed"] += 1
 
+    def taken(self) -> Mapping[str, int]:
+        """Return the highest number taken per party."""
+        return self._last
+
     def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
         """Return the highest number taken per party since the last call."""
         del wait_seconds

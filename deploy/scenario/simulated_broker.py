@@ -214,6 +214,7 @@ class SimulatedOutputs:
         self._names = names
         self._partition = partition
         self._confirmed: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
         self._stalled: dict[str, None] = {}
 
     def last_numbers(self, parties: Iterable[str]) -> Mapping[str, int]:
@@ -232,6 +233,11 @@ class SimulatedOutputs:
                 self._stalled[record.party] = None
             else:
                 self._confirmed[record.party] = record.number
+                self._taken[record.party] = max(record.number, self._taken.get(record.party, 0))
+
+    def taken(self) -> Mapping[str, int]:
+        """Return the highest number appended per party: what was refused has not left."""
+        return self._taken
 
     def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
         """Return the highest number appended per party since the last call."""

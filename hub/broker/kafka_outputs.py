@@ -90,6 +90,7 @@ class KafkaOutputs:
         self._topics: frozenset[str] = frozenset()
         self._topics_asked_again_at = 0.0
         self._confirmed: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
 
     def last_numbers(self, parties: Iterable[str]) -> Mapping[str, int]:
         """Return the highest number at the end of each party's topic; see `Outputs`, raises as `last_numbers`."""
@@ -108,6 +109,10 @@ class KafkaOutputs:
                 if party.failed_number is None or _begins_again(party, record.number):
                     self._hand_over(record.party, party, record)
             self._serve(0.0)
+
+    def taken(self) -> Mapping[str, int]:
+        """Return, per party, the highest number that the client took: it does not say of which it sent nothing."""
+        return self._taken
 
     def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
         """Return, per party, the highest number up to which all is confirmed since the last call.
@@ -163,6 +168,7 @@ class KafkaOutputs:
         if not party.unconfirmed:
             party.progressed_at = time.monotonic()
         party.unconfirmed.append(record.number)
+        self._taken[name] = max(record.number, self._taken.get(name, 0))
 
     def _reported(self, name: str, attempt: int, number: int, error: KafkaError | None, _: Any) -> None:
         """Take in the broker's report for one record; called by the client while it is served, in this thread."""

@@ -111,6 +111,12 @@ class Outputs(Protocol):
     def send(self, records: Sequence[OutputRecord]) -> None:
         """Hand over `records`, in number order per party; returns before they are confirmed."""
 
+    def taken(self) -> Mapping[str, int]:
+        """Return, per party, the highest number that may have left: it may lie on the topic, or still arrive there.
+
+        What was handed over and dropped, as that of a stalled party is, has not left.
+        """
+
     def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
         """Return, per party, the highest number up to which all is confirmed since the last call.
 

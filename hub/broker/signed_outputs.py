@@ -25,10 +25,11 @@ PORTION_RECORDS: Final = 1_000
 
 
 class _Portion(NamedTuple):
-    """Records in order, how many of them are for which party, and the proofs that they are the hub's, as they come."""
+    """Records in order, how many are for which party, its last number, and the proofs that they are the hub's."""
 
     records: Sequence[OutputRecord]
     counts: Mapping[str, int]
+    last: Mapping[str, int]
     proofs: Answers[Proof]
 
 
@@ -54,9 +55,18 @@ class SignedOutputs:
             portion = records[start : start + PORTION_RECORDS]
             said = [(topics[party], key, headers, value) for party, _, key, value, headers in portion]
             counts = Counter([party for party, *_ in portion])
-            self._waiting.append(_Portion(portion, counts, self._pool.sign(self._key.private, said)))
+            last = {party: number for party, number, *_ in portion}
+            self._waiting.append(_Portion(portion, counts, last, self._pool.sign(self._key.private, said)))
             self._unsigned.update(counts)
         self._hand_on(wait=False)
+
+    def taken(self) -> Mapping[str, int]:
+        """Return, per party, the highest number that may have left, or will once it is signed; see `Outputs`."""
+        taken = dict(self.outputs.taken())
+        for portion in self._waiting:
+            for party, number in portion.last.items():
+                taken[party] = max(number, taken.get(party, 0))
+        return taken
 
     def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
         """Return, per party, the highest number up to which all is confirmed since the last call; see `Outputs`."""

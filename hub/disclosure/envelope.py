@@ -6,7 +6,8 @@ Rules:
 - The key is the receiving party's own pseudonym for the citizen.
 - A party is told in the newest version of an event type, or in the earlier one that the registry says it still reads.
 - A retraction has no value. A number that was overtaken by a later one of the same fact goes out as a retraction.
-- A number of a case that was erased before it was sent goes out as the taking back of an event that nobody has.
+- A number of a case that was erased before it was sent, or that shows nothing of a fact of which nothing has left, goes
+  out as the taking back of an event that nobody has.
 - `hub_decision` tells nothing by itself: it is drawn under the hub's secret from party and number.
 
 From `hub.shard`, after the batch is stored; to `hub.broker`.
@@ -128,7 +129,7 @@ class Envelopes:
         return OutputRecord(party, number, key.encode("ascii"), form, headers)
 
     def empty(self, party: str, number: int, key: str, at: int) -> OutputRecord:
-        """Return a record that tells nothing, for a number of a case that was erased: it takes back what nobody has."""
+        """Return a record that tells nothing and names no fact: it takes back what nobody has."""
         decision = self._decision_ids.of(party, number)
         notice = self.reader.catalogue.event_types[NOTICE]
         headers = disclosed_event_headers(decision, HUB_PARTY, notice.ce_type, at)

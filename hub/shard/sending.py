@@ -6,9 +6,12 @@ Rules:
 - What the shard has in memory is sent at once. What was left over (a restart, a party that could not be reached)
   is built again from its case and the decisions stored since; a number that a later one of the same fact has
   overtaken goes out as a retraction. It costs the same however long the timeline is.
+- Where nothing of that fact can have left yet, a number that shows nothing does not name it: it goes out empty. What
+  the client took, or an earlier owner may have sent, can still arrive, and needs its retraction.
 - Of a case that is due, nothing left over is sent before it is settled; later numbers of that party wait with it.
 - One party's trouble holds up nobody else: a party of which nothing is confirmed for a while is given nothing more and
-  counts no longer among what is in flight, and one whose sending failed is given one portion until that is confirmed.
+  counts no longer among what is in flight, and one whose sending failed is given one number until that is confirmed:
+  of what it is told while it is out of reach, nothing else has left.
 
 Numbers come from `hub.shard.settling` or the store; records go to `hub.broker`.
 """
@@ -23,6 +26,7 @@ from typing import Final
 
 from contracts.failures import DamagedStore
 from hub.broker.ports import OutputRecord, Outputs
+from hub.case_timeline.timeline import CaseTimeline
 from hub.disclosure.envelope import Envelopes
 from hub.disclosure.settlement import mask_of_shown
 from hub.shard.cases import Cases
@@ -50,6 +54,10 @@ class Sending:
     assigned: dict[str, int]
     confirmed: dict[str, int] = field(default_factory=dict)
     handed: dict[str, int] = field(default_factory=dict)
+    _found: dict[str, int] = field(default_factory=dict)
+    """The last number per party that was given out before: an earlier owner may have sent it, unconfirmed."""
+    _sent_empty: dict[str, set[int]] = field(default_factory=dict)
+    """The numbers that named nothing when they left; a few bytes each, where the store keeps rows of it."""
     _stored: dict[str, int] = field(default_factory=dict)
     _unsent_since: dict[str, float] = field(default_factory=dict)
     _paused_until: dict[str, float] = field(default_factory=dict)
@@ -61,6 +69,7 @@ class Sending:
     """The parties that are given nothing more before something of them is confirmed; as of the last `collect`."""
 
     def __post_init__(self) -> None:
+        self._found = dict(self.assigned)
         self._stored = dict(self.store.send_positions())
         self.confirmed = dict(self._stored)
         self.handed = dict(self._stored)
@@ -138,7 +147,8 @@ class Sending:
             after = self.handed.get(party, 0)
             if after < last and self._paused_until.get(party, 0.0) <= now and party not in left_alone:
                 # No more than this owner gave out or found: what another stored since is not its to send.
-                numbers = self.store.numbers(party, after, min(last - after, LEFT_OVER_NUMBERS_MAX))
+                portion = 1 if party in self._on_trial else LEFT_OVER_NUMBERS_MAX
+                numbers = self.store.numbers(party, after, min(last - after, portion))
                 numbers = self._settled_ones(numbers, clock)
                 if numbers:
                     has_sent = True
@@ -189,7 +199,7 @@ class Sending:
                     if one.party == party and one.number and one.fact_version in case.event_at:
                         decided[record.originator_version, index] = one
                         newest[case.event_at[one.fact_version]] = one.number
-        rebuilt: list[OutputRecord] = []
+        masks: dict[int, tuple[str, int]] = {}
         for assigned in numbers:
             decision = decided.get((assigned.decided_version, assigned.decision_index))
             number = assigned.originator_version
@@ -197,8 +207,42 @@ class Sending:
                 raise DamagedStore(f"stream `{case_stream(case_id)}` has no decision for number `{number}`")
             event_id = case.event_at[decision.fact_version]
             overtaken = newest[event_id] != number
-            mask = 0 if overtaken else mask_of_shown(decision.shown)
-            form = self.envelopes.form(case, event_id, party, mask, clock)
-            rebuilt.append(self.envelopes.record(case, event_id, party, number, key, form))
+            masks[number] = event_id, 0 if overtaken else mask_of_shown(decision.shown)
+        closed = {event_id for event_id, mask in masks.values() if not mask}
+        untold = self._untold(party, case, closed, decided.values(), first) if closed else closed
+        rebuilt: list[OutputRecord] = []
+        for number, (event_id, mask) in masks.items():
+            if not mask and event_id in untold:
+                self._sent_empty.setdefault(party, set()).add(number)
+                rebuilt.append(self.envelopes.empty(party, number, key, clock))
+            else:
+                form = self.envelopes.form(case, event_id, party, mask, clock)
+                rebuilt.append(self.envelopes.record(case, event_id, party, number, key, form))
         self.cases.let_go()
         return rebuilt
+
+    def _untold(
+        self, party: str, case: CaseTimeline, event_ids: set[str], decided: Iterable[Decision], first: int
+    ) -> set[str]:
+        """Those of `event_ids` of which nothing can have left for `party`. `decided`: from version `first` on."""
+        untold = event_ids - self._may_be_told(party, case, decided)
+        if not untold:
+            return untold
+        oldest = min(version for version, event_id in case.event_at.items() if event_id in untold)
+        since = self.store.case_records(case.case_id, after_version=oldest)
+        before = takewhile(lambda record: record.originator_version < first, since)
+        decisions = (one for record in before if isinstance(record, DecisionsRecorded) for one in record.decisions)
+        return untold - self._may_be_told(party, case, decisions)
+
+    def _may_be_told(self, party: str, case: CaseTimeline, decisions: Iterable[Decision]) -> set[str]:
+        """The events of which some number may have left for `party`, and named them.
+
+        A number beyond those of this owner is another's, who has the shard by now and may have sent ours as well.
+        """
+        left = max(self._found.get(party, 0), self.outputs.taken().get(party, 0))
+        given_out, empty = self.assigned.get(party, 0), self._sent_empty.get(party, set())
+        return {
+            case.event_at[one.fact_version]
+            for one in decisions
+            if one.party == party and one.number and one.number not in empty and not left < one.number <= given_out
+        }

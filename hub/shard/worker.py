@@ -3,6 +3,8 @@
 Rules:
 - One transaction per batch. Nothing of it is sent before it is stored; if it cannot be stored, nothing happened.
 - A stale owner is refused by the fence: nothing of its batch is stored or sent, and its cache is dropped.
+- An owner hands over nothing of what it found before it has stored a batch itself: the one before, who may not know
+  that it was replaced, is refused from then on.
 - A case that is erased while it is held in memory stops nobody: the shard begins anew from its store, where every part
   finds it erased and leaves it out.
 - A store that is older than what was told from it opens no shard (`hub.shard.older_store`).
@@ -88,6 +90,8 @@ class Shard:
     _written_clock: int = 0
     _watched_clock: int = 0
     _caught_up: bool = False
+    _has_stored: bool = False
+    """Whether this owner has stored a batch, so that whoever had the shard before it stores none any more."""
     _must_read_again: bool = False
 
     def start(self) -> None:
@@ -117,7 +121,7 @@ class Shard:
                 worked = self._run(records)
         self._note_whether_caught_up()
         if self._caught_up and self.sending.in_flight() <= IN_FLIGHT_MAX:
-            worked = self.sending.send_left_over(self.state.clock) or worked
+            worked = self._send_left_over() or worked
         if self._caught_up:
             worked = self.forwarding.send() or worked
             worked = self.promises.say_kept(self.sending.confirmed) or worked
@@ -125,6 +129,12 @@ class Shard:
         self.sending.save_positions()
         self._observe()
         return worked
+
+    def _send_left_over(self) -> bool:
+        """Hand over a portion of what is left over, once nobody but this owner gives out numbers behind it."""
+        if not self._has_stored and self.sending.unsent_total():
+            self._run(())
+        return self._has_stored and self.sending.send_left_over(self.state.clock)
 
     def _observe(self) -> None:
         self.metrics.observe(self.shard, self.state.clock, self.inputs.newest_tick(), self.inputs.lag_records())
@@ -238,13 +248,14 @@ class Shard:
             outputs: list[OutputRecord] = []
         else:
             outputs = self.settling.records(self.settling.settle(batch), batch)
-        if batch.is_empty and batch.after.clock - self._written_clock < self.idle_write_ms:
+        if self._has_stored and batch.is_empty and batch.after.clock - self._written_clock < self.idle_write_ms:
             # Only ticks that change nothing: remember them in memory, the next written batch stores them.
             batch.after.batch -= 1
             self.state = batch.after
             return False
         batch.writes.cache_rows = self.cases.make_room()
         self.store.commit(batch.close())
+        self._has_stored = True
         self.state, self._written_clock = batch.after, batch.after.clock
         self.settling.open_reviews.update(batch.writes.open_reviews)
         if batch.writes.forwarding:

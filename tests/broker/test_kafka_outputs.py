@@ -122,6 +122,20 @@ def test_a_number_counts_once_its_own_report_has_come(bench: Bench) -> None:
     assert bench.outputs.confirmed() == {}
 
 
+def test_what_the_client_took_may_have_left_and_what_was_dropped_has_not(bench: Bench) -> None:
+    """Also what it has thrown away since: its reports do not say of which record nothing was ever sent."""
+    bench.outputs.send([*records("NOBODY", 1, 1), *records("PRI", 1, 2)])
+    bench.client.room = 3
+    bench.outputs.send(records("PRI", 3, 5))
+    assert bench.outputs.taken() == {"PRI": 3}
+    bench.clock[0] += PROGRESS_SECONDS_MAX + 1
+    bench.outputs.confirmed()
+    bench.outputs.send(records("PRI", 4, 5))
+    bench.clock[0] += 60
+    bench.outputs.send(records("PRI", 1, 1))
+    assert bench.outputs.taken() == {"PRI": 3}
+
+
 def test_a_report_out_of_order_is_not_believed(bench: Bench) -> None:
     bench.outputs.send(records("PRI", 1, 2))
     with pytest.raises(TransportFailure, match="number `2`"):

@@ -249,6 +249,9 @@ class Kept:
     def send(self, records: Sequence[OutputRecord]) -> None:
         self.records += records
 
+    def taken(self) -> Mapping[str, int]:
+        return {one.party: one.number for one in self.records}
+
     def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
         return {one.party: one.number for one in self.records}
 
@@ -309,8 +312,10 @@ def test_a_party_counts_as_stalled_only_when_nothing_of_it_waits_for_a_signature
     outputs.send([told("PRI", 1)])
     kept.stuck = ["A.JOB", "PRI"]
     assert outputs.stalled() == ["A.JOB"]
+    assert (kept.taken(), outputs.taken()) == ({}, {"PRI": 1}), "it will leave once it is signed"
     signature.set_result([(b"x" * 64, b"")])
     assert outputs.confirmed() == {"PRI": 1}
+    assert outputs.taken() == {"PRI": 1}
     assert outputs.stalled() == ["A.JOB", "PRI"]
 
 

@@ -3,7 +3,7 @@
 Rules:
 - A topic is read to its end, every partition, by the party itself.
 - Every number is there and comes first in its turn. What comes again says the same, or takes back what a later number
-  of the same event has overtaken.
+  of the same event has overtaken; so does a record that names no event.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 
 from contracts.cloudevents import parse_disclosed
+from contracts.topics import HUB_PARTY
 from deploy.world import World
 
 READ_SECONDS_MAX: Final = 60.0
@@ -52,7 +53,7 @@ def sent_to(world: World, party: str) -> Iterator[Any]:
 def number_faults(records: Iterable[Any], last: Mapping[int, int]) -> list[str]:
     """What is wrong with the numbers on a topic. `last`: the last number given out on each partition that has one."""
     faults: list[str] = []
-    first: dict[tuple[int, int], tuple[object, ...]] = {}
+    first: dict[tuple[int, int], tuple[Any, ...]] = {}
     newest: dict[tuple[object, ...], int] = {}
     emptied: list[tuple[tuple[object, ...], int]] = []
     reached: dict[int, int] = {}
@@ -68,16 +69,22 @@ def number_faults(records: Iterable[Any], last: Mapping[int, int]) -> list[str]:
         elif told.number > reached.get(record.partition, 0):
             faults.append(f"{where} came after {reached.get(record.partition, 0)}: skipped")
         elif content != (before := first[record.partition, told.number]):
-            if content[:2] != before[:2]:
+            named = [each for each in (event, before[0]) if each != _nothing(record, told.decision)]
+            if told.decision != before[1] or len(set(named)) > 1:
                 faults.append(f"{where} came again for another event or decision: doubled")
             elif (told.effect, record.value) == ("retracted", None):
-                emptied.append((event, told.number))
+                emptied.append((named[0], told.number))
             elif (before[2], before[3]) == ("retracted", None):
                 # What an owner had under way while it was frozen: its successor had emptied it by then.
-                emptied.append((event, told.number))
+                emptied.append((named[0], told.number))
             else:
                 faults.append(f"{where} came again with other content: doubled")
     if reached != last:
         faults.append(f"the last numbers are {reached}, given out are {dict(last)}")
     faults += [f"number {number} was emptied and not overtaken" for event, number in emptied if newest[event] == number]
     return faults
+
+
+def _nothing(record: Any, decision: str) -> tuple[object, ...]:
+    """What a record of this key is about that names no event."""
+    return record.partition, record.key, HUB_PARTY, decision

@@ -171,7 +171,7 @@ def test_after_a_restart_nothing_is_sent_before_all_that_waited_is_taken_in(
     withdrawn(hub)
     hub.tick()
     hub.settle()
-    assert [payload for _, _, event_id, payload in hub.told("B.SOC") if event_id == start] == [{}, {}]
+    assert start not in [event_id for _, _, event_id, _ in hub.told("B.SOC")]
     assert_everything_was_sent_once_in_order(hub)
 
 

@@ -27,8 +27,8 @@ class Silent(SimulatedOutputs):
     def __init__(self, hub: OneSilent) -> None:
         super().__init__(hub.broker, hub.names, 0)
         self._hub = hub
-        self._taken: list[int] = []
-        self._taken_at = 0.0
+        self._held: list[int] = []
+        self._held_at = 0.0
         self._begins_again_at = 0
 
     def send(self, records: Sequence[OutputRecord]) -> None:
@@ -44,14 +44,15 @@ class Silent(SimulatedOutputs):
         if not self._hub.is_silent:
             super().send([record])
             return
-        self._taken_at = self._taken_at if self._taken else self._hub.seconds
-        self._taken.append(record.number)
+        self._held_at = self._held_at if self._held else self._hub.seconds
+        self._held.append(record.number)
+        self._taken[record.party] = max(record.number, self._taken.get(record.party, 0))
 
     def stalled(self) -> Sequence[str]:
         """Whose sending was given up."""
-        if self._taken and self._hub.seconds - self._taken_at > GIVEN_UP_SECONDS:
-            self._begins_again_at = self._taken[0]
-            self._taken.clear()
+        if self._held and self._hub.seconds - self._held_at > GIVEN_UP_SECONDS:
+            self._begins_again_at = self._held[0]
+            self._held.clear()
             self._hub.given_up += 1
         return [STUCK] if self._begins_again_at else []
 
@@ -105,3 +106,35 @@ def test_nobody_waits_for_a_party_of_which_nothing_is_confirmed(
         hub.settle()
     told = list(dict.fromkeys(number for number, *_ in hub.told(STUCK)))
     assert told == list(range(1, 1 + hub.store.head().numbers[STUCK]))
+
+
+def test_of_what_a_stuck_party_is_told_meanwhile_nothing_is_handed_to_the_client_and_what_ended_since_is_not_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that has taken a number does not say whether it left; so it is given the oldest one only, again."""
+    hub = OneSilent(tmp_path)
+    monkeypatch.setattr(sending, "time", hub)
+    hub.enrol()
+    hub.is_silent = True
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    hub.settle()
+    hub.seconds += GIVEN_UP_SECONDS + 1
+    hub.settle()
+    assert hub.given_up == 1
+    date = hub.state("PRI", "ReleaseDateSet", release_date(hub), "date")
+    hub.settle()
+    for _ in range(6):
+        hub.seconds += GIVEN_UP_SECONDS + 1
+        hub.settle()
+    assert hub.given_up >= 3
+    assert hub.shard.sending.outputs.taken()[STUCK] == 1
+    hub.now += 1000
+    ended = {"targetEventId": date.rpartition("/")[2], "at": hub.now, "reason": "NOT_OCCURRED"}
+    hub.state("PRI", "EventRetracted", ended, "retraction")
+    hub.settle()
+    hub.is_silent = False
+    for _ in range(3):
+        hub.seconds += GIVEN_UP_SECONDS + 1
+        hub.settle()
+    assert [number for number, *_ in hub.told(STUCK)] == list(range(1, 1 + hub.store.head().numbers[STUCK]))
+    assert date not in [event_id for _, _, event_id, _ in hub.told(STUCK)]

@@ -120,6 +120,8 @@ DEFECTS: Final = (
     Defect("confirmed when handed over", Sending.collect, "self.outputs.confirmed(wait_seconds).items()",
            "{**self.outputs.confirmed(wait_seconds), **self.handed}.items()"),
     Defect("overtaken numbers sent whole", Sending._rebuilt_as_decided, "newest[event_id] != number", "False"),
+    Defect("what may have left not taken back by name", Sending._may_be_told,
+           "not left < one.number", "not 0 < one.number"),
     Defect("left-over numbers of a due case sent", Sending._settled_ones,
            "if waiting else numbers", "if False else numbers"),
     Defect("stalled parties not served again", Sending.collect,

@@ -5,6 +5,7 @@ Rules:
   for each consent that it rests on there is a version in force on the timeline.
 - A record is handed over only when its number is stored, for the party, event and key of its decision.
 - Content goes only under the newest number of its event, or where that very number lies on the topic already.
+- A record that names no event goes only where no content of its number's event was handed over, under it or before.
 - No new content rests on a consent whose withdrawal is stored and has come, or has long lain unread.
 - A send position is no higher than what lies on the topic.
 - A withdrawal is acknowledged only when it counts, and everything that was taken back of what had rested on its
@@ -31,6 +32,7 @@ from hub.store.records import (
     Shown,
     StoredRecord,
 )
+from tests.simulator.accounts import HUB
 from tests.simulator.invariants import ACKNOWLEDGED, CITED, CONFIRMED, DENSE, STORED_FIRST, TOLD_ONCE, WITHDRAWN
 from tests.simulator.machine import require, violate
 
@@ -129,6 +131,8 @@ class Disclosures:
     """(Case, consent) -> party -> the last number that took back from it what had rested on the consent."""
     fences: dict[str, dict[str, int]] = field(default_factory=dict)
     """Withdrawal -> what must lie on the topics before it is acknowledged, as of the batch that brought it."""
+    shown_first: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(Party, event id) -> the lowest number under which content was handed over, by whomever: it may still arrive."""
     clock: int = 0
     told_anew: set[str] = field(default_factory=set)
     """The parties with an open resync."""
@@ -142,7 +146,7 @@ class Disclosures:
             {place: dict(masks) for place, masks in self.rested.items()},
             {place: dict(numbers) for place, numbers in self.taken_back.items()},
             {event_id: dict(numbers) for event_id, numbers in self.fences.items()},
-            self.clock, set(self.told_anew),
+            dict(self.shown_first), self.clock, set(self.told_anew),
         )  # fmt: skip
 
     def stored(self, records: Iterable[StoredRecord], clock: int) -> None:
@@ -235,14 +239,22 @@ class Disclosures:
             violate(STORED_FIRST, f"{where} is handed over and not stored")
         headers = {name: value.decode() for name, value in record.headers}
         named = f"{headers['ce_source'].removeprefix('urn:party:')}/{headers['ce_id']}"
-        said = (named, headers["hub_seq"], record.key)
-        require(said == (told.event_id, str(number), key), STORED_FIRST, f"{where} is about another event")
+        require((headers["hub_seq"], record.key) == (str(number), key), STORED_FIRST, f"{where} is not that number")
+        place = party, told.event_id
+        if record.value is None and named == f"{HUB}/{headers['hub_decision']}":
+            is_first = number < self.shown_first.get(place, number + 1)
+            require(is_first, WITHDRAWN, f"{where} names nothing, and content of it was handed over")
+            shows = any(mask for _, mask in told.decision.shown)
+            require(not shows or self.newest[place] != number, STORED_FIRST, f"{where} tells nothing of what is shown")
+            return
+        require(named == told.event_id, STORED_FIRST, f"{where} is about another event")
         if record.value is None or record.value in self.topics.get(party, {}).get(number, ()):
             return
         require(any(mask for _, mask in told.decision.shown), STORED_FIRST, f"{where} shows what was not decided")
-        overtaken = self.newest[party, told.event_id] != number
+        overtaken = self.newest[place] != number
         require(not overtaken, WITHDRAWN, f"{where} has content, and a later number of its event is stored")
         self._rests_on(told, where, heeded)
+        self.shown_first[place] = min(number, self.shown_first.get(place, number))
 
     def _rests_on(self, told: Numbered, where: str, heeded: Iterable[Unread]) -> None:
         line = self.lines[told.case_id]

@@ -189,6 +189,7 @@ class SimulatedOutputs:
         self._under_way: dict[str, deque[OutputRecord]] = {}
         self._failed: dict[str, int] = {}
         self._confirmed: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
 
     def last_numbers(self, parties: Iterable[str]) -> Mapping[str, int]:
         """See the port."""
@@ -206,7 +207,12 @@ class SimulatedOutputs:
                 del self._failed[record.party]
             self._witness.handed_over(self._partition, record)
             self._under_way.setdefault(record.party, deque()).append(record)
+            self._taken[record.party] = max(record.number, self._taken.get(record.party, 0))
             self._program.reach("while handing over")
+
+    def taken(self) -> Mapping[str, int]:
+        """See the port."""
+        return self._taken
 
     def confirmed(self, wait_seconds: float = 0.0) -> Mapping[str, int]:
         """See the port; never waits."""

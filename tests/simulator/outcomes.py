@@ -75,14 +75,14 @@ def overtaken(log: Iterable[InputRecord]) -> set[tuple[str, str]]:
 
     A receiver that had lost what it read first knows the repeat alone.
     """
-    told: set[tuple[int, tuple[str, str]]] = set()
+    told: dict[int, tuple[str, str]] = {}
     taken_back: set[tuple[str, str]] = set()
     for record in log:
         number, place = _number_and_place(record)
         if record.value is not None:
-            told.add((number, place))
-        elif (number, place) in told:
-            taken_back.add(place)
+            told[number] = place
+        elif number in told:  # by name, or by a record that names nothing
+            taken_back.add(told[number])
     return taken_back
 
 

@@ -14,5 +14,6 @@ SEEDS: Final = {
     4183: "a record was held back, a withdrawal behind it: what was left over went out before that was read",
     13599: "the same, after an outage",
     52655: "a fault of the checker: it expected what a receiver had lost and was about to read again",
+    541: "an owner sent what another had given out and stored nothing: that one went on, and took it for never sent",
     27397: "an owner that was replaced unawares met its successor's decisions, on facts that its own cases had not got",
 }

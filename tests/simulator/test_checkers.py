@@ -187,8 +187,14 @@ def numbers(number: int, version: int) -> NumbersAssigned:
 
 def handed(number: int, value: bytes | None = b"content", event_id: str = "1") -> OutputRecord:
     """A record for B.SOC."""
-    headers = (("ce_source", b"urn:party:A.SOC"), ("ce_id", event_id.encode()), ("hub_seq", b"%d" % number))
-    return OutputRecord("B.SOC", number, KEY, value, headers)
+    named = (("ce_source", b"urn:party:A.SOC"), ("ce_id", event_id.encode()))
+    return OutputRecord("B.SOC", number, KEY, value, (*named, ("hub_seq", b"%d" % number), ("hub_decision", b"drawn")))
+
+
+def handed_empty(number: int) -> OutputRecord:
+    """A record for B.SOC that names no event."""
+    named = (("ce_source", b"urn:party:HUB"), ("ce_id", b"drawn"))
+    return OutputRecord("B.SOC", number, KEY, None, (*named, ("hub_seq", b"%d" % number), ("hub_decision", b"drawn")))
 
 
 def disclosures(*records: StoredRecord) -> Disclosures:
@@ -262,6 +268,24 @@ def test_content_that_a_withdrawal_has_overtaken_is_noticed_unless_it_lies_on_th
     found.handed_over(handed(1, None), KEY, ())
     found.arrived(handed(1))
     found.handed_over(handed(1), KEY, ())
+
+
+def test_a_record_that_names_nothing_where_something_is_shown_or_may_arrive_is_noticed() -> None:
+    found = told_by_consent()
+    with breaks(STORED_FIRST):
+        found.handed_over(handed_empty(1), KEY, ())
+    with breaks(STORED_FIRST):
+        found.handed_over(handed_empty(1), b"another's key", ())
+    overtaken = decided(5, 2, ()), numbers(2, 5)
+    found.stored(overtaken, 200)
+    found.handed_over(handed_empty(1), KEY, ())
+    found.handed_over(handed_empty(2), KEY, ())
+    found = told_by_consent()
+    found.handed_over(handed(1), KEY, ())
+    found.stored(overtaken, 200)
+    for number in (1, 2):
+        with breaks(WITHDRAWN):
+            found.handed_over(handed_empty(number), KEY, ())
 
 
 def test_content_whose_withdrawal_lies_there_unread_is_noticed() -> None:

@@ -47,6 +47,13 @@ class HeldOutputs(SimulatedOutputs):
         """Keep the records."""
         self._held.extend(records)
 
+    def taken(self) -> Mapping[str, int]:
+        """What has reached the broker, or is kept."""
+        taken = dict(super().taken())
+        for record in self._held:
+            taken[record.party] = max(record.number, taken.get(record.party, 0))
+        return taken
+
     def deliver(self, count: int | None = None) -> None:
         """Let the first `count` of them reach the broker, all where none is given."""
         ready, self._held = self._held[:count], self._held[len(self._held[:count]) :]
