@@ -25,8 +25,8 @@ class HubSignatures:
     def __init__(self, topic: str, public_keys: Iterable[bytes]) -> None:
         self._topic = topic
         self._keys = {key_id_of(public): public for public in public_keys}
-        self._held: tuple[bytes, bytes, bytes] | None = None
-        """The key, what it signed and the signature that held last."""
+        self._held: dict[int, tuple[bytes, bytes, bytes]] = {}
+        """By partition: the key, what it signed and the signature that held last."""
 
     @classmethod
     def read(cls, topic: str, file: Path) -> HubSignatures:
@@ -57,8 +57,8 @@ class HubSignatures:
         if signature is None or public is None:
             return False
         asked = (public, signed, signature.value)
-        if asked != self._held:
+        if asked != self._held.get(record.partition):
             if not holds(*asked):
                 return False
-            self._held = asked
+            self._held[record.partition] = asked
         return True

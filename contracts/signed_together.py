@@ -38,7 +38,12 @@ Proof = tuple[bytes, bytes]
 
 
 def signed_together(key: SigningKey, messages: Sequence[bytes]) -> list[Proof]:
-    """Sign up to `TOGETHER_MAX` messages, what is signed of each record; the same answer each time."""
+    """Sign 1 to `TOGETHER_MAX` messages, what is signed of each record; the same answer each time.
+
+    Raises `ValueError` for more or none: no receiver would take a longer way.
+    """
+    if not 1 <= len(messages) <= TOGETHER_MAX:
+        raise ValueError(f"{len(messages)} records cannot be signed together: 1 to {TOGETHER_MAX} can")
     if len(messages) == 1:
         return [(key.sign(messages[0]), b"")]
     level = [sha256(_LEAF + message).digest() for message in messages]

@@ -14,7 +14,8 @@ from contracts.fact import Fact
 from contracts.parties import role_of_id
 
 GIVEN: Final = "ConsentGiven"
-SCOPED: Final = frozenset({GIVEN, "ConsentAmended"})
+AMENDED: Final = "ConsentAmended"
+SCOPED: Final = frozenset({GIVEN, AMENDED})
 
 
 @dataclass(slots=True)

@@ -47,9 +47,10 @@ from hub.shard.arrived import Arrived, Lookups
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.governance import Governance
+from hub.shard.knowledge import WithParked
 from hub.shard.merging import CONTROLS, Merging
 from hub.shard.notices import notices_of
-from hub.shard.parking import Parking, WithParked
+from hub.shard.parking import Parking
 from hub.shard.reminders import ends_another
 from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
@@ -210,7 +211,7 @@ class Admission:
             return
         line = self.parking.line_of(statement.party, key)
         try:
-            place(statement, WithParked(case, self.parking, line, statement.event_id))
+            place(statement, WithParked(case, statement.event_id, self.parking, line))
         except Refused as refused:
             consent_id = statement.payload.get("consentId", "")
             if refused.reason != Reason.UNKNOWN_CONSENT or not self.parking.holds_consent(line, consent_id):
@@ -221,7 +222,7 @@ class Admission:
     def _check_awaited(self, statement: Statement, case: CaseTimeline, key: str) -> None:
         """Raise `Refused` where an amendment waits for this consent: alone it would open what the amendment closes."""
         consent_id = statement.payload["consentId"]
-        if case.known_consents.given[consent_id]:
+        if case.consent_known_to(consent_id, statement.party):
             return
         if self.parking.is_awaited(self.parking.line_of(statement.party, key), consent_id):
             fix = "an amendment of it waits for it: have either retried, and both come in together"

@@ -51,6 +51,7 @@ from hub.case_timeline.timeline import (
 )
 from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
+from hub.shard.knowledge import OfCase
 from hub.shard.parking import Parking
 from hub.shard.parking_notices import OFFSET_UNKNOWN
 from hub.shard.promises import Promises
@@ -240,7 +241,7 @@ class Merging:
                     batch.duplicates += 1
                 return
             if not is_judged and case.merged_into is None:
-                place(statement, case)
+                place(statement, OfCase(case, statement.event_id))
                 is_judged = True
         except Refused as refused:
             self._park(forwarded, refused, recorded_at, batch)

@@ -24,14 +24,13 @@ from typing import Final
 
 from contracts.cloudevents import claimed_event
 from contracts.codec import Codec
-from contracts.fact import ce_id_of
 from contracts.failures import NotFound, Refused
 from contracts.reasons import Reason
 from contracts.topics import HUB_PARTY
 from hub.arrival.gate import key_of
 from hub.arrival.keyring import SIGNATURE_REASONS
 from hub.broker.ports import InputRecord
-from hub.case_timeline.timeline import CaseTimeline
+from hub.case_timeline.known_consents import AMENDED, GIVEN
 from hub.shard import parking_notices
 from hub.shard.batch import Batch
 from hub.shard.parking_notices import ParkingNotices
@@ -46,8 +45,7 @@ OUTCOMES: Final = (ADMITTED, PARKED_AGAIN, EXPIRED)
 EXPIRED_MAX: Final = 500
 """How many records one batch lets expire: more than that go with the next ones."""
 _NEVER: Final = 2**63 - 1
-_GIVEN: Final = "ConsentGiven"
-_AMENDED: Final = "ConsentAmended"
+_ABOUT: Final = ("event", "typed", "gives", "waits_for")
 
 
 @dataclass(slots=True)
@@ -89,9 +87,10 @@ class Parking:
         """Keep what was refused again: it keeps its age and its place in the line."""
         self._resolve(before, PARKED_AGAIN, recorded_at, batch)
         number = batch.park(before.party, record, refused, recorded_at)
-        self._add(
-            self._described(before.party, number, before.first, before.since, record, refused), recorded_at, batch
-        )
+        again = self._described(before.party, number, before.first, before.since, record, refused)
+        # What it is about was read before, and it waits as it did, whatever the reason is now: nothing opens by that.
+        kept = {name: getattr(before, name) for name in _ABOUT if getattr(before, name)}
+        self._add(again._replace(**kept), recorded_at, batch)
 
     def admitted(self, parked: OpenParked, stored: RecordParked, at: int, batch: Batch) -> None:
         """Record that a retry has brought a record in; its bytes end with the batch."""
@@ -213,13 +212,13 @@ class Parking:
             line=line,
             event=self._digest("event", line, ce_id, ""),
             typed=self._digest("event", line, ce_id, event_type),
-            gives=consent if event_type == _GIVEN else "",
-            waits_for=consent if event_type == _AMENDED and refused.reason == Reason.WAITS_FOR_PARKED else "",
+            gives=consent if event_type == GIVEN else "",
+            waits_for=consent if event_type == AMENDED and refused.reason == Reason.WAITS_FOR_PARKED else "",
         )
 
     def _consent_in(self, line: str, event_type: str, record: InputRecord, refused: Refused) -> str:
         """The consent that a record speaks of. Nothing is decoded of what may not be its publisher's."""
-        if event_type not in (_GIVEN, _AMENDED) or refused.reason in SIGNATURE_REASONS or not record.value:
+        if event_type not in (GIVEN, AMENDED) or refused.reason in SIGNATURE_REASONS or not record.value:
             return ""
         try:
             payload = self.codec.decode(record.value).payload
@@ -275,43 +274,6 @@ class Parking:
 
     def _is_over(self, parked: OpenParked, at: int) -> bool:
         return at - parked.since >= self.period_ms
-
-
-@dataclass(frozen=True, slots=True)
-class WithParked:
-    """What the gate may ask of a case for the event `own`, with what its publisher has parked in `line`.
-
-    An event that is parked counts as stated where it is named to be ended, once: not where it is ended already. Two
-    that name each other do not end one another: the one that came in first has ended the other.
-    """
-
-    case: CaseTimeline
-    parking: Parking
-    line: str
-    own: str
-
-    def is_live(self, event_id: str, event_type: str | None) -> bool:
-        """See `hub.arrival.gate.Knowledge`."""
-        if event_id in self.case.facts or event_id in self.case.dead:
-            return self.case.is_live(event_id, event_type) and not self._leads_to_own(event_id)
-        return self.parking.holds(self.line, ce_id_of(event_id), event_type)
-
-    def _leads_to_own(self, event_id: str) -> bool:
-        """Whether the event ends this one, or one that does: only where this one was ended before it came."""
-        named: str | None = event_id if self.own in self.case.dead else None
-        passed = set()
-        while named is not None and named != self.own and named in self.case.facts and named not in passed:
-            passed.add(named)
-            named = self.case.victim_of(named)
-        return named == self.own
-
-    def is_notice_to(self, event_id: str, party: str) -> bool:
-        """See `hub.arrival.gate.Knowledge`."""
-        return self.case.is_notice_to(event_id, party)
-
-    def consent_known_to(self, consent_id: str, party: str) -> bool:
-        """See `hub.arrival.gate.Knowledge`."""
-        return self.case.consent_known_to(consent_id, party)
 
 
 def _said_by(parked: OpenParked) -> list[str]:

@@ -11,12 +11,13 @@ from typing import NoReturn, cast
 
 import pytest
 
+from consumers import hub_signatures
 from consumers.hub_signatures import HubSignatures
 from consumers.source import ReceivedRecord
 from contracts.cloudevents import SIG, DisclosureAttributes, disclosed_headers
 from contracts.failures import ForgedRecord
-from contracts.signatures import SigningKey, signature_headers, signed_headers, stated_message
-from contracts.signed_together import TOGETHER_MAX, Proof
+from contracts.signatures import SigningKey, holds, signature_headers, signed_headers, stated_message
+from contracts.signed_together import TOGETHER_MAX, Proof, proof_headers
 from contracts.topics import Names
 from hub.broker import signature_pool
 from hub.broker.hub_messages import hub_message
@@ -53,6 +54,29 @@ def test_nothing_of_one_receivers_records_is_in_the_proofs_of_another_one() -> N
     mixed = [record for pair in zip(one, other, strict=True) for record in pair]
     assert proofs_of(mixed, KEY)[::2] == proofs_of(one, KEY)
     assert len({signature for signature, _ in proofs_of(one, KEY)}) == -(-len(one) // TOGETHER_MAX)
+
+
+def test_a_receiver_checks_a_signature_once_for_all_the_records_of_a_partition_that_share_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked = 0
+
+    def counted(public: bytes, message: bytes, signature: bytes) -> bool:
+        nonlocal checked
+        checked += 1
+        return holds(public, message, signature)
+
+    monkeypatch.setattr(hub_signatures, "holds", counted)
+    records = to_send(3 * TOGETHER_MAX)
+    proved = zip(records, proofs_of(records, KEY), strict=True)
+    signed = [(key, value, [*headers, *proof_headers(KEY.id, proof)]) for (_, key, headers, value), proof in proved]
+    check = HubSignatures("out.pri.v1", [KEY.public]).check
+    for key, value, headers in signed:
+        for partition in (0, 1):
+            check(ReceivedRecord(partition, 0, key, value, headers))
+    assert checked == 2 * 3
+    with pytest.raises(ForgedRecord):
+        check(ReceivedRecord(0, 0, b"another", signed[-1][1], signed[-1][2]))
 
 
 def test_what_is_checked_beside_is_what_is_checked_here(pool: SignaturePool) -> None:
@@ -297,9 +321,6 @@ def test_what_the_hub_sends_is_signed_in_order_and_its_receiver_checks_it(pool: 
             check(forged)
     with pytest.raises(ForgedRecord):
         HubSignatures(Names().output("A.JOB"), [OTHER.public]).check(good)
-    for each in kept.records:
-        if each.party == "A.JOB":
-            check(ReceivedRecord(0, 0, each.key, each.value, each.headers))
     outputs.close()
     assert kept.stuck == ["closed"]
 

@@ -86,6 +86,12 @@ def test_one_record_is_signed_as_it_is() -> None:
     assert signed_with(headers, b"one") == b"one"
 
 
+@pytest.mark.parametrize("count", [0, TOGETHER_MAX + 1])
+def test_no_more_are_signed_together_than_a_receiver_takes(count: int) -> None:
+    with pytest.raises(ValueError, match=f"{count} records cannot be signed together"):
+        signed_together(KEY, [b"one"] * count)
+
+
 @pytest.mark.parametrize(
     "paths",
     [[each] for each in (b"", b"l", STEP[:-1], STEP + b"0", STEP * 5, STEP.upper(), b"x" + STEP[1:], STEP + b"\n")]

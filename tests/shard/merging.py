@@ -211,7 +211,14 @@ class MergingShards:
         return self.publishers[party]
 
     def state(
-        self, party: str, event_type: str, values: Mapping[str, Any], reference: str, case_id: str, revision: int = 0
+        self,
+        party: str,
+        event_type: str,
+        values: Mapping[str, Any],
+        reference: str,
+        case_id: str,
+        revision: int = 0,
+        corrects: str | None = None,
     ) -> str:
         """Publish one fact under the party's key of a case, occurred and recorded now; return its event id."""
         self.publisher(party).publish_values(
@@ -223,6 +230,7 @@ class MergingShards:
             published_at=self.now,
             timestamp_ms=self.now,
             revision=revision,
+            corrects=corrects,
         )
         return f"{party}/{self.publisher(party).event_id(event_type, reference, revision)}"
 

@@ -55,29 +55,41 @@ def test_once_both_have_come_in_the_consent_may_be_corrected_and_given_again(hub
     assert start in hub.view("B.SOC")
 
 
-def test_a_consent_stays_out_while_an_amendment_that_waits_for_it_is_refused(hub: ShardUnderTest) -> None:
-    first, second = FIRST, SECOND
-    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
-    hub.settle()
-    for key in (first, second):
+def two_keys(hub: ShardUnderTest) -> None:
+    for key in (FIRST, SECOND):
         hub.control.publish(0, "SigningKeyRegistered", {"party": "PRI", "publicKey": key.public.hex()})
     hub.tick(1)  # at equal times the hub's own input comes first
-    hub.sign("PRI", first)
+    hub.sign("PRI", FIRST)
+
+
+@pytest.mark.parametrize("asked_first", ["the consent", "the amendment"])
+def test_a_consent_stays_out_while_an_amendment_that_waits_for_it_is_refused(
+    hub: ShardUnderTest, asked_first: str
+) -> None:
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    hub.settle()
+    two_keys(hub)
     early_consent(hub)
-    hub.sign("PRI", second)
+    again = hub.last_input("PRI")
+    hub.sign("PRI", SECOND)
     amended(hub, ["B.SOC"])
     hub.settle()
-    hub.control.publish(0, "SigningKeyRevoked", {"party": "PRI", "keyId": second.id})
+    hub.control.publish(0, "SigningKeyRevoked", {"party": "PRI", "keyId": SECOND.id})
     hub.tick(2 * HOUR_MS)
-    retry(hub, 1)
-    assert waiting(hub) == [(2, Reason.WAITS_FOR_PARKED), (4, Reason.WAITS_FOR_PARKED)]
+    hub.settle()
+    if asked_first == "the amendment":
+        retry(hub, 2)
+        assert waiting(hub)[-1] == (4, Reason.UNKNOWN_SIGNING_KEY)
+    retry(hub, waiting(hub)[0][0])
+    hub.append("PRI", again)
+    hub.settle()
+    assert [reason for _, reason in waiting(hub)].count(Reason.WAITS_FOR_PARKED) >= 2
     assert not [line for line in hub.told("C.SOC") if "custodyId" in line[3]]
-    hub.sign("PRI", first)
+    hub.sign("PRI", FIRST)
     hub.now -= 2 * HOUR_MS  # the very statement that was made then
     amended(hub, ["B.SOC"])
     hub.now += 2 * HOUR_MS
     hub.settle()
-    retry(hub, 4)
-    assert [number for number, _ in waiting(hub)] == [2]
+    retry(hub, waiting(hub)[-1][0])
     assert [line for line in hub.told("B.SOC") if "custodyId" in line[3]]
     assert not [line for line in hub.told("C.SOC") if "custodyId" in line[3]]

@@ -56,6 +56,25 @@ def test_a_retry_of_a_parked_forwarded_correction_is_admitted(hub: MergingShards
     assert wrong not in hub.held("PRI", WINNER)
 
 
+def test_of_two_that_correct_each_other_one_stands_though_the_other_comes_by_a_merge(hub: MergingShards) -> None:
+    one, two = (hub.publisher("A.JOB").event_id("CaseOpened", name) for name in ("one", "two"))
+
+    def opened(reference: str, corrects: str, case_id: str) -> str:
+        return hub.state("A.JOB", "CaseOpened", {"caseNo": "1", "at": at}, reference, case_id, corrects=corrects)
+
+    at = hub.now
+    opened("two", one, WINNER)
+    stands = opened("one", two, WINNER)
+    hub.settle()
+    assert stands in hub.held("A.JOB", WINNER)
+    hub.merge()
+    hub.settle()
+    opened("two", one, LOSER)
+    hub.settle()
+    assert stands in hub.held("A.JOB", WINNER)
+    assert {record.reason for record in hub.parked()} == {Reason.CORRECTS_NOTHING}
+
+
 def test_merged_again_what_was_corrected_stays_corrected(hub: MergingShards) -> None:
     imprisoned(hub, LOSER)
     dated(hub, LOSER, 20_300)
