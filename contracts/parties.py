@@ -6,6 +6,8 @@ Rules:
 - An id whose first part is the code of a jurisdiction (`dk.kf.KIF`, `se.kv.KIF`) belongs to that country; any other
   names none, and may take part in cases of either.
 - Two ids whose topic names fold to one are refused.
+- Who has left states and is told nothing more. It stays in the registry for what it stated: that counts as stated by
+  that party as it was.
 
 Source: domain specification, 1; scenario grammar ("Registry of a scenario").
 """
@@ -35,6 +37,8 @@ class Party:
     """The event types that this party is still sent in an earlier version, each with that version."""
     silent_after_seconds: int | None = field(default=None, compare=False)
     """After how long without a sign of life the party counts as silent; `None`: as for everybody."""
+    left: bool = False
+    """Whether the party took part once and does no longer."""
 
     @property
     def role(self) -> str:
@@ -79,9 +83,11 @@ def _municipality(party_id: str) -> str | None:
 
 @dataclass(frozen=True)
 class PartyRegistry:
-    """All parties of one hub, by id. Immutable; a joining party is a new registry."""
+    """All parties of one hub, by id. Immutable; a joining party is a new registry. In it is who takes part now."""
 
     parties: Mapping[str, Party]
+    left: Mapping[str, Party] = field(default_factory=dict)
+    """Those who took part once."""
 
     @classmethod
     def of(cls, parties: Iterable[Party]) -> PartyRegistry:
@@ -95,13 +101,17 @@ class PartyRegistry:
             if other != party.id:
                 raise BadRegistry(f"party ids `{other}` and `{party.id}` fold to one topic name: rename one of them")
             by_id[party.id] = party
-        return cls(dict(sorted(by_id.items())))
+        in_order = sorted(by_id.items())
+        return cls(
+            {party_id: party for party_id, party in in_order if not party.left},
+            {party_id: party for party_id, party in in_order if party.left},
+        )
 
     @classmethod
     def of_cited_text(cls, text: bytes) -> PartyRegistry:
         """Build the registry whose `cited_text` is `text`."""
-        lines = (line.partition(" ") for line in text.decode().splitlines())
-        return cls.of(Party(party_id, provider == str(True)) for party_id, _, provider in lines)
+        lines = (line.split(" ") for line in text.decode().splitlines())
+        return cls.of(Party(party_id, provider == str(True), left=bool(left)) for party_id, provider, *left in lines)
 
     def __iter__(self) -> Iterator[Party]:
         return iter(self.parties.values())
@@ -113,12 +123,27 @@ class PartyRegistry:
         return self.parties[party_id]
 
     @cached_property
+    def with_left(self) -> tuple[Party, ...]:
+        """Who takes part or took part once, by id: everybody of whom a fact may be."""
+        return tuple(sorted((*self, *self.left.values()), key=lambda party: party.id))
+
+    def require_all_of(self, before: PartyRegistry) -> None:
+        """Raise `BadRegistry` where a party of `before` is missing: what it stated would be taken back from others."""
+        known = {party.id for party in self.with_left}
+        if missing := [party.id for party in before.with_left if party.id not in known]:
+            raise BadRegistry(
+                f"party `{missing[0]}` was in the registry and is not: what it stated needs it; keep its entry, with "
+                "`left = true` where it takes part no longer"
+            )
+
+    @cached_property
     def cited_text(self) -> bytes:
         """What decisions rest on, one party a line. `reads` is no part of it: it only changes the form of what is sent.
 
         `of_cited_text` reads it again.
         """
-        return "\n".join(f"{party.id} {party.healthcare_provider}" for party in self).encode()
+        lines = (f"{party.id} {party.healthcare_provider}{' left' * party.left}" for party in self.with_left)
+        return "\n".join(lines).encode()
 
     @cached_property
     def digest(self) -> str:

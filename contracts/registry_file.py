@@ -3,6 +3,7 @@
 Rules:
 - A file holds `[[party]]` tables with `id`, where true `healthcare_provider`, and `silent_after_seconds` where it is
   not everybody's; anything else is refused.
+- `left = true` says that a party takes part no longer. Its table stays, for what it stated.
 - `reads = { HousingSecured = 1 }` names what a party is still sent in an earlier version; all else comes in the newest.
 - Written files are sorted by id, so that two equal registries are two equal files.
 
@@ -20,7 +21,7 @@ from contracts.parties import Party, PartyRegistry
 from contracts.private_files import write_private
 from contracts.toml_file import read_toml
 
-_KEYS: Final = frozenset({"id", "healthcare_provider", "reads", "silent_after_seconds"})
+_KEYS: Final = frozenset({"id", "healthcare_provider", "reads", "silent_after_seconds", "left"})
 
 
 def read_registry(path: Path) -> PartyRegistry:
@@ -31,7 +32,7 @@ def read_registry(path: Path) -> PartyRegistry:
         raise BadRegistry(f"registry `{path}`: expected one `[[party]]` table or more, and nothing else")
     parties = [_party(path, number, row) for number, row in enumerate(rows, 1)]
     registry = PartyRegistry.of(parties)
-    if len(registry.parties) != len(parties):
+    if len(registry.with_left) != len(parties):
         raise BadRegistry(f"registry `{path}`: a party stands twice: keep one")
     return registry
 
@@ -39,7 +40,7 @@ def read_registry(path: Path) -> PartyRegistry:
 def write_registry(path: Path, registry: PartyRegistry) -> None:
     """Write `registry` to `path`, replacing the file as a whole; durable on return, and its owner's alone."""
     lines = ["# The parties of this hub: who takes part, in which role. Read at start, and when it changes."]
-    for party in registry:
+    for party in registry.with_left:
         lines += ["", "[[party]]", f'id = "{party.id}"']
         if party.healthcare_provider:
             lines.append("healthcare_provider = true")
@@ -47,14 +48,17 @@ def write_registry(path: Path, registry: PartyRegistry) -> None:
             lines.append(f"reads = {{ {', '.join(f'{name} = {version}' for name, version in party.reads)} }}")
         if party.silent_after_seconds is not None:
             lines.append(f"silent_after_seconds = {party.silent_after_seconds}")
+        if party.left:
+            lines.append("left = true")
     write_private(path, "\n".join([*lines, ""]))
 
 
 def _party(path: Path, number: int, row: object) -> Party:
     if not isinstance(row, dict) or not set(row) <= _KEYS:
         raise BadRegistry(f"registry `{path}`, party {number}: expected {', '.join(sorted(_KEYS))} only")
-    party_id, healthcare_provider = row.get("id"), row.get("healthcare_provider", False)
-    if not isinstance(party_id, str) or not isinstance(healthcare_provider, bool):
+    party_id = row.get("id")
+    healthcare_provider, left = row.get("healthcare_provider", False), row.get("left", False)
+    if not isinstance(party_id, str) or not isinstance(healthcare_provider, bool) or not isinstance(left, bool):
         raise BadRegistry(f"registry `{path}`, party {number}: expected a text `id` and true or false")
     reads = row.get("reads", {})
     if not isinstance(reads, dict) or not all(_may_read(name, version) for name, version in reads.items()):
@@ -63,7 +67,7 @@ def _party(path: Path, number: int, row: object) -> Party:
     silent_after = row.get("silent_after_seconds")
     if silent_after is not None and (type(silent_after) is not int or silent_after < 1):
         raise BadRegistry(f"registry `{path}`, party {number}: `silent_after_seconds` must be a whole number from 1")
-    return Party(party_id, healthcare_provider, tuple(sorted(reads.items())), silent_after)
+    return Party(party_id, healthcare_provider, tuple(sorted(reads.items())), silent_after, left)
 
 
 def _may_read(name: str, version: object) -> bool:

@@ -31,7 +31,7 @@ from kafka.errors import KafkaError, RetriableError
 
 from contracts.connection import KafkaConnection
 from contracts.failures import BadRegistry, BadSetting, TransportFailure
-from contracts.parties import PartyRegistry
+from contracts.parties import Party, PartyRegistry
 from contracts.signatures import KEY_BYTES
 from contracts.topics import Names
 from deploy.rights import RESERVED, check_names, grant, rights_of, users_of
@@ -92,11 +92,12 @@ def extend_world(world: World, admin: KafkaConnection, registry: PartyRegistry) 
     """Take the parties of `registry` that are new into `world`: users, rights, topics. A hub at work takes them up.
 
     Wherever it stopped, it may be given again: what was made before stays. Raises `BadRegistry` before anything is
-    made: nobody leaves a registry, and of a party only `reads` may change.
+    made: nobody leaves by this, who has left may come back, and of a party only `reads` may change.
     """
     check_names(registry)
-    for party in world.registry:
-        if party.id not in registry or replace(registry[party.id], reads=party.reads) != party:
+    kept = {party.id: party for party in registry.with_left}
+    for party in world.registry.with_left:
+        if party.id not in kept or not _is_as_it_was(party, kept[party.id]):
             raise BadRegistry(f"party `{party.id}` is not in the new registry as it was: only add parties to it")
     names = world.names
     fresh = [user for user in users_of(names, registry) if user not in world.passwords]
@@ -141,6 +142,11 @@ def _check(directory: Path, registry: PartyRegistry, partitions: int, world_name
             f"world name `{world_name}`: expected lower-case letters, digits and `-`, "
             "and neither a party's name nor one of the hub's own words"
         )
+
+
+def _is_as_it_was(before: Party, after: Party) -> bool:
+    may_differ = replace(after, reads=before.reads, left=before.left)
+    return may_differ == before and (before.left or not after.left)
 
 
 def _require_none(client: KafkaAdminClient, topics: Iterable[str]) -> None:

@@ -156,6 +156,7 @@ class Worker:
 
     def _check(self, registry: PartyRegistry) -> None:
         """Raise a `Failure` where no shard could be opened under `registry`: all of them would be closed for it."""
+        registry.require_all_of(self._registry)
         cluster = self._look_at(registry)
         if joining := [party for party in registry if party.id not in self._registry]:
             require_inputs(self._settings, self._keys, cluster, joining)

@@ -4,6 +4,8 @@ Rules:
 - Every name that the rule set uses for a condition or relation must exist here, else `BadRuleSet`.
 - A party that the registry does not know, or whose role the rule set does not know, receives nothing. Nor does one
   of another country: no law of this jurisdiction binds it. What it states goes by law only to whom the fact names.
+- Who has left receives nothing either. What it stated goes on as stated by that party as it was: the sets of parties
+  below hold it too.
 - Nothing in a policy depends on a case or on time.
 
 A rule set comes from `contracts/rules/`; the policy goes to `standing.derive` and `decision.Decider`.
@@ -132,7 +134,7 @@ class Policy:
         terms = self.rules.health
         return frozenset(
             party.id
-            for party in self.registry
+            for party in self.registry.with_left
             if party.role in terms.parties or (party.role in terms.parties_if_provider and party.healthcare_provider)
         )
 
@@ -141,19 +143,19 @@ class Policy:
         """The parties of municipalities, in a municipal role."""
         return frozenset(
             party.id
-            for party in self.registry
+            for party in self.registry.with_left
             if party.municipality is not None and party.role in self.rules.municipal_roles
         )
 
     @cached_property
     def without_municipality(self) -> frozenset[str]:
         """The parties of the state and of regions."""
-        return frozenset(party.id for party in self.registry if party.municipality is None)
+        return frozenset(party.id for party in self.registry.with_left if party.municipality is None)
 
     @cached_property
     def _by_municipality(self) -> Mapping[str, frozenset[str]]:
         found: dict[str, set[str]] = {}
-        for party in self.registry:
+        for party in self.registry.with_left:
             if party.municipality is not None:
                 found.setdefault(party.municipality, set()).add(party.id)
         return {municipality: frozenset(members) for municipality, members in found.items()}

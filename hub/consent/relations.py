@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from contracts.categories import ALL_CATEGORIES, NO_CATEGORY
 from contracts.fact import Outline
+from contracts.parties import role_of_id
 
 if TYPE_CHECKING:
     from hub.consent.consents import ActiveConsent
@@ -42,7 +43,7 @@ def acting_as_social_services(policy: Policy, standing: Standing) -> frozenset[s
     """the party acts as social services of the responsible municipality, by its role or as coordinator"""
     role = "SOC" if standing.adult else "CHI"
     acting = policy.of_municipality(standing.responsible)
-    by_role = {party for party in acting if policy.registry[party].role == role}
+    by_role = {party for party in acting if role_of_id(party) == role}
     coordinator = {standing.coordinator} & acting & policy.municipal
     return frozenset(by_role | {party for party in coordinator if party is not None})
 

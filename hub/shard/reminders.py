@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from contracts.event_types import Kind
 from contracts.fact import Fact, Outline, ce_id_of
+from contracts.parties import role_of_id
 from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Reader, TimelineFact, fact_recorded
 from hub.consent.decision import Decider
 from hub.consent.emergency import admission_types
@@ -270,7 +271,10 @@ class _Looking:
         found: frozenset[str] = frozenset()
         for asked in self._of.clock_terms.asked[self._jurisdiction, clock.kind]:
             stating = self._stating(asked, clock.rests_on[0])
-            if not stating or not all(self._would_see(party, asked, each, clock) for each in stating):
+            # Who has left does not state it any more: that nothing is stated says nothing.
+            if not stating or any(each in self._decider.policy.registry.left for each in stating):
+                return None
+            if not all(self._would_see(party, asked, each, clock) for each in stating):
                 return None
             found |= stating
         return found
@@ -284,7 +288,7 @@ class _Looking:
             elif of == PROVIDER:
                 members.update(_named(begun_by.payload.get("provider")))
             else:
-                members.update(policy.of_municipality(responsible) & policy.by_role.get(of, frozenset()))
+                members.update(party for party in policy.of_municipality(responsible) if role_of_id(party) == of)
         return frozenset(members)
 
     def _would_see(self, party: str, asked: Asked, stated_by: str, clock: Clock) -> bool:

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.failures import StoreFailure, TransportFailure
+from contracts.parties import PartyRegistry
 from contracts.topics import HUB_PARTY
 from hub.broker.ports import InputRecord, Inputs, OutputRecord
 from hub.metrics import BatchCounts, Metrics
@@ -95,7 +96,12 @@ class Shard:
     _must_read_again: bool = False
 
     def start(self) -> None:
-        """Begin to read from where the store stands; raise `ForeignStore` where that went back."""
+        """Begin to read from where the store stands; raise `ForeignStore` where that went back.
+
+        Raises `BadRegistry` where a party is missing that the shard knew.
+        """
+        for adoption in self.store.adoptions():
+            self.admission.registry.require_all_of(PartyRegistry.of_cited_text(adoption.registry))
         self._ticks_after = self.inputs.start(self.state.positions)
         refuse_an_older_store(self.sending.outputs, self.store, {*self.admission.registry.parties, *self.state.numbers})
         self._written_clock = self.state.clock

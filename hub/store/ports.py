@@ -24,6 +24,7 @@ from hub.store.records import (
     Record,
     RecordParked,
     ResyncStepped,
+    RulesAdopted,
     SigningKeyChanged,
 )
 
@@ -289,6 +290,9 @@ class ShardStore(Protocol):
 
     def resyncs(self) -> Mapping[str, ResyncStepped]:
         """The last step of every party's last resync, by party."""
+
+    def adoptions(self) -> Iterator[RulesAdopted]:
+        """Every adoption of rules and parties, in order."""
 
     def close(self) -> None:
         """Release the connection."""

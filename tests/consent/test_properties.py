@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.categories import ALL_CATEGORIES, BIT, Category
+from contracts.parties import PartyRegistry
 from hub.consent.decision import Decider, Shown
 from hub.consent.policy import Policy, load_policy
 from hub.consent.standing import Standing, next_change
@@ -105,6 +106,20 @@ def test_a_consent_category_less_never_opens_more(jurisdiction: str, data: st.Da
     before = shown_everywhere(history, at, policy, history.standing(at, policy))
     after = shown_everywhere(poorer, at, policy, poorer.standing(at, policy))
     assert all(not union(after[key]) & ~union(before[key]) for key in before)
+
+
+@in_each_jurisdiction
+@often
+@given(data=st.data(), at=moments, gone=st.sampled_from(PARTIES))
+def test_who_leaves_changes_nothing_for_the_others(jurisdiction: str, data: st.DataObject, at: int, gone: str) -> None:
+    history, policy = data.draw(histories(jurisdiction)), POLICIES[jurisdiction]
+    later = Policy(policy.rules, PartyRegistry.of(replace(party, left=party.id == gone) for party in REGISTRY))
+    before = shown_everywhere(history, at, policy, history.standing(at, policy))
+    after = shown_everywhere(history, at, later, history.standing(at, later))
+    others = [(event_id, party) for event_id, party in before if party != gone]
+    assert [after[each] for each in others] == [before[each] for each in others]
+    decider = Decider(later, history.standing(at, later))
+    assert not any(gone in decider.decided(outline) for outline in history.outlines(at))
 
 
 @in_each_jurisdiction

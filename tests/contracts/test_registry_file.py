@@ -24,6 +24,26 @@ def test_a_written_registry_is_read_back(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["registry.toml"]
 
 
+def test_who_left_takes_part_no_longer_and_is_kept_as_it_was(tmp_path: Path) -> None:
+    registry = PartyRegistry.of([Party("PRI"), Party("A.ADD", True, left=True)])
+    write_registry(tmp_path / "registry.toml", registry)
+    assert read_registry(tmp_path / "registry.toml") == registry
+    cited = PartyRegistry.of_cited_text(registry.cited_text)
+    for kept in (registry, cited):
+        assert ([party.id for party in kept], "A.ADD" in kept) == (["PRI"], False)
+        assert kept.left["A.ADD"].healthcare_provider
+    assert cited == registry
+    assert registry.digest != PartyRegistry.of([Party("PRI")]).digest
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_no_party_may_go_missing(left: bool) -> None:
+    before = PartyRegistry.of([Party("A.SOC", left=left), Party("PRI")])
+    PartyRegistry.of([Party("A.SOC", left=True), Party("PRI")]).require_all_of(before)
+    with pytest.raises(BadRegistry, match=r"party `A\.SOC` was in the registry and is not"):
+        PartyRegistry.of([Party("PRI")]).require_all_of(before)
+
+
 def test_a_party_may_still_read_an_earlier_version(tmp_path: Path) -> None:
     path = tmp_path / "registry.toml"
     with in_force(grown(tmp_path / "contracts")):
@@ -49,6 +69,7 @@ def test_a_party_may_still_read_an_earlier_version(tmp_path: Path) -> None:
         "[[party]]\nid = 3",
         '[[party]]\nid = "A SOC"',
         '[[party]]\nid = "A.SOC"\nhealthcare_provider = "no"',
+        '[[party]]\nid = "A.SOC"\nleft = "yes"',
         '[[party]]\nid = "A.SOC"\nrole = "SOC"',
         '[[party]]\nid = "A.SOC"\nsilent_after_seconds = 0',
         '[[party]]\nid = "A.SOC"\nsilent_after_seconds = true',

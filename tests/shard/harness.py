@@ -75,9 +75,11 @@ class ShardUnderTest:
     signing_keys: dict[str, SigningKey] = field(default_factory=dict)
     """The keys with which parties sign; who is not named does not sign."""
     names: Names = field(default_factory=lambda: Names("test"))
+    left: list[str] = field(default_factory=list)
+    """Who took part once."""
 
     def __post_init__(self) -> None:
-        self.registry = PartyRegistry.of(Party(party, party in self.healthcare_providers) for party in self.parties)
+        self.registry = self._registry()
         self.broker = SimulatedBroker(1)
         self.broker.create_topics(self.names, self.registry)
         self.broker.clock = self.now
@@ -119,8 +121,18 @@ class ShardUnderTest:
     def join(self, party: str) -> None:
         """Take one more party into the registry; it takes part from the next restart on."""
         self.parties = [*self.parties, party]
-        self.registry = PartyRegistry.of(Party(each, each in self.healthcare_providers) for each in self.parties)
+        self.registry = self._registry()
         self.broker.create_topics(self.names, self.registry)
+
+    def leave(self, party: str) -> None:
+        """Have one party leave; from the next restart on the registry keeps it for what it stated alone."""
+        self.parties = [each for each in self.parties if each != party]
+        self.left.append(party)
+        self.registry = self._registry()
+
+    def _registry(self) -> PartyRegistry:
+        everybody = [(party, False) for party in self.parties] + [(party, True) for party in self.left]
+        return PartyRegistry.of(Party(each, each in self.healthcare_providers, left=left) for each, left in everybody)
 
     def tick(self, forward_ms: int = 0) -> None:
         """Move the clock and tick."""

@@ -11,7 +11,6 @@ import pytest
 from contracts.catalogue import catalogue
 from contracts.civil_time import day_number, moment_of
 from contracts.failures import StoreUnavailable
-from contracts.parties import PartyRegistry
 from hub.consent.rule_reader import RULES_FOLDER
 from hub.identity.pseudonyms import governance_case, governance_key
 from hub.shard.governance import policy_version
@@ -168,8 +167,7 @@ def test_a_party_that_joins_or_leaves_is_recorded_when_the_hub_starts_with_it(hu
     hub.settle()
     *_, joined = payloads(hub, GOVERNANCE, "AgencyJoined")
     assert (joined["party"], joined["at"]) == ("B.ADD", hub.now)
-    hub.parties = [party for party in hub.parties if party != "B.SOC"]
-    hub.registry = PartyRegistry.of(party for party in hub.registry if party.id != "B.SOC")
+    hub.leave("B.SOC")
     hub.restart()
     hub.tick(DAY_MS)
     hub.settle()

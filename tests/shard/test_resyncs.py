@@ -314,8 +314,7 @@ def test_a_party_that_leaves_meanwhile_is_told_no_end(hub: ShardUnderTest, monke
     hub.shard.step(0.0)
     hub.shard.step(0.0)
     monkeypatch.undo()
-    hub.parties = [party for party in hub.parties if party != PARTY]
-    hub.registry = type(hub.registry).of(hub.registry[party] for party in hub.parties)
+    hub.leave(PARTY)
     hub.restart()
     hub.tick()
     hub.settle()

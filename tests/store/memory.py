@@ -224,6 +224,10 @@ class MemoryShardReader:
             for party in self._heads(resync_stream(""))
         }
 
+    def adoptions(self) -> Iterator[RulesAdopted]:
+        """See the port."""
+        return (cast(RulesAdopted, row.record()) for row in self._content.streams.get(RULES, ()))
+
     def _with_bytes(self, parked: RecordParked) -> RecordParked:
         raw = self._content.raw_parked.get((parked.originator_id, parked.originator_version))
         if raw is None:

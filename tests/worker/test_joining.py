@@ -118,6 +118,16 @@ def test_a_registry_under_which_a_shard_could_not_read_on_is_refused_and_none_is
     assert "under an id that it never had" in caplog.text
 
 
+def test_a_registry_without_a_party_from_before_is_refused_and_no_shard_is_closed(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_registry(hub.registry_file, PartyRegistry.of([Party("A.SOC")]))
+    while not hub.refused():
+        hub.worker.step()
+    assert hub.opened == [BEFORE] * PARTITIONS
+    assert "party `PRI` was in the registry and is not" in caplog.text
+
+
 def test_so_is_one_that_brings_a_topic_back_that_was_made_anew(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
     hub.starts = [{TOPIC: 0}] * PARTITIONS
     hub.topic_ids = {TOPIC: "second"}
