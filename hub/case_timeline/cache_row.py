@@ -77,7 +77,7 @@ def row_of(case: CaseTimeline, reader: Reader) -> bytes | None:
             "settled_at": case.settled_at,
             "settled_version": case.settled_version,
             "dead": [{"event_id": dead, "how": death.how, "at": death.at} for dead, death in case.dead.items()],
-            "fact_counts": case.fact_counts,
+            "fact_counts": {f"{party} {bit}": count for (party, bit), count in case.fact_counts.items()},
             "record_counts": case.record_counts,
             "gate_facts": [_row_fact(fact, *case.gate_bodies[fact.event_id]) for fact in case.gate_facts.values()],
         }
@@ -97,6 +97,11 @@ def _row_fact(fact: Fact, schema_id: int, body: bytes) -> dict[str, Any]:
     }
 
 
+def _party_and_bit(key: str) -> tuple[str, int]:
+    party, bit = key.split(" ")
+    return party, int(bit)
+
+
 def case_from_row(case_id: str, row: bytes, reader: Reader) -> CaseTimeline | None:
     """Return the case that `row` holds, its history not held; `None` where other code wrote the row."""
     values = _ROW.decode(row)
@@ -109,7 +114,7 @@ def case_from_row(case_id: str, row: bytes, reader: Reader) -> CaseTimeline | No
             case_stream(case_id), 1, values["enrolled_at"], values["birth_date"], values["jurisdiction"]
         ),
         dead={entry["event_id"]: Death(entry["how"], entry["at"]) for entry in values["dead"]},
-        fact_counts=values["fact_counts"],
+        fact_counts={_party_and_bit(key): count for key, count in values["fact_counts"].items()},
         record_counts=values["record_counts"],
         settled_at=values["settled_at"],
         settled_version=values["settled_version"],

@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from contracts.catalogue import Catalogue
-from contracts.categories import Category
+from contracts.categories import BIT, NO_CATEGORY, Category
 from contracts.codec import Codec
 from contracts.event_types import EventType
 from contracts.fact import Fact, Outline, event_id_of, outline_of
@@ -61,6 +61,7 @@ JOINED: Final = "joined"
 LEFT: Final = "left"
 REMOVED: Final = "removed"
 CONFIRMED: Final = "confirmed"
+_Counted = TypeVar("_Counted")
 
 
 class TimelineFact(NamedTuple):
@@ -112,8 +113,11 @@ class CaseTimeline:
     """What the bodies of the facts held take, and those of gate facts, which are held decoded too."""
     dead: dict[str, Death] = field(default_factory=dict)
     """Event id -> how it died, also of events that have not arrived."""
-    fact_counts: dict[str, int] = field(default_factory=dict)
-    """Live facts per party, consent and governance records left out."""
+    fact_counts: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Live facts per party and category (bit) that they have something of, consent and governance records left out.
+
+    Under no category: all of them.
+    """
     record_counts: dict[str, int] = field(default_factory=dict)
     """Live records per party, of every kind but those about records."""
     settled_at: int = 0
@@ -188,7 +192,7 @@ class CaseTimeline:
                 self.waiting.append(fact.event_id)
             return
         if fact.event_id not in self.dead:
-            self._count(fact.event_id, fact.party, event_type, +1)
+            self._count(self.facts[fact.event_id].outline, event_type, +1)
         if fact.corrects:
             self._kill(fact.corrects, Death(CORRECTED, fact.recorded_at), reader)
         if fact.event_type == RETRACTION:
@@ -254,7 +258,7 @@ class CaseTimeline:
     def _unlink(self, event_id: str, at: int, reader: Reader) -> None:
         entry = self.facts.get(event_id)
         if entry is not None and event_id not in self.dead:
-            self._count(event_id, entry.outline.party, reader.catalogue.event_types[entry.outline.event_type], -1)
+            self._count(entry.outline, reader.catalogue.event_types[entry.outline.event_type], -1)
         self.dead[event_id] = Death(UNLINKED, at)
 
     def is_unlinked(self, event_id: str) -> bool:
@@ -280,19 +284,22 @@ class CaseTimeline:
         self.standing_inputs += 1
         victim = self.facts.get(event_id)
         if known is None and victim is not None:
-            self._count(event_id, victim.outline.party, reader.catalogue.event_types[victim.outline.event_type], -1)
+            self._count(victim.outline, reader.catalogue.event_types[victim.outline.event_type], -1)
 
-    def _count(self, event_id: str, party: str, event_type: EventType, by: int) -> None:
+    def _count(self, outline: Outline, event_type: EventType, by: int) -> None:
         if event_type.name in ABOUT_RECORDS:
             return
-        if (gate_fact := self.gate_facts.get(event_id)) is not None:
+        if (gate_fact := self.gate_facts.get(outline.event_id)) is not None:
             self.known_consents.count(gate_fact, by)
-        counts = [self.record_counts] if event_type.anchor == Category.CO else [self.record_counts, self.fact_counts]
-        for count in counts:
-            before = count.get(party, 0)
-            count[party] = before + by
-            if (before > 0) != (before + by > 0):
-                self.standing_inputs += 1
+        self._add(self.record_counts, outline.party, by)
+        if event_type.anchor != Category.CO:
+            for bit in (NO_CATEGORY, *(bit for bit in BIT.values() if outline.categories & bit)):
+                self._add(self.fact_counts, (outline.party, bit), by)
+
+    def _add(self, counts: dict[_Counted, int], counted: _Counted, by: int) -> None:
+        before = counts.get(counted, 0)
+        counts[counted] = before + by
+        self.standing_inputs += (before > 0) != (before + by > 0)
 
     @property
     def is_about_nobody(self) -> bool:
@@ -312,9 +319,13 @@ class CaseTimeline:
         return (fact for event_id, fact in self.gate_facts.items() if event_id not in self.dead)
 
     @property
-    def participants(self) -> frozenset[str]:
-        """Parties with a live fact that is not a consent or governance record."""
-        return frozenset(party for party, count in self.fact_counts.items() if count > 0)
+    def held(self) -> dict[str, int]:
+        """The parties with a live fact that is no consent or governance record: what (mask) they have something of."""
+        found: dict[str, int] = {}
+        for (party, bit), count in self.fact_counts.items():
+            if count > 0:
+                found[party] = found.get(party, NO_CATEGORY) | bit
+        return found
 
     @property
     def publishers(self) -> frozenset[str]:

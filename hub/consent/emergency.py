@@ -13,6 +13,7 @@ Rules (domain specification, 4.6, 4.9.21):
   any: no correction of the request widens or prolongs that.
 - A request id belongs to the request that was recorded first under it, corrected since or not; also once that is
   retracted. So nobody inherits what was granted to another. An answer counts for the party that it names.
+- A request is read by who made it, who answered it, and who holds something of what it asks for.
 """
 
 from __future__ import annotations
@@ -134,6 +135,24 @@ def deciders_of(facts: Iterable[Fact], superseded: Iterable[Superseded]) -> froz
     answers = [fact for fact in known if fact.event_type in ANSWERS]
     answered = {(fact.payload["requestId"], fact.party) for fact in answers if _asked_by(fact) in asked}
     return frozenset(asked | answered)
+
+
+def holders_of(
+    facts: Iterable[Fact], superseded: Iterable[Superseded], held: Mapping[str, int], policy: Policy
+) -> frozenset[tuple[str, str]]:
+    """Return (request id, party) of everybody who holds something of what was ever asked for under that id.
+
+    `held`: what categories (mask) each party has live facts of. Why somebody is in danger is for nobody else to read.
+    """
+    known = [*facts, *superseded_by_id(superseded, READS).values()]
+    first, asked = first_requests(known), dict[str, int]()
+    for request in filter(_is_request, known):
+        request_id = request.payload["requestId"]
+        if request.payload["party"] == first[request_id].payload["party"]:
+            asked[request_id] = asked.get(request_id, 0) | openable(request, policy)
+    return frozenset(
+        (request_id, party) for request_id, mask in asked.items() for party, of_it in held.items() if mask & of_it
+    )
 
 
 def openable(request: Fact, policy: Policy) -> int:

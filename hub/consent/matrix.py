@@ -215,6 +215,7 @@ def _widest_standing(everybody: frozenset[str], coordinator: str | None, *, adul
         placements=(),
         open_glass=(),
         glass_deciders=frozenset(),
+        glass_holders=frozenset(),
         agreements=(Agreement(_AGREEMENT, "", everybody, ALL_CATEGORIES, 0, None, ""),),
         cited_agreements=frozenset({_AGREEMENT}),
     )

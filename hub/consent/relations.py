@@ -95,9 +95,10 @@ def break_glass_requester(policy: Policy, standing: Standing, outline: Outline) 
 
 
 def break_glass_holders(policy: Policy, standing: Standing, outline: Outline) -> frozenset[str]:
-    """the party takes part in the case in a role that holds what break-glass may open"""
+    """the party has stated something of what is asked for, in a role that decides on break-glass"""
     holders = policy.rules.break_glass.holders
-    return frozenset(party for party in standing.participants if policy.role_of(party) in holders)
+    asked_of = standing.holders_for_request(outline.references.get("requestId"))
+    return frozenset(party for party in asked_of if policy.role_of(party) in holders)
 
 
 def objected_source(policy: Policy, standing: Standing, outline: Outline) -> frozenset[str]:

@@ -25,7 +25,7 @@ from hub.consent.consents import ActiveConsent, consents_of, parties_of_consents
 from hub.consent.coordination import coordinator_of, probation_active
 from hub.consent.corrections import Superseded
 from hub.consent.custody import Custody, custody_of
-from hub.consent.emergency import OpenGlass, deciders_of, open_glass
+from hub.consent.emergency import OpenGlass, deciders_of, holders_of, open_glass
 from hub.consent.health import Health, health_of
 from hub.consent.moment import Moment
 from hub.consent.placements import Placement, placements_of
@@ -62,6 +62,7 @@ class Standing:
     placements: tuple[Placement, ...]
     open_glass: tuple[OpenGlass, ...]
     glass_deciders: frozenset[tuple[str, str]]
+    glass_holders: frozenset[tuple[str, str]]
     agreements: InForce = NONE_IN_FORCE
     cited_agreements: frozenset[str] = frozenset()
     turning_points: tuple[int, ...] = field(default=(), compare=False, repr=False)
@@ -75,6 +76,10 @@ class Standing:
         """Every party that asked for this break-glass or answered it."""
         return self._deciders_by_request.get(request_id, frozenset())
 
+    def holders_for_request(self, request_id: object) -> frozenset[str]:
+        """Every party that holds something of what this break-glass asks for."""
+        return self._holders_by_request.get(request_id, frozenset())
+
     @cached_property
     def _parties_by_consent(self) -> Mapping[object, frozenset[str]]:
         return _by_first(self.consent_parties)
@@ -82,6 +87,10 @@ class Standing:
     @cached_property
     def _deciders_by_request(self) -> Mapping[object, frozenset[str]]:
         return _by_first(self.glass_deciders)
+
+    @cached_property
+    def _holders_by_request(self) -> Mapping[object, frozenset[str]]:
+        return _by_first(self.glass_holders)
 
 
 def _by_first(pairs: Iterable[tuple[str, str]]) -> Mapping[object, frozenset[str]]:
@@ -93,7 +102,7 @@ def _by_first(pairs: Iterable[tuple[str, str]]) -> Mapping[object, frozenset[str
 
 def derive(
     gate_facts: Iterable[Fact],
-    participants: frozenset[str],
+    held: Mapping[str, int],
     publishers: frozenset[str],
     person: Person,
     at: int,
@@ -104,8 +113,9 @@ def derive(
     """Return the standing of a case at `at` (milliseconds).
 
     `gate_facts` are live and recorded by `at`; their types are those of `policy.gate_types` (others are ignored).
-    `participants` are the parties with at least one live fact that is not a consent or governance record,
-    `publishers` those with a live record of any kind but those about records. `superseded` are gate facts that were
+    `held` are the parties with at least one live fact that is not a consent or governance record, each with the
+    categories (mask) of which those have something, `publishers` the parties with a live record of any kind but those
+    about records. `superseded` are gate facts that were
     corrected or retracted: they say who was responsible when a consent began, as known then, and for what a consent or
     an emergency request that is live stands.
     `agreements` are those in force at `at`; when they change is not for the case to say.
@@ -123,7 +133,7 @@ def derive(
         coordinator=coordinator_of(facts, moment),
         adult=moment.has_come(birthday(person.birth_date, policy.rules.adult_years, policy.zone)),
         probation_active=probation_active(facts, publishers, moment),
-        participants=participants,
+        participants=frozenset(held),
         risk_cooperation=risk_cooperation(facts, moment),
         address_protected=address_protected(facts, moment),
         consents=consents_of(facts, gone, person.birth_date, responsible, moment),
@@ -132,6 +142,7 @@ def derive(
         placements=placements_of(facts),
         open_glass=open_glass(facts, gone, moment),
         glass_deciders=deciders_of(facts, gone),
+        glass_holders=holders_of(facts, gone, held, policy),
         agreements=agreements,
         cited_agreements=cited_agreements(facts) if agreements else frozenset(),
         turning_points=tuple(sorted(moment.turning_points)),

@@ -186,6 +186,6 @@ def _as_known(case: CaseTimeline, at: int, policy_at: PolicyAt, but: Set[str] = 
     }
     live = [fact for fact in known if died.get(fact.event_id, at + 1) > at]
     gone = [Superseded(fact, died[fact.event_id]) for fact in known if died.get(fact.event_id, at + 1) <= at]
-    standing = derive(live, case.participants, case.publishers, person_of(case), at, policy, gone)
+    standing = derive(live, case.held, case.publishers, person_of(case), at, policy, gone)
     ends = [end for end in (next_change(standing, at), next_policy_at) if end is not None]
     return Decider(policy, standing), min(ends, default=None)

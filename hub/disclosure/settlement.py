@@ -97,7 +97,7 @@ def rights_in(
     asked_for = agreements if policy.asks_for_agreements else NO_AGREEMENTS
     standing = derive(
         case.live_gate_facts(),
-        case.participants,
+        case.held,
         case.publishers,
         person,
         at,

@@ -33,7 +33,7 @@ def test_a_row_gives_back_all_that_rights_are_derived_from(facts: list[FactRecor
         "fact_counts",
         "record_counts",
         "settled_at",
-        "participants",
+        "held",
         "publishers",
     ):
         assert getattr(back, name) == getattr(case, name), name
@@ -51,10 +51,10 @@ def test_a_row_and_the_records_after_it_make_the_same_rights_as_all_records(
     for place, record in enumerate(tail):
         back.fold(changed(record, originator_version=2 + len(before) + place), reader())
     whole = folded([*before, *tail])
-    assert (back.gate_facts, back.dead, back.participants, back.publishers, back.version) == (
+    assert (back.gate_facts, back.dead, back.held, back.publishers, back.version) == (
         whole.gate_facts,
         whole.dead,
-        whole.participants,
+        whole.held,
         whole.publishers,
         whole.version,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +25,7 @@ def meaning(case: CaseTimeline) -> object:
         case.gate_facts,
         case.dead,
         {event: (entry.outline, case.victim_of(event)) for event, entry in case.facts.items()},
-        case.participants,
+        case.held,
         case.publishers,
         {live.event_id for live in case.live_gate_facts()},
         {dead.event_id: known for dead, known in case.superseded_gate_facts()},
@@ -40,12 +43,17 @@ def test_any_order_of_the_same_facts_is_the_same_case(facts: list[FactRecorded],
 
 @settings(max_examples=100, deadline=None)
 @given(histories())
-def test_participants_are_the_parties_with_a_live_fact_that_is_no_record(facts: list[FactRecorded]) -> None:
+def test_who_holds_what_is_told_by_the_live_facts_that_are_no_records(facts: list[FactRecorded]) -> None:
     case = folded(facts)
     live = [each for each in facts if each.event_id not in case.dead]
     types = reader().catalogue.event_types
     assert case.publishers == {each.party for each in live if each.event_type not in ABOUT_RECORDS}
-    assert case.participants == {each.party for each in live if types[each.event_type].anchor != "CO"}
+    facts_of = {
+        party: [each for each in live if each.party == party and types[each.event_type].anchor != "CO"]
+        for party in {each.party for each in live}
+    }
+    masks = {party: [case.facts[each.event_id].outline.categories for each in of] for party, of in facts_of.items()}
+    assert case.held == {party: reduce(or_, of_party) for party, of_party in masks.items() if of_party}
 
 
 @settings(max_examples=200, deadline=None)
@@ -92,14 +100,14 @@ def test_retracting_a_correction_does_not_bring_back_what_it_corrected() -> None
     case = folded([fact(1), fact(2, corrects=1), fact(3, retracts=2)])
     assert set(case.dead) == {OLD, NEW}
     # Only the retraction itself is left, and that is no record of the citizen.
-    assert (case.participants, case.publishers) == (frozenset(), frozenset())
+    assert (case.held, case.publishers) == ({}, frozenset())
 
 
 @pytest.mark.parametrize("said", [fact(1, "PRI", "RemovalReceipted"), fact(1, "PRI", retracts=9)])
 def test_who_only_says_something_about_another_record_has_no_record_in_the_case(said: FactRecorded) -> None:
     assert said.event_type in ABOUT_RECORDS
     withdrawal, taken_back = fact(2, "PRI", "ConsentWithdrawn"), fact(3, "PRI", retracts=2)
-    assert folded([said]).publishers == folded([said]).participants == frozenset()
+    assert (folded([said]).publishers, folded([said]).held) == (frozenset(), {})
     assert folded([said, withdrawal]).publishers == folded([withdrawal, said]).publishers == {"PRI"}
     assert folded([said, withdrawal, taken_back]).publishers == frozenset()
     assert folded([withdrawal, said, fact(3, "PRI", retracts=1)]).publishers == {"PRI"}
@@ -121,7 +129,7 @@ def test_what_changes_no_right_counts_as_no_change_of_the_standings_inputs() -> 
 def test_the_first_and_the_last_live_fact_of_a_party_change_the_inputs(record: FactRecorded, named: str) -> None:
     assert folded([record]).standing_inputs > folded([]).standing_inputs
     gone = folded([record, fact(2, named, corrects=1, event_type="ConsentWithdrawn")])
-    assert named not in gone.participants
+    assert named not in gone.held
     assert named in gone.publishers
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -39,6 +39,16 @@ flags = st.booleans()
 
 def lists(values: tuple[str, ...], at_least: int = 1) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(values), min_size=at_least, max_size=6, unique=True)
+
+
+def held_by(facts: Iterable[Fact]) -> dict[str, int]:
+    """What categories (mask) each party has facts of, consent and governance records left out."""
+    held: dict[str, int] = {}
+    for fact in facts:
+        event_type = catalogue().event_types[fact.event_type]
+        if event_type.anchor != Category.CO:
+            held[fact.party] = held.get(fact.party, 0) | outline_of(fact, event_type).categories
+    return held
 
 
 def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -157,10 +167,9 @@ class History:
 
     def standing(self, at: int, policy: Policy, known_at: int | None = None, reverse: bool = False) -> Standing:
         known = self.known(at if known_at is None else known_at)
-        types = catalogue().event_types
         return derive(
             reversed(known) if reverse else known,
-            frozenset(fact.party for fact in known if types[fact.event_type].anchor != Category.CO),
+            held_by(known),
             frozenset(fact.party for fact in known),
             self.person,
             at,

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 
 from contracts.catalogue import catalogue
-from contracts.categories import Category
 from contracts.civil_time import moment_of
 from contracts.fact import Fact, outline_of
 from contracts.models import checked
@@ -22,6 +21,7 @@ from deploy.scenario.scenario import Scenario
 from hub.consent.decision import Decider, Shown
 from hub.consent.policy import Policy, load_policy
 from hub.consent.standing import Person, Standing, Superseded, derive
+from tests.consent.histories import held_by
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 
@@ -93,10 +93,9 @@ class PlayedCase:
 
     def standing(self, at: int, arranged: Callable[[list[Fact]], Sequence[Fact]] = list) -> Standing:
         live = self.live(at)
-        types = catalogue().event_types
         return derive(
             arranged([fact for fact in live if fact.event_type in self.policy.gate_types]),
-            frozenset(fact.party for fact in live if types[fact.event_type].anchor != Category.CO),
+            held_by(live),
             frozenset(fact.party for fact in live),
             self.person,
             at,

@@ -13,7 +13,7 @@ from contracts.categories import mask_of
 from contracts.fact import Fact, outline_of
 from hub.consent.decision import Decider, Shown
 from hub.consent.standing import Person, Standing, Superseded, derive
-from tests.consent.histories import PARTIES
+from tests.consent.histories import PARTIES, held_by
 from tests.consent.test_hostile_facts import ADULT, POLICY, SOUND, at, consent, fact
 
 LATER = "2025-06-01T10:00"
@@ -36,7 +36,7 @@ def standing_of(facts: Iterable[Fact], time: str, person: Person = ADULT) -> Sta
     live = [each for each in stated if each.event_id not in died and not _retracts(each)]
     gone = [Superseded(each, died[each.event_id]) for each in stated if each.event_id in died]
     publishers = frozenset(each.party for each in stated)
-    return derive(live, publishers, publishers, person, at(time), POLICY, gone)
+    return derive(live, held_by(live), publishers, person, at(time), POLICY, gone)
 
 
 def _retracts(each: Fact) -> bool:

@@ -133,3 +133,29 @@ def test_a_request_that_was_dated_wrongly_lasts_from_when_it_was_made() -> None:
     assert shown([wrong], note, "PSY", NOON) == ()
     assert shown([wrong, right], note, "PSY", "2025-05-13T08:59") == RI
     assert shown([wrong, right], note, "PSY", "2025-05-13T09:00") == ()
+
+
+# --- who reads why somebody asks
+
+
+IN_PRISON = fact(
+    "i", "ImprisonmentStarted", "PRI", "2024-02-03T10:00", custodyId="c", legalStatus="CONVICTED", planDuty=True,
+    homeMunicipality="B",
+)  # fmt: skip
+RELEASED = fact("r", "ReleasedAtEndOfSentence", "PRI", "2024-05-03T10:00", supervision=False)
+MET_LONG_AGO = fact("m", "MunicipalContactHeld", "B.SOC", "2024-02-05T10:00", channel="OFFICE", inCustody=False)
+CHILD_CASE = fact("c", "CaseOpened", "A.CHI", "2024-07-03T10:00", caseNo="1")
+NOTE = fact("e", "MedicationAgreementMade", "PHE", "2024-03-03T10:00", episodeId="e", atcGroup="N05A")
+BY_PSYCHIATRY = asked("r1", "PSY", "2025-05-12T09:00", reason="SUICIDE_RISK")
+
+
+@pytest.mark.parametrize(
+    ("party", "reads"), [("PRI", False), ("B.SOC", False), ("A.CHI", False), ("PHE", True), ("PSY", True)]
+)
+@pytest.mark.parametrize("request_now", [BY_PSYCHIATRY, correction("r1b", BY_PSYCHIATRY, NOON, categories=["RI"])])
+def test_who_holds_nothing_of_what_is_asked_does_not_read_why(party: str, reads: bool, request_now: Fact) -> None:
+    """Prison health alone has stated something of MH; it has been asked, also where the request is corrected since."""
+    facts = [IN_PRISON, RELEASED, MET_LONG_AGO, CHILD_CASE, NOTE, BY_PSYCHIATRY]
+    assert bool(shown(facts, request_now, party)) is reads
+    ended = fact("x", "BreakGlassEnded", "PSY", NOON, requestId="r1", party="PSY")
+    assert bool(shown([*facts, request_now], ended, party)) is reads

@@ -39,6 +39,6 @@ def test_a_placement_that_ends_as_it_starts_never_ran() -> None:
 def test_a_consent_that_ends_in_the_next_millisecond_is_looked_at_then() -> None:
     ends, nobody = at(T), frozenset[str]()
     for now, is_active in ((ends - 1, True), (ends, False)):
-        standing = derive([consent(validUntil=ends)], nobody, nobody, ADULT, now, POLICY)
+        standing = derive([consent(validUntil=ends)], {}, nobody, ADULT, now, POLICY)
         assert bool(standing.consents) is is_active
         assert (next_change(standing, now) == ends) is is_active

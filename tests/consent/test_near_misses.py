@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from contracts.catalogue import catalogue
 from contracts.categories import mask_of
 from contracts.civil_time import day_number
@@ -12,7 +14,7 @@ from contracts.parties import Party, PartyRegistry
 from hub.consent.decision import Decider
 from hub.consent.policy import load_policy
 from hub.consent.standing import derive
-from tests.consent.histories import PARTIES
+from tests.consent.histories import PARTIES, held_by
 from tests.consent.test_borrowed_ids import TALK, asked, retraction, shown
 from tests.consent.test_hostile_facts import ADULT, at, consent, fact
 
@@ -57,7 +59,7 @@ def test_a_coordinator_of_another_municipality_or_of_no_authority_is_not_social_
         plan = fact("p", "MunicipalPlanAgreed", party, "2025-02-02T10:00", planId="p", version=1)
         facts = [PRISON, assigned, plan]
         parties = frozenset(each.party for each in facts)
-        decider = Decider(policy, derive(facts, parties, parties, ADULT, at(LATER), policy))
+        decider = Decider(policy, derive(facts, held_by(facts), parties, ADULT, at(LATER), policy))
         types = catalogue().event_types
         to_it = decider.shown(outline_of(PRISON, types[PRISON.event_type]), party)
         of_it = decider.shown(outline_of(plan, types[plan.event_type]), "PRI")
@@ -83,9 +85,12 @@ def test_only_what_was_live_when_the_consent_began_says_who_was_responsible_then
     assert shown(facts, TALK, "A.SOC", "2025-03-10T00:00") == (("C:k1", mask_of(["SU"])),)
 
 
-def test_a_request_for_emergency_access_is_told_to_parties_that_hold_what_it_may_open() -> None:
-    request = asked("r1", "KIF", "2025-05-12T09:00")
+@pytest.mark.parametrize(("categories", "holders"), [(["MH", "RI"], {"PSY"}), (["RI"], {"PSY"}), (["MH", "HO"], set())])
+def test_a_request_for_emergency_access_is_told_to_parties_that_hold_what_it_may_open(
+    categories: list[str], holders: set[str]
+) -> None:
+    request = asked("r1", "KIF", "2025-05-12T09:00", categories=categories)
     paid = fact("b", "BenefitGranted", "A.BEN", "2025-05-01T10:00", benefitId="b")
     housed = fact("h", "HousingApplied", "A.HSG", "2025-05-01T10:00", housingId="h")
     risky = fact("n", "RiskNoteRecorded", "PSY", "2025-05-01T10:00", noteId="n")
-    assert {party for party in PARTIES if shown([paid, housed, risky], request, party)} == {"KIF", "PSY"}
+    assert {party for party in PARTIES if shown([paid, housed, risky], request, party)} == {"KIF", *holders}

@@ -66,7 +66,7 @@ def emergencies(count: int, party: str) -> list[Fact]:
 def test_a_standing_costs_as_many_steps_as_there_are_emergency_requests(party: str) -> None:
     def work(count: int) -> int:
         facts = emergencies(count, party)
-        return lines_run(lambda: derive(facts, frozenset(), frozenset(), PERSON, NOON + 2 * HOUR_MS, POLICIES["DK"]))
+        return lines_run(lambda: derive(facts, {}, frozenset(), PERSON, NOON + 2 * HOUR_MS, POLICIES["DK"]))
 
     assert work(200) < 2.5 * work(100)
 
@@ -84,7 +84,7 @@ def test_the_clocks_of_emergency_access_cost_as_many_steps_as_there_are_requests
 def test_what_many_open_requests_open_is_one_line() -> None:
     def work(count: int) -> int:
         facts = [request(number, "PSY") for number in range(count)]
-        standing = derive(facts, frozenset(), frozenset(), PERSON, NOON, POLICIES["DK"])
+        standing = derive(facts, {}, frozenset(), PERSON, NOON, POLICIES["DK"])
         assert len(standing.open_glass) == count
         decider = Decider(POLICIES["DK"], standing)
         offence = mask_of(["OF"])
@@ -116,9 +116,9 @@ def test_who_was_responsible_is_asked_for_each_consent_of_the_few_facts_that_say
             )
             for fact in consents(count)
         ]  # fmt: skip
-        standing = derive(facts, frozenset(), frozenset(), PERSON, NOON, POLICIES["DK"])
+        standing = derive(facts, {}, frozenset(), PERSON, NOON, POLICIES["DK"])
         assert len(standing.consents) == count
-        return lines_run(lambda: derive(facts, frozenset(), frozenset(), PERSON, NOON, POLICIES["DK"]))
+        return lines_run(lambda: derive(facts, {}, frozenset(), PERSON, NOON, POLICIES["DK"]))
 
     assert work(200) < 2.5 * work(100)
 
@@ -128,7 +128,7 @@ def test_who_hears_of_a_record_is_looked_up_by_its_consent() -> None:
         facts = consents(count) + [
             stated(number, "ConsentExpired", "A.JOB", consentId=f"c{number}") for number in range(count)
         ]
-        standing = derive(facts, frozenset(), frozenset(), PERSON, NOON, POLICIES["DK"])
+        standing = derive(facts, {}, frozenset(), PERSON, NOON, POLICIES["DK"])
         decider = Decider(POLICIES["DK"], standing)
         outlines = [outline_of(fact, catalogue().event_types[fact.event_type]) for fact in facts[count:]]
         assert set(decider.decided(outlines[0])) == {"A.JOB", "A.SOC", "A.BEN"}
@@ -147,7 +147,7 @@ def test_who_hears_of_a_record_is_asked_once_for_each_record(monkeypatch: pytest
 
     monkeypatch.setattr(Decider, "record_parties", asking)
     facts = consents(3)
-    decider = Decider(POLICIES["DK"], derive(facts, frozenset(), frozenset(), PERSON, NOON, POLICIES["DK"]))
+    decider = Decider(POLICIES["DK"], derive(facts, {}, frozenset(), PERSON, NOON, POLICIES["DK"]))
     for fact in facts:
         decider.decided(outline_of(fact, catalogue().event_types[fact.event_type]))
     assert asked == [fact.event_id for fact in facts]

@@ -246,8 +246,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "participant by a consent record", CaseTimeline._count,
-        "[self.record_counts] if event_type.anchor == Category.CO else [self.record_counts, self.fact_counts]",
-        "[self.record_counts, self.fact_counts]", likely="case SC23",
+        "if event_type.anchor != Category.CO:", "if True:", likely="case SC23",
     ),
     Defect(
         "S10 across municipalities", None,

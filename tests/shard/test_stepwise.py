@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from contracts.catalogue import catalogue
-from contracts.categories import Category
 from contracts.civil_time import day_date
 from contracts.cloudevents import Attributes, published_headers
 from contracts.codec import codec
@@ -28,7 +27,7 @@ from hub.consent.policy import load_policy
 from hub.consent.standing import Person, Superseded, derive
 from hub.disclosure.cutter import cut
 from hub.store.records import CitizenEnrolled, FactRecorded
-from tests.consent.histories import FIRST_DAY, REGISTRY, History, histories
+from tests.consent.histories import FIRST_DAY, REGISTRY, History, held_by, histories
 from tests.shard.harness import CASE, DAY_MS, ShardUnderTest
 from tests.shard.resyncs import is_mark
 
@@ -142,7 +141,7 @@ def _fresh_views(hub: ShardUnderTest) -> dict[str, dict[str, dict[str, Any]]]:
     policy = POLICIES[person.jurisdiction]
     standing = derive(
         [fact for fact in live if fact.event_type in policy.gate_types],
-        frozenset(fact.party for fact in live if types[fact.event_type].anchor != Category.CO),
+        held_by(live),
         frozenset(fact.party for fact in live if fact.event_type not in ABOUT_RECORDS),
         person,
         hub.shard.state.clock,

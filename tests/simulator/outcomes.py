@@ -13,7 +13,6 @@ from typing import Any
 
 from consumers.visible import VisibleEvent
 from contracts.catalogue import catalogue
-from contracts.categories import Category
 from contracts.civil_time import day_date
 from contracts.codec import codec
 from contracts.fact import Fact, outline_of
@@ -23,6 +22,7 @@ from hub.consent.policy import Policy
 from hub.consent.standing import Person, Superseded, derive
 from hub.disclosure.cutter import cut
 from hub.store.records import CaseRecord, CitizenEnrolled, FactRecorded, GovernanceOpened
+from tests.consent.histories import held_by
 from tests.simulator.accounts import HUB
 from tests.simulator.invariants import DENSE, FRESH, VIEWED
 from tests.simulator.machine import require
@@ -175,10 +175,8 @@ def _decider(
     facts: Sequence[Fact], ended: Mapping[str, tuple[str, int]], person: Person, at: int, policy: Policy
 ) -> Decider:
     live = [fact for fact in facts if fact.event_id not in ended]
-    types = catalogue().event_types
     by_id = {fact.event_id: fact for fact in facts}
     superseded = [Superseded(by_id[event_id], when) for event_id, (_, when) in ended.items() if event_id in by_id]
-    participants = frozenset(fact.party for fact in live if types[fact.event_type].anchor != Category.CO)
     publishers = frozenset(fact.party for fact in live if fact.event_type != "EventRetracted")
     gate_facts = [fact for fact in live if fact.event_type in policy.gate_types]
-    return Decider(policy, derive(gate_facts, participants, publishers, person, at, policy, superseded))
+    return Decider(policy, derive(gate_facts, held_by(live), publishers, person, at, policy, superseded))
