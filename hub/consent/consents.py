@@ -12,12 +12,14 @@ Rules (domain specification, 4.4, 4.5, 4.9.10, 4.9.11, 4.9.20):
 - What ends a consent under any id that it ever bore ends it, whenever that was recorded: no correction reopens it.
 - A municipal recipient loses it when its municipality was responsible at the consent's start, as known then, and no
   longer is. An oral consent opens none of `oral_never` and nothing stated by `oral_void_sources`.
-- Of two ConsentGiven with one id the first (in the order of facts) counts.
+- Of two ConsentGiven with one id the first (in the order of facts) counts. One of a time at which that is in force no
+  more (it lapsed, or was void) gives the consent anew, unless it was ended: what is withdrawn stays withdrawn.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -142,21 +144,38 @@ def _fold(facts: Iterable[Fact], superseded: Iterable[Superseded], born: date, m
     for fact in earlier.values():
         stated.setdefault(_consent_id(fact), []).append(fact)
     live = {consent_id: _live_of(stated.get(consent_id, ()), gone) for consent_id in by_id["amended"]}
-    consents = []
-    for first, *_ in by_id["given"].values():
-        same = revisions(first, earlier)
-        consent = _consent(first, same, moment)
-        amendments = []
-        for consent_id in sorted({_consent_id(revision) for revision in same}):
-            consent.ended_by = consent.ended_by or next(iter(by_id["ended"].get(consent_id, ())), None)
-            if consent_id in live:
-                own = _live_of([revision for revision in same if _consent_id(revision) == consent_id], gone)
-                amendments += [(fact, own, live[consent_id]) for fact in by_id["amended"][consent_id]]
-        for fact, own, all_live in sorted(amendments, key=lambda each: each[0].order):
-            is_meant = 0 < own(fact.recorded_at) == all_live(fact.recorded_at)
-            _amend(consent, fact, is_meant, born, moment)
-        consents.append(consent)
+    consents: list[_Consent] = []
+    for given in by_id["given"].values():
+        same = {each.event_id: revisions(each, earlier) for each in given}
+        ids = sorted({_consent_id(revision) for each in same.values() for revision in each})
+        amendments = deque(sorted((fact for each in ids for fact in by_id["amended"].get(each, ())), key=_order))
+        consent: _Consent | None = None
+        for each, following in zip(given, [*given[1:], None], strict=True):
+            if consent is None or _is_over(consent, each.occurred_at, born, moment):
+                consent = _consent(each, same[each.event_id], moment)
+                own = _live_by_id(same[each.event_id], gone)
+                ends = (by_id["ended"].get(consent_id) for consent_id in sorted(own))
+                consent.ended_by = next((ended[0] for ended in ends if ended), None)
+                consents.append(consent)
+            while amendments and (following is None or amendments[0].order < following.order):
+                fact = amendments.popleft()
+                consent_id = _consent_id(fact)
+                if consent_id in own:
+                    is_meant = 0 < own[consent_id](fact.recorded_at) == live[consent_id](fact.recorded_at)
+                    _amend(consent, fact, is_meant, born, moment)
     return consents
+
+
+def _order(fact: Fact) -> tuple[int, int, str]:
+    return fact.order
+
+
+def _live_by_id(same: Iterable[Fact], gone: Mapping[str, Superseded]) -> dict[str, Callable[[int], int]]:
+    """How many revisions of one ConsentGiven were live at an instant, by each id that it ever bore."""
+    by_id: dict[str, list[Fact]] = {}
+    for revision in same:
+        by_id.setdefault(_consent_id(revision), []).append(revision)
+    return {consent_id: _live_of(given, gone) for consent_id, given in by_id.items()}
 
 
 def _live_of(given: Iterable[Fact], gone: Mapping[str, Superseded]) -> Callable[[int], int]:
@@ -226,20 +245,32 @@ def _is_sound(payload: Mapping[str, Any]) -> bool:
 
 
 def _is_active(consent: _Consent, starts: int, born: date, moment: Moment) -> bool:
-    rules, zone = moment.policy.rules, moment.zone
-    if consent.ended_by is not None or not consent.sound or consent.scope["form"] not in rules.consent.forms:
-        return False
-    if not _is_sound(consent.given.payload):  # arrival refuses it, and no amendment makes it one
-        return False
-    if consent.given.payload.get("givenBy") not in _givers(consent.given.occurred_at, born, moment):
-        return False
-    ends = [_age_limit(starts, moment)]
+    ends = _end_of(consent, born, moment)
+    return consent.ended_by is None and ends is not None and moment.has_come(starts) and not moment.has_come(ends)
+
+
+def _is_over(consent: _Consent, at: int, born: date, moment: Moment) -> bool:
+    """Whether a consent had lapsed by itself at `at`, or could open nothing."""
+    ends = _end_of(consent, born, moment)
+    return ends is None or ends <= at
+
+
+def _end_of(consent: _Consent, born: date, moment: Moment) -> int | None:
+    """When a consent lapses by itself; `None` for one that can open nothing."""
+    rules, zone, given = moment.policy.rules, moment.zone, consent.given
+    if not consent.sound or consent.scope["form"] not in rules.consent.forms:
+        return None
+    if not _is_sound(given.payload):  # arrival refuses it, and no amendment makes it one
+        return None
+    if given.payload.get("givenBy") not in _givers(given.occurred_at, born, moment):
+        return None
+    ends = [_age_limit(given.payload["validFrom"], moment)]
     if consent.scope["validUntil"] is not None:
         ends.append(consent.scope["validUntil"])
     alone_from = birthday(born, rules.consent_alone_years, zone)
-    if _day_starts(consent.given.occurred_at, moment) < alone_from:
+    if _day_starts(given.occurred_at, moment) < alone_from:
         ends.append(alone_from)
-    return moment.has_come(starts) and not moment.has_come(min(ends))
+    return min(ends)
 
 
 def _givers(at: int, born: date, moment: Moment) -> frozenset[str]:

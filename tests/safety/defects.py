@@ -129,7 +129,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "a consent ends a second late", consents._is_active,
-        "moment.has_come(min(ends))", "moment.has_come(min(ends) + 1_000)", likely="views SC26",
+        "not moment.has_come(ends)", "not moment.has_come(ends + 1_000)", likely="views SC26",
     ),
     Defect(
         "the health link ends a second late", health._in_treatment,
@@ -152,16 +152,16 @@ DEFECTS: Final = (
     # consents
     Defect(
         "expiry of consents ignored", consents._is_active,
-        " and not moment.has_come(min(ends))", "", likely="views SC26",
+        " and not moment.has_come(ends)", "", likely="views SC26",
     ),
     Defect(
-        "the year of a consent ignored", consents._is_active,
-        "ends = [_age_limit(starts, moment)]", "ends = [moment.at + 1]", likely="views SC30",
+        "the year of a consent ignored", consents._end_of,
+        'ends = [_age_limit(given.payload["validFrom"], moment)]', "ends = [moment.at + 1]", likely="views SC30",
     ),
     Defect(
-        "an amendment moves the year", consents.consents_of,
-        'starts = consent.given.payload["validFrom"]',
-        'starts = (consent.amended_by or consent.given).payload["validFrom"]', likely="views SC26",
+        "an amendment moves the year", consents._end_of,
+        'ends = [_age_limit(given.payload["validFrom"], moment)]',
+        'ends = [_age_limit((consent.amended_by or given).payload["validFrom"], moment)]', likely="views SC26",
     ),
     Defect(
         "a withdrawn consent amended back", consents._Consent.amend,
@@ -170,7 +170,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "withdrawal ignored", consents._is_active,
-        "consent.ended_by is not None or ", "", likely="views SC4",
+        "consent.ended_by is None and ", "", likely="views SC4",
     ),
     Defect("L2 skipped", _consent_lines, "and not implied & ~consent.listed", "", likely="views SC26"),
     Defect(
@@ -194,7 +194,7 @@ DEFECTS: Final = (
         likely="views SC6",
     ),
     Defect(
-        "a guardian's consent outlives the 15th birthday", consents._is_active,
+        "a guardian's consent outlives the 15th birthday", consents._end_of,
         "ends.append(alone_from)", "pass", likely="views V12",
     ),
     Defect(
