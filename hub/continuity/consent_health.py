@@ -3,6 +3,7 @@
 Rules (domain specification, 6, I15; 4.4, 4.9.10, 4.9.22):
 - Active is what `hub.consent.consents` calls active. A consent is void if from its start it can open nothing: not
   sound, or no source, recipient, purpose and category of it fit together under the rule set.
+- A consent counts once, under its id of now, whatever it was called before and however often it was given anew.
 - Lapsed: it began, was not ended by anybody, and is no longer active; void ones are counted as void only.
 - Exposure: from a withdrawal to its recording, all withdrawals of the case together.
 - A barrier is a category of a live fact that a party taking part in the case is not shown by the newest decision.
@@ -22,6 +23,7 @@ from contracts.event_types import EventType
 from contracts.fact import Fact
 from contracts.parties import role_of_id
 from hub.consent.consents import ENDED, READS, ActiveConsent, consents_of
+from hub.consent.corrections import revisions, superseded_by_id
 from hub.consent.moment import Moment
 from hub.continuity.case import HOUR_MS, KnownCase
 
@@ -46,22 +48,23 @@ class ConsentHealth:
 def consent_health(case: KnownCase) -> ConsentHealth:
     """I15 of one case."""
     facts = [fact for fact in case.by_occurrence() if fact.event_type in READS]
-    given: dict[str, Fact] = {}
+    given: dict[str, list[Fact]] = {}
     for fact in facts:
         if fact.event_type == "ConsentGiven":
-            given.setdefault(str(fact.payload["consentId"]), fact)
-    ended = {str(fact.payload["consentId"]) for fact in facts if fact.event_type in ENDED - {"ConsentExpired"}}
+            given.setdefault(_consent_id(fact), []).append(fact)
+    meant = _consents_by_old_id(case, given)
+    ended = _named(meant, (fact for fact in facts if fact.event_type in ENDED - {"ConsentExpired"}))
     active = _active(case, facts, case.at)
     later = _active(case, facts, case.after(case.at, case.terms.lapsing_within))
-    void = {consent_id for consent_id, fact in given.items() if _is_void(case, fact)}
-    begun = {consent_id for consent_id, fact in given.items() if fact.payload["validFrom"] <= case.at}
+    void = {consent_id for consent_id, each in given.items() if all(_is_void(case, fact) for fact in each)}
+    begun = {consent_id for consent_id, each in given.items() if any(f.payload["validFrom"] <= case.at for f in each)}
     withdrawals = [fact for fact in facts if fact.event_type == "ConsentWithdrawn"]
     exposed = sum(fact.recorded_at - fact.occurred_at for fact in withdrawals)
     return ConsentHealth(
         active=len(active - void),
         given=len(given),
         refused=len(case.of_types("ConsentRefused")),
-        withdrawn=len({str(fact.payload["consentId"]) for fact in withdrawals}),
+        withdrawn=len(_named(meant, withdrawals)),
         lapsed=len(begun - ended - active - void),
         void=len(void),
         lapsing=len(active - later - void),
@@ -82,6 +85,27 @@ def barriers(case: KnownCase, told: Told, contracts: Mapping[str, EventType]) ->
                 shown |= mask
             denied.update((category, role_of_id(party)) for category in categories_of(carried & ~shown))
     return denied
+
+
+def _consents_by_old_id(case: KnownCase, given: Mapping[str, Iterable[Fact]]) -> dict[str, set[str]]:
+    """The consents, by their ids of now, that ever bore an id: what ends one under an old id ends it."""
+    earlier = superseded_by_id(case.gone, {"ConsentGiven"})
+    found: dict[str, set[str]] = {}
+    for consent_id, each in given.items():
+        for fact in each:
+            for revision in revisions(fact, earlier):
+                found.setdefault(_consent_id(revision), set()).add(consent_id)
+    return found
+
+
+def _named(meant: Mapping[str, set[str]], facts: Iterable[Fact]) -> set[str]:
+    """The consents of which `facts` speak; one that is not given counts under the id by which it is spoken of."""
+    named = (_consent_id(fact) for fact in facts)
+    return {consent_id for name in named for consent_id in meant.get(name, {name})}
+
+
+def _consent_id(fact: Fact) -> str:
+    return str(fact.payload["consentId"])
 
 
 def _active(case: KnownCase, facts: list[Fact], at: int) -> set[str]:
