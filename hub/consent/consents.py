@@ -21,7 +21,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
@@ -57,6 +57,10 @@ class ActiveConsent:
     purposes: frozenset[str]
     oral: bool
     data_from: int
+    void_sources: frozenset[str] = field(default=frozenset(), compare=False)
+    """Sources that it names and from which it opens nothing, being oral; for explanations alone."""
+    lost_to: frozenset[str] = field(default=frozenset(), compare=False)
+    """Recipients that it names and that lost it by a move; for explanations alone."""
 
 
 @dataclass(slots=True)
@@ -297,26 +301,27 @@ def _age_limit(starts: int, moment: Moment) -> int:
 def _active_consent(consent: _Consent, lost_by: str | None, born: date, moment: Moment) -> ActiveConsent:
     terms, zone, scope = moment.policy.rules.consent, moment.zone, consent.scope
     listed = known_mask_of(scope["categories"])
-    opens, sources = listed, scope["sources"]
+    opens, void_sources = listed, frozenset[str]()
     oral = scope["form"] == terms.oral_form
     if oral:
         opens &= ~terms.oral_never
-        sources = frozenset(source for source in sources if Party(source).role not in terms.oral_void_sources)
+        void_sources = frozenset(each for each in scope["sources"] if Party(each).role in terms.oral_void_sources)
     minor_then = _is_minor(consent.given.occurred_at, born, moment)
     if minor_then and consent.given.payload.get("givenBy") != terms.co_signed:
         opens &= ~terms.co_signed_of_a_minor
+    lost_to = frozenset(
+        each for each in scope["recipients"] if lost_by is not None and Party(each).municipality == lost_by
+    )
     return ActiveConsent(
         consent_id=str(consent.given.payload["consentId"]),
         given_at=consent.given.occurred_at,
         listed=listed,
         opens=opens,
-        sources=sources,
-        recipients=frozenset(
-            recipient
-            for recipient in scope["recipients"]
-            if lost_by is None or Party(recipient).municipality != lost_by
-        ),
+        sources=scope["sources"] - void_sources,
+        recipients=scope["recipients"] - lost_to,
         purposes=scope["purposes"],
         oral=oral,
         data_from=start_of_day(scope["dataFrom"], zone),
+        void_sources=void_sources,
+        lost_to=lost_to,
     )

@@ -221,7 +221,7 @@ def _consents(decider: Decider, outline: Outline, receiver: str, category: Categ
     """What the consents in force that name the receiver lack; silent about consents among others."""
     found = []
     for consent in decider.standing.consents:
-        if receiver in consent.recipients:
+        if receiver in consent.recipients | consent.lost_to:
             lacks = list(_consent_lacks(decider, consent, outline, receiver, category))
             found.append((len(lacks), f"consent `{consent.consent_id}` does not open it: {', '.join(lacks)}"))
     if not found:
@@ -238,7 +238,11 @@ def _consent_lacks(
         yield f"it does not cover {category}"
     elif not consent.opens & BIT[category]:
         yield f"given in this form or by this giver it cannot open {category}"
-    if outline.party not in consent.sources:
+    if receiver in consent.lost_to:
+        yield f"the municipality of `{receiver}` was responsible when it began and is no more"
+    if outline.party in consent.void_sources:
+        yield f"given orally it opens nothing that `{outline.party}` states"
+    elif outline.party not in consent.sources:
         yield f"`{outline.party}` is not one of its sources"
     if terms is not None and terms.purpose not in consent.purposes:
         yield f"the purpose {terms.purpose} is not one of its purposes"
