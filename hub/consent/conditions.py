@@ -83,11 +83,8 @@ def address_protected(standing: Standing) -> bool:
 
 def placement_was_running(standing: Standing, outline: Outline) -> bool:
     """the placement was running when this happened"""
-    placement_id = outline.references.get("placementId")
-    return any(
-        placement.placement_id == placement_id and placement.ran_at(outline.occurred_at)
-        for placement in standing.placements
-    )
+    placements = standing.placements_by_id.get(outline.references.get("placementId"), ())
+    return any(placement.ran_at(outline.occurred_at) for placement in placements)
 
 
 def custody_start(standing: Standing) -> int | None:

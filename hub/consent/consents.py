@@ -97,15 +97,17 @@ def consents_of(
     facts: Sequence[Fact], superseded: Sequence[Superseded], born: date, responsible: str | None, moment: Moment
 ) -> tuple[ActiveConsent, ...]:
     """Return the consents active now, the one first given first. `facts` are ordered and have occurred by now."""
-    # Read again for each consent: only what says who is responsible, not all that was ever stated.
     stated = [fact for fact in facts if fact.event_type in RESPONSIBILITY]
     gone = [each for each in superseded if each.fact.event_type in RESPONSIBILITY]
+    in_force = [
+        (consent, starts)
+        for consent in _fold(facts, superseded, born, moment)
+        if _is_active(consent, starts := consent.given.payload["validFrom"], born, moment)
+    ]
+    responsible_at = responsible_as_known_at((starts for _, starts in in_force), stated, gone, moment)
     active = []
-    for consent in _fold(facts, superseded, born, moment):
-        starts = consent.given.payload["validFrom"]
-        if not _is_active(consent, starts, born, moment):
-            continue
-        then = responsible_as_known_at(starts, stated, gone, moment)
+    for consent, starts in in_force:
+        then = responsible_at[starts]
         moment.note(f"C:{consent.given.payload['consentId']}", consent.given, consent.amended_by)
         active.append(_active_consent(consent, then if then != responsible else None, born, moment))
     return tuple(sorted(active, key=lambda consent: (consent.given_at, consent.consent_id)))

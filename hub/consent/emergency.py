@@ -145,7 +145,8 @@ def holders_of(
     `held`: what categories (mask) each party has live facts of. Why somebody is in danger is for nobody else to read.
     """
     known = [*facts, *superseded_by_id(superseded, READS).values()]
-    first, asked = first_requests(known), dict[str, int]()
+    first = first_requests(known)
+    asked: dict[str, int] = {}
     for request in filter(_is_request, known):
         request_id = request.payload["requestId"]
         if request.payload["party"] == first[request_id].payload["party"]:

@@ -8,6 +8,7 @@ Rules (domain specification, 4.9.8, 4.9.19):
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -33,21 +34,15 @@ class Placement:
 
 def placements_of(facts: Sequence[Fact]) -> tuple[Placement, ...]:
     """Return the placements that `facts` (ordered, occurred by now) tell of."""
-    ends = [fact for fact in facts if fact.event_type == "CarePlacementEnded"]
-    return tuple(
-        Placement(
-            fact.payload["placementId"],
-            fact.party,
-            fact.occurred_at,
-            next(
-                (
-                    end.occurred_at
-                    for end in ends
-                    if end.payload["placementId"] == fact.payload["placementId"] and end.occurred_at >= fact.occurred_at
-                ),
-                None,
-            ),
-        )
-        for fact in facts
-        if fact.event_type == "CarePlacementStarted"
-    )
+    ends: dict[str, list[int]] = {}
+    for fact in facts:
+        if fact.event_type == "CarePlacementEnded":
+            ends.setdefault(fact.payload["placementId"], []).append(fact.occurred_at)
+    found = []
+    for fact in facts:
+        if fact.event_type == "CarePlacementStarted":
+            of_it = ends.get(fact.payload["placementId"], [])
+            place = bisect_left(of_it, fact.occurred_at)
+            ended = of_it[place] if place < len(of_it) else None
+            found.append(Placement(fact.payload["placementId"], fact.party, fact.occurred_at, ended))
+    return tuple(found)

@@ -118,12 +118,7 @@ def parties(policy: Policy, standing: Standing, outline: Outline) -> frozenset[s
 
 def parties_to_discharge(policy: Policy, standing: Standing, outline: Outline) -> frozenset[str]:
     """the party is named in the discharge agreement or coordination plan of this admission"""
-    admission_id = outline.references.get("admissionId")
-    return frozenset(
-        named
-        for party, admission, named in standing.health.agreements
-        if party == outline.party and admission == admission_id
-    )
+    return standing.named_at_discharge.get((outline.party, outline.references.get("admissionId")), frozenset())
 
 
 def addressee(policy: Policy, standing: Standing, outline: Outline) -> frozenset[str]:
@@ -133,12 +128,8 @@ def addressee(policy: Policy, standing: Standing, outline: Outline) -> frozenset
 
 def placement_commissioner(policy: Policy, standing: Standing, outline: Outline) -> frozenset[str]:
     """the party commissioned the placement, which was running when this happened"""
-    placement_id = outline.references.get("placementId")
-    return frozenset(
-        placement.commissioner
-        for placement in standing.placements
-        if placement.placement_id == placement_id and placement.ran_at(outline.occurred_at)
-    )
+    placements = standing.placements_by_id.get(outline.references.get("placementId"), ())
+    return frozenset(placement.commissioner for placement in placements if placement.ran_at(outline.occurred_at))
 
 
 def plan_consent_recipients(policy: Policy, standing: Standing, outline: Outline) -> frozenset[str]:

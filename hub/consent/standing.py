@@ -81,6 +81,22 @@ class Standing:
         return self._holders_by_request.get(request_id, frozenset())
 
     @cached_property
+    def named_at_discharge(self) -> Mapping[tuple[str, object], frozenset[str]]:
+        """Whom the agreements on an admission name, by (party, admission id)."""
+        found: dict[tuple[str, object], set[str]] = {}
+        for party, admission_id, named in self.health.agreements:
+            found.setdefault((party, admission_id), set()).add(named)
+        return {admission: frozenset(parties) for admission, parties in found.items()}
+
+    @cached_property
+    def placements_by_id(self) -> Mapping[object, tuple[Placement, ...]]:
+        """The placements by their ids."""
+        found: dict[object, list[Placement]] = {}
+        for placement in self.placements:
+            found.setdefault(placement.placement_id, []).append(placement)
+        return {placement_id: tuple(placements) for placement_id, placements in found.items()}
+
+    @cached_property
     def _parties_by_consent(self) -> Mapping[object, frozenset[str]]:
         return _by_first(self.consent_parties)
 

@@ -17,11 +17,13 @@ from contracts.catalogue import catalogue
 from contracts.categories import mask_of
 from contracts.fact import Fact, Outline, outline_of
 from contracts.parties import Party
+from hub.consent.corrections import Superseded
 from hub.consent.decision import Decider
 from hub.consent.emergency import OpenGlass, open_glass
 from hub.consent.health import episodes
 from hub.consent.moment import Moment
 from hub.consent.policy import Policy, load_policy
+from hub.consent.responsibility import responsible_as_known_at, responsible_municipality
 from hub.consent.standing import Person, derive
 from hub.continuity.case import Known, KnownCase
 from hub.continuity.emergency import requests
@@ -153,7 +155,96 @@ def test_who_hears_of_a_record_is_asked_once_for_each_record(monkeypatch: pytest
     assert asked == [fact.event_id for fact in facts]
 
 
+def test_placements_cost_as_many_steps_as_there_are() -> None:
+    def work(count: int) -> int:
+        facts: list[Fact] = []
+        for number in range(count):
+            facts.append(stated(number, "CarePlacementStarted", "A.SOC", NOON - HOUR_MS, placementId=f"p{number}"))
+            facts.append(stated(number, "CarePlacementEnded", "A.SOC", NOON - 1, placementId=f"p{number}"))
+        return lines_run(lambda: derive(facts, {}, frozenset(), PERSON, NOON, POLICIES["DK"]))
+
+    assert work(200) < 2.5 * work(100)
+
+
+def test_a_breach_is_looked_up_by_its_placement() -> None:
+    def work(count: int) -> int:
+        facts = [stated(n, "CarePlacementStarted", "A.SOC", NOON - HOUR_MS, placementId=f"p{n}") for n in range(count)]
+        decider = Decider(POLICIES["DK"], derive(facts, {}, frozenset(), PERSON, NOON, POLICIES["DK"]))
+        mask = mask_of(["RI"])
+        breaches = [
+            Outline(f"FAC/b{n}", "CarePlacementBreached", "FAC", NOON, mask, mask, {"placementId": f"p{n}"})
+            for n in range(count)
+        ]
+        return lines_run(lambda: [decider.decided(outline) for outline in breaches])
+
+    assert work(200) < 2.5 * work(100)
+
+
+def test_consents_beside_as_many_cases_opened_cost_as_many_steps() -> None:
+    sound = {
+        "collectedBy": "A.SOC", "givenBy": "SUBJECT", "form": "WRITTEN", "categories": ["SU"], "sources": ["A.ADD"],
+        "recipients": ["FAC"], "purposes": ["TREATMENT"], "withdrawalExplained": True, "capacityConfirmed": True,
+        "evidenceRef": "x",
+    }  # fmt: skip
+
+    def work(count: int) -> int:
+        opened = [stated(n, "CaseOpened", "A.JOB", NOON - 3 * HOUR_MS) for n in range(count)]
+        given = [
+            stated(n, "ConsentGiven", "A.JOB", NOON - HOUR_MS, consentId=f"c{n}", validFrom=NOON - HOUR_MS + n, **sound)
+            for n in range(count)
+        ]
+        return lines_run(lambda: derive([*opened, *given], {}, frozenset(), PERSON, NOON, POLICIES["DK"]))
+
+    assert work(200) < 2.5 * work(100)
+
+
+def test_whom_an_agreement_on_discharge_names_is_looked_up_by_its_admission() -> None:
+    def work(count: int) -> int:
+        facts = [
+            stated(n, "DischargeAgreementMade", "PSY", NOON - HOUR_MS, admissionId=f"a{n}", parties=["A.SOC"])
+            for n in range(count)
+        ]
+        decider = Decider(POLICIES["DK"], derive(facts, {}, frozenset(), PERSON, NOON, POLICIES["DK"]))
+        mask = mask_of(["MH"])
+        ended = [
+            Outline(f"PSY/b{n}", "AdmissionEnded", "PSY", NOON, mask, mask, {"admissionId": f"a{n}"})
+            for n in range(count)
+        ]
+        return lines_run(lambda: [decider.decided(outline) for outline in ended])
+
+    assert work(200) < 2.5 * work(100)
+
+
 # --- equality with the plain reading
+
+
+RESPONSIBLE = st.builds(
+    lambda number, kind, day, at, recorded, until: (
+        Fact(f"A.SOC/e{number}", kind, f"{'AB'[number % 2]}.SOC", at, recorded,
+             {"effectiveDate": FIRST_DAY + day, "toMunicipality": "AB"[number % 2], "homeMunicipality": "C"}),
+        until,
+    ),
+    st.integers(0, 10**6), st.sampled_from(("CaseOpened", "ResponsibilityTransferred", "ImprisonmentStarted")),
+    st.integers(-2, 2), *(st.integers(-30, 30).map(lambda hours: NOON + hours * HOUR_MS),) * 2,
+    st.none() | st.integers(-30, 30).map(lambda hours: NOON + hours * HOUR_MS),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(RESPONSIBLE, max_size=8, unique_by=lambda each: each[0].event_id), st.lists(st.integers(-40, 40)))
+def test_who_was_responsible_is_as_the_plain_reading_has_it(
+    drawn: list[tuple[Fact, int | None]], hours: list[int]
+) -> None:
+    moment, instants = Moment(NOON, POLICIES["DK"]), [NOON + each * HOUR_MS for each in hours]
+    live = [fact for fact, until in drawn if until is None]
+    gone = [Superseded(fact, until) for fact, until in drawn if until is not None]
+    plain = {}
+    for then in instants:
+        known = [fact for fact in live if fact.recorded_at <= then]
+        known += [each.fact for each in gone if each.fact.recorded_at <= then < each.until]
+        earlier = Moment(then, moment.policy)
+        plain[then] = responsible_municipality(earlier.began_by_now(known), earlier)
+    assert responsible_as_known_at(instants, live, gone, moment) == plain
 
 
 @st.composite

@@ -297,7 +297,8 @@ DEFECTS: Final = (
     ),
     Defect(
         "a discharge agreement opens every admission's end", relations.parties_to_discharge,
-        " and admission == admission_id", "", likely="views V9",
+        '.get((outline.party, outline.references.get("admissionId")), frozenset())',
+        " and frozenset().union(*standing.named_at_discharge.values())", likely="views V9",
     ),
     # emergency
     Defect(
