@@ -125,7 +125,7 @@ def news_take_the_place_of_a_turn_in_a_resync(monkeypatch: pytest.MonkeyPatch) -
         (clocks_run_over_what_is_hidden, 900),
         (links_go_along_untold, 0),
         (an_emptied_list_is_sent_as_empty, 800),
-        (hidden_items_are_sent, 200),
+        (hidden_items_are_sent, 100),
         (what_was_told_is_told_again_whenever_the_standing_changes, 0),
     ],
 )
