@@ -18,9 +18,10 @@ from typing import Final
 
 from contracts.catalogue import Catalogue
 from contracts.categories import MEANINGS, Category
-from contracts.event_types import NEVER, EventType
+from contracts.event_types import NEVER, EventType, Kind
 from hub.consent.conditions import CONDITIONS, sentence
 from hub.consent.matrix import ADULT, MINOR, Cell, Matrix, MatrixReader, categories_held, is_narrow
+from hub.consent.policy import fields_holding
 from hub.consent.relations import NAMED_BY
 from hub.consent.rule_set import RuleSet
 
@@ -96,8 +97,8 @@ def _said(rules: RuleSet, event_type: EventType) -> Iterator[str]:
         if event_type.name in line.events:
             yield f"{line.id}: {line.field} to {' '.join(sorted(line.only_to))} only"
     for kind in rules.withheld_kinds:
-        if any(field.kind.value == kind.kind for field in event_type.fields):
-            yield f"{kind.id}: no field of kind {kind.kind} to {' '.join(sorted(kind.never_to))}"
+        if any(fields_holding(event_type, Kind(kind.kind))):
+            yield f"{kind.id}: no field with something of kind {kind.kind} to {' '.join(sorted(kind.never_to))}"
 
 
 def _named(rules: RuleSet, event_type: EventType) -> str:

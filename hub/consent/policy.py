@@ -216,7 +216,7 @@ class Policy:
         contract = catalogue().event_types.get(event_type)
         for kind in self.rules.withheld_kinds:
             if contract is not None and (role is None or role in kind.never_to):
-                for name in _fields_holding(contract, Kind(kind.kind)):
+                for name in fields_holding(contract, Kind(kind.kind)):
                     yield name, kind.id
 
     @cached_property
@@ -266,7 +266,7 @@ def _citing_types() -> frozenset[str]:
     )
 
 
-def _fields_holding(contract: EventType, kind: Kind) -> Iterator[str]:
+def fields_holding(contract: EventType, kind: Kind) -> Iterator[str]:
     """The fields of an event that are of `kind`, or are records with something of it in them: an item is whole."""
     records = catalogue().records
     for field in contract.fields:

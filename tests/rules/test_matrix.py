@@ -17,6 +17,7 @@ from contracts.categories import Category, categories_of
 from contracts.failures import BadRuleSet
 from contracts.parties import role_of_id
 from deploy.command_line import hub
+from deploy.rules.tables import events_lines
 from hub.consent.decision import Decider
 from hub.consent.matrix import ADULT, BOTH_AGES, MINOR, Cell, MatrixReader
 from hub.consent.rule_reader import RULES_FOLDER, parse_rule_set, read_rule_set
@@ -265,3 +266,13 @@ def test_a_rule_set_that_is_none_is_refused_with_the_known_ones(name: str) -> No
     result = CliRunner().invoke(hub, ["rules", "matrix", name])
     assert isinstance(result.exception, BadRuleSet)
     assert "DK-1, SE-1" in str(result.exception)
+
+
+def test_an_event_of_which_a_list_is_withheld_from_a_role_says_so() -> None:
+    lines = events_lines(MatrixReader(read_rule_set("DK")), catalogue())
+    heads = {line.split("  ")[0]: line for line in lines}
+    with_items = [each.name for each in catalogue().event_types.values() if "items" in each.field]
+    assert len(with_items) >= 10
+    for name in with_items:
+        assert "items" in POLICIES["DK"].withheld_fields(name, "EVA")
+        assert "N3: no field with something of kind string to EVA" in heads[name]
