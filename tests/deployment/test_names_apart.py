@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -93,6 +94,19 @@ def test_nor_does_one_that_joins(cluster: PlayedCluster, make: Make) -> None:
     with pytest.raises(BadRegistry, match="`admin` is the deployer's own"):
         extend_world(world, KafkaConnection("localhost:1", DEPLOYER, "secret"), joining)
     assert cluster.users == before
+
+
+def test_nobody_leaves_by_a_registry_of_who_joins_and_who_left_stays_in_it(cluster: PlayedCluster, make: Make) -> None:
+    world = make(PartyRegistry.of([*HERS, Party("PHE", left=True)]), "")
+    assert "phe" not in cluster.users
+    deployer = KafkaConnection("localhost:1", DEPLOYER, "secret")
+    leaving = [replace(party, left=True) for party in HERS]
+    for registry in ([*HERS], [*leaving, Party("PHE", left=True)]):
+        with pytest.raises(BadRegistry, match="is not in the new registry as it was: only add parties to it"):
+            extend_world(world, deployer, PartyRegistry.of(registry))
+    for left in (True, False):
+        world = extend_world(world, deployer, PartyRegistry.of([*HERS, Party("PHE", left=left)]))
+        assert ("phe" in cluster.users) is not left
 
 
 def test_no_hub_takes_a_name_under_which_a_party_of_another_may_use_groups(cluster: PlayedCluster, make: Make) -> None:
