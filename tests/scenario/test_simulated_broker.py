@@ -72,10 +72,17 @@ def test_inputs_see_their_own_partition_only(broker: SimulatedBroker) -> None:
     assert inputs.take(9, 0.0) == []
 
 
-@pytest.mark.parametrize("positions", [{"v1.in.pri.v1": 1}, {"v1.in.pri.v1": -1}, {"v1.in.psy.v1": 0}])
+@pytest.mark.parametrize("positions", [{"v1.in.pri.v1": 1}, {"v1.in.pri.v1": -1}])
 def test_position_outside_the_log_is_refused(broker: SimulatedBroker, positions: dict[str, int]) -> None:
     with pytest.raises(ForeignStore, match="belongs to another world"):
         SimulatedInputs(broker, NAMES, REGISTRY, 0).start(positions)
+
+
+def test_the_position_of_a_topic_that_is_read_no_more_is_passed_over(broker: SimulatedBroker) -> None:
+    inputs = SimulatedInputs(broker, NAMES, REGISTRY, 0)
+    inputs.start({"v1.in.psy.v1": 7})
+    put(broker, NAMES.input("PRI"), 1)
+    assert places(inputs.take(9, 0.0)) == [(NAMES.input("PRI"), 0)]
 
 
 def test_newest_tick_is_the_last_record_of_the_hubs_input(broker: SimulatedBroker) -> None:
