@@ -66,7 +66,7 @@ CHANNEL_SECONDS = 5.0
 WORKER_PRINCIPALS = frozenset({TICKER, MERGES})
 """As whom the worker signs on the hub's own input."""
 COLLECT_AFTER_OBJECTS = 1_000_000
-SETTLEMENT = 7
+SETTLEMENT = 8
 """Counts the changes of what a settlement notes beside its decisions: where it notes more, every case is due once."""
 
 
