@@ -1,8 +1,9 @@
 """On which bases a party was shown something of a fact before: what it is still shown, and what was taken back from it.
 
 Rules:
-- A basis is kept for the categories that were shown on it. What is taken back leaves `kept`; what is shown again leaves
-  `taken_back`, and begins anew with the basis on which it is shown.
+- A basis is kept for the categories that were shown on it. What is taken back leaves `kept` for `taken_back`.
+- What is shown again leaves `taken_back`, and keeps its bases in `shown_again`, with the settlement before: a consent
+  that had ended by then was told to have, one that ends from then on was not.
 
 Pure. Folded from the decisions of a case by `timeline`; `hub.disclosure.endings` reads which consents showed what.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hub.store.records import Shown
 
@@ -20,29 +22,53 @@ Masks = dict[str, int]
 """Basis -> the categories that were shown on it."""
 
 
+class Settled(NamedTuple):
+    """A settlement of a case: the version of its record, and its clock."""
+
+    version: int
+    at: int
+
+
 @dataclass(slots=True)
 class FormerBases:
     """The bases of everything that a case's parties were shown before now."""
 
     kept: dict[Line, Masks] = field(default_factory=dict)
-    """What the party is still shown, on whatever basis."""
+    """What the party is still shown, on whatever basis, without a break."""
+    shown_again: dict[Line, dict[Settled, Masks]] = field(default_factory=dict)
+    """What it is shown again: the last settlement in which it was not -> the bases from before."""
     taken_back: dict[Line, Masks] = field(default_factory=dict)
 
-    def decided(self, event_id: str, party: str, before: Shown, now: Shown) -> None:
-        """Take in a decision after which the party is shown `now` of a fact, where it was shown `before`."""
+    def decided(self, event_id: str, party: str, before: Shown, now: Shown, settled: Settled) -> None:
+        """Take in a decision after which the party is shown `now` of a fact, where it was shown `before`.
+
+        `settled` is the settlement before this one.
+        """
         line, still = (event_id, party), 0
         for _, mask in now:
             still |= mask
-        shown = _joined(self.kept.pop(line, {}).items(), before)
-        if kept := {basis: mask & still for basis, mask in shown.items() if mask & still}:
+        gone = self.taken_back.pop(line, {})
+        again = self.shown_again.pop(line, {})
+        shown = joined(self.kept.pop(line, {}).items(), before)
+        if kept := _within(still, shown):
             self.kept[line] = kept
-        gone = _joined(self.taken_back.pop(line, {}).items(), shown.items())
-        if lost := {basis: mask & ~still for basis, mask in gone.items() if mask & ~still}:
+        ever = joined(gone.items(), shown.items())
+        for masks in again.values():
+            ever = joined(ever.items(), masks.items())
+        if lost := _within(~still, ever):
             self.taken_back[line] = lost
+        again[settled] = gone
+        if again := {each: part for each, masks in again.items() if (part := _within(still, masks))}:
+            self.shown_again[line] = again
 
 
-def _joined(some: Iterable[tuple[str, int]], more: Iterable[tuple[str, int]]) -> Masks:
+def joined(some: Iterable[tuple[str, int]], more: Iterable[tuple[str, int]]) -> Masks:
+    """Return what was shown on each basis by either."""
     masks = dict(some)
     for basis, mask in more:
         masks[basis] = masks.get(basis, 0) | mask
     return masks
+
+
+def _within(categories: int, masks: Masks) -> Masks:
+    return {basis: mask & categories for basis, mask in masks.items() if mask & categories}

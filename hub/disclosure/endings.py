@@ -4,12 +4,14 @@ Rules (domain specification, 4.4):
 - A party loses by a consent what it was shown on the basis of it, also while another basis stood beside or came after
   it, and is not shown any more, as far as the consent itself no longer opens it to that party: withdrawn, invalidated,
   lapsed by time or on a birthday, amended without the party, the source or the category, or lost with the municipality.
-  Which of several bases ended first may rest on what the party does not see.
+  Which of several bases ended first may rest on what the party does not see. Where it was hidden between, a consent
+  that ended before it was shown again was told to have ended then.
 - A joint plan is shown by a rule of law that itself asks for the plan's consent: what it showed rested on that consent.
-- What a gate or a never-rule closes, while the consent stands as it was, is no ending; nor is what a correction or
-  retraction takes away, unless its consent ends in the same settlement; nor what another rule goes on showing.
-- What a gate had closed before is lost by the consent when that ends: the party still has what it was sent, and is to
-  remove it. Asked only where the rights in the case have changed, which decides all of it anyway.
+- What a gate, a never-rule, a correction or a retraction takes away, while the consent stands as it was, is no ending;
+  nor is what another rule goes on showing.
+- What was taken away so before is lost by the consent when that ends: the party still has what it was sent, and is to
+  remove it, the first words of a correction too. Asked only where the rights in the case have changed, which decides
+  all of it anyway.
 - The ending is dated by the first moment at which the party, as known then, was no longer shown it. That moment is
   the party's own loss: no other fact of the case moves it. What was hidden before is lost when the consent ends.
 - What a settlement knew is what stands before it on the timeline: another record may bear the same millisecond.
@@ -20,16 +22,17 @@ Pure. Changes come from `settlement`; the shard tells the parties (`hub.shard.no
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
 from typing import Final, NamedTuple
 
 from contracts.fact import Outline
+from hub.case_timeline.bases import Settled, joined
 from hub.case_timeline.timeline import CaseTimeline, first_recorded_at
 from hub.consent.decision import Decider
 from hub.consent.policy import Policy
 from hub.consent.standing import Superseded, derive, next_change
-from hub.disclosure.settlement import Change, mask_of_shown, person_of
+from hub.disclosure.settlement import NOBODY, NOTHING, Change, mask_of_shown, person_of, shown_now
 
 PolicyAt = Callable[[int], tuple[Policy, int | None]]
 """The policy in force at an instant, and when the next one comes into force."""
@@ -49,28 +52,36 @@ class Loss(NamedTuple):
 
 
 def endings(
-    case: CaseTimeline, decider: Decider, changes: Iterable[Change]
+    case: CaseTimeline, decider: Decider, changes: Iterable[Change], policy_at: PolicyAt
 ) -> Mapping[tuple[str, str], tuple[Loss, ...]]:
     """Return what was lost, by (consent id, party), in that order."""
     found: dict[tuple[str, str], list[Loss]] = {}
+    as_settled = cache(lambda settled: _as_settled(case, settled, policy_at)[0])
     for change in changes:
         lost = mask_of_shown(change.before) & ~mask_of_shown(change.shown)
         if not lost:
             continue
         outline = case.facts[change.event_id].outline
-        # What a correction takes away was lost by its consent only if that stood until now.
-        is_live = change.event_id not in case.dead
-        bases = dict(case.former_bases.kept.get((change.event_id, change.party), {})) if is_live else {}
-        for basis, mask in change.before:
-            bases[basis] = bases.get(basis, 0) | mask
-        for basis, mask in sorted(bases.items()):
-            consent_id = decider.consent_behind(basis, outline)
-            if consent_id is None or not mask & lost:
-                continue
+        for consent_id, mask in _shown_by_consents(case, decider, change, as_settled):
             loss = Loss(outline, mask & lost)
-            if not _opens(decider, consent_id, change.party, (loss,)):
+            if loss.mask and not _opens(decider, consent_id, change.party, (loss,)):
                 found.setdefault((consent_id, change.party), []).append(loss)
     return {key: tuple(losses) for key, losses in sorted(found.items())}
+
+
+def _shown_by_consents(
+    case: CaseTimeline, decider: Decider, change: Change, as_settled: Callable[[Settled], Decider]
+) -> Iterator[tuple[str, int]]:
+    """Each consent on which something rested until now that the party was shown of a fact, and the categories."""
+    line, outline, former = (change.event_id, change.party), case.facts[change.event_id].outline, case.former_bases
+    for basis, mask in sorted(joined(former.kept.get(line, {}).items(), change.before).items()):
+        if consent_id := decider.consent_behind(basis, outline):
+            yield consent_id, mask
+    for settled, masks in former.shown_again.get(line, {}).items():
+        for basis, mask in sorted(masks.items()):
+            if consent_id := decider.consent_behind(basis, outline):
+                # What it opened no more was hidden when it ended, and was told then.
+                yield consent_id, mask & as_settled(settled).consent_opens(consent_id, outline, change.party)
 
 
 def hidden_endings(
@@ -78,25 +89,32 @@ def hidden_endings(
 ) -> Mapping[tuple[str, str], tuple[Loss, ...]]:
     """Return what was hidden before and its consent opened at the last settlement still, but would not open now.
 
-    By (consent id, party), in that order.
+    Not what is shown again by now. By (consent id, party), in that order.
     """
     found: dict[tuple[str, str], list[Loss]] = {}
+    shown_of = cache(lambda event_id: NOBODY if case.joining else shown_now(case, decider, event_id))
     for (event_id, party), bases in case.former_bases.taken_back.items():
-        if event_id in case.dead:
+        if case.is_unlinked(event_id):
             continue
         outline = case.facts[event_id].outline
+        hidden = ~mask_of_shown(shown_of(event_id).get(party, NOTHING))
         for basis, mask in sorted(bases.items()):
             consent_id = decider.consent_behind(basis, outline)
-            if consent_id is not None and (lost := mask & ~decider.consent_opens(consent_id, outline, party)):
+            if consent_id and (lost := mask & hidden & ~decider.consent_opens(consent_id, outline, party)):
                 found.setdefault((consent_id, party), []).append(Loss(outline, lost))
     if not found:
         return {}
     # Most of these ended long ago, and were told then.
-    before, _ = _as_settled(case, policy_at)
-    opened = {
-        key: tuple(loss for loss in losses if _opens(before, *key, (loss,))) for key, losses in sorted(found.items())
-    }
+    before, _ = _as_settled(case, case.settled, policy_at)
+    opened = {key: tuple(_opened(before, *key, losses)) for key, losses in sorted(found.items())}
     return {key: losses for key, losses in opened.items() if losses}
+
+
+def _opened(decider: Decider, consent_id: str, party: str, losses: Iterable[Loss]) -> Iterator[Loss]:
+    """The part of `losses` that the consent opened to the party."""
+    for outline, mask in losses:
+        if opened := mask & decider.consent_opens(consent_id, outline, party):
+            yield Loss(outline, opened)
 
 
 def still_shown(party: str, losses: tuple[Loss, ...]) -> Holds:
@@ -120,9 +138,9 @@ def ended_at(
     """
     moments = {fact.recorded_at for fact in case.gate_facts.values()} | {death.at for death in case.dead.values()}
     moments = {each for each in moments if case.settled_at < each <= clock}
-    if any(case.facts[each].record.recorded_at <= case.settled_at for each in _new_and_old(case)):
+    if any(case.facts[each].record.recorded_at <= case.settled_at for each in _new_and_old(case, case.settled)):
         moments.add(case.settled_at)
-    in_order, settled = sorted(moments), _as_settled(case, policy_at)
+    in_order, settled = sorted(moments), _as_settled(case, case.settled, policy_at)
     as_known = cache(lambda at: _as_known(case, at, policy_at))
     return {key: _ended(holds, settled, in_order, clock, as_known) for key, holds in holding.items()}
 
@@ -157,20 +175,20 @@ def _shows(decider: Decider, party: str, losses: Iterable[Loss]) -> bool:
     return all(not loss.mask & ~mask_of_shown(decider.shown(loss.outline, party)) for loss in losses)
 
 
-def _as_settled(case: CaseTimeline, policy_at: PolicyAt) -> Look:
-    """What the case meant in its last settlement, and until when that held by itself."""
-    return _as_known(case, case.settled_at, policy_at, _new_and_old(case))
+def _as_settled(case: CaseTimeline, settled: Settled, policy_at: PolicyAt) -> Look:
+    """What the case meant in one of its settlements, and until when that held by itself."""
+    return _as_known(case, settled.at, policy_at, _new_and_old(case, settled))
 
 
-def _new_and_old(case: CaseTimeline) -> frozenset[str]:
-    """The facts (event ids) that came after the last settlement and are no younger: of its millisecond, or by a merge.
+def _new_and_old(case: CaseTimeline, settled: Settled) -> frozenset[str]:
+    """The facts (event ids) that came after a settlement and are no younger: of its millisecond, or by a merge.
 
     What is not held of the history was there before it.
     """
     return frozenset(
         event_id
         for event_id, entry in case.facts.items()
-        if entry.version > case.settled_version and first_recorded_at(entry.record) <= case.settled_at
+        if entry.version > settled.version and first_recorded_at(entry.record) <= settled.at
     )
 
 

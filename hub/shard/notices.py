@@ -4,8 +4,9 @@ Rules (GDPR 19; domain specification, 2.1, 4.4):
 - Whoever was ever told of a corrected or retracted fact gets a notice, also who may no longer see it: the notice names
   the event and has no content. Its publisher needs none.
 - Whoever loses what it was shown on the basis of a consent, because that consent no longer opens it, or had lost it to
-  a gate while the consent still stood, is told once for each ending. The notice names the last record of that consent
-  that the party itself was told of, and the moment of its own loss; it says neither why nor how much.
+  a gate, a correction or a retraction while the consent still stood, is told once for each ending. The notice names
+  the last record of that consent that the party itself was told of, and the moment of its own loss; it says neither
+  why nor how much.
 - A notice is a fact of the hub's own on the same timeline: about a correction in the batch that admits it, about an
   ending in the settlement that finds the loss. It is stated once; its id is derived from what it is about.
 """
@@ -60,7 +61,7 @@ def notices_of_endings(
     Where the rights in the case changed, also for those of which a gate had hidden before what they showed. The caller
     puts each on the timeline before it asks for the next.
     """
-    shown = endings(case, decider, changes)
+    shown = endings(case, decider, changes, policy_at)
     hidden = hidden_endings(case, decider, policy_at) if rights_changed else {}
     named: dict[tuple[str, str], str] = {}
     holding: dict[tuple[str, str], Holds] = {}

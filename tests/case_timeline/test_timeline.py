@@ -179,15 +179,17 @@ def test_counts_never_fall_below_zero(facts: list[FactRecorded], party: str) -> 
 
 
 def test_bases_are_kept_for_what_is_still_shown_and_for_what_was_taken_back() -> None:
-    def lines(*shown: tuple[tuple[str, int], ...]) -> tuple[object, object]:
-        decisions = [decided(3 + place, NOW, Decision(2, "PRI", now, 1)) for place, now in enumerate(shown)]
+    def lines(*shown: tuple[tuple[str, int], ...]) -> tuple[object, ...]:
+        decisions = [decided(3 + place, NOW + place, Decision(2, "PRI", now, 1)) for place, now in enumerate(shown)]
         former = timeline_of(CASE, [*stored([fact(1)]), *decisions], reader()).former_bases
-        return former.kept.get((OLD, "PRI")), former.taken_back.get((OLD, "PRI"))
+        again = former.shown_again.get((OLD, "PRI"), {})
+        return former.kept.get((OLD, "PRI")), former.taken_back.get((OLD, "PRI")), again
 
     first, second = (("C:k", 6),), (("S1", 2),)
-    assert lines(first) == (None, None)
-    assert lines(first, second) == ({"C:k": 2}, {"C:k": 4})
-    assert lines(first, second, ()) == (None, {"C:k": 6, "S1": 2})
-    assert lines(first, second, (), second) == (None, {"C:k": 4})
-    assert lines(first, (), first, ()) == (None, {"C:k": 6})
-    assert lines((), first) == (None, None)
+    assert lines(first) == (None, None, {})
+    assert lines(first, second) == ({"C:k": 2}, {"C:k": 4}, {})
+    assert lines(first, second, ()) == (None, {"C:k": 6, "S1": 2}, {})
+    assert lines(first, second, (), second) == (None, {"C:k": 4}, {(5, NOW + 2): {"C:k": 2, "S1": 2}})
+    assert lines(first, second, first) == ({"C:k": 2, "S1": 2}, None, {(4, NOW + 1): {"C:k": 4}})
+    assert lines(first, (), first, ()) == (None, {"C:k": 6}, {})
+    assert lines((), first) == (None, None, {})
