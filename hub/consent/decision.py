@@ -240,7 +240,7 @@ class Decider:
         return Opening(rule.id, mask, not_before, tuple(tests), limit)
 
     def _consent_openings(self, stated_by: str, receiver: str, open_to_it: int) -> list[Opening]:
-        terms = self.policy.terms_of(receiver)
+        terms = self.policy.terms_of_role(receiver)
         implied = self.policy.rules.consent.implied.get(role_of_id(stated_by), NO_CATEGORY)
         return [
             Opening(CONSENT_BASIS + consent.consent_id, consent.opens & open_to_it, consent.data_from)
@@ -272,7 +272,7 @@ class Decider:
         return consent_id if isinstance(consent_id, str) else None
 
     def consent_opens(self, consent_id: str, outline: Outline, receiver: str) -> int:
-        """Return the categories that a consent opens of one fact to `receiver`, gates and never-rules left aside."""
+        """Return what a consent opens of one fact to `receiver`; gates, never-rules and the registry left aside."""
         mask = self._opened_with_plan(outline, receiver) if self._plan_consent(outline) == consent_id else NO_CATEGORY
         for opening in self._consent_openings(outline.party, receiver, ALL_CATEGORIES):
             if opening.basis == CONSENT_BASIS + consent_id and outline.occurred_at >= (opening.not_before or 0):

@@ -187,7 +187,11 @@ class Policy:
 
     def terms_of(self, party: str) -> Role | None:
         """What the rule set says of a registered party's role; `None` where it receives nothing."""
-        role = self.role_of(party)
+        return self.terms_of_role(party) if party in self._roles else None
+
+    def terms_of_role(self, party: str) -> Role | None:
+        """What the rule set says of a party's role, registered still or not; `None` for one of another country."""
+        role = self.role_stating(party)
         return self.rules.roles.get(role) if role is not None else None
 
     def withheld_fields(self, event_type: str, receiver: str) -> frozenset[str]:

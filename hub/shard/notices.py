@@ -7,6 +7,7 @@ Rules (GDPR 19; domain specification, 2.1, 4.4):
   a gate, a correction or a retraction while the consent still stood, is told once for each ending. The notice names
   the last record of that consent that the party itself was told of, and the moment of its own loss; it says neither
   why nor how much.
+- A notice to a party that is not in the registry is stated all the same: it is told when it comes back.
 - A notice is a fact of the hub's own on the same timeline: about a correction in the batch that admits it, about an
   ending in the settlement that finds the loss. It is stated once; its id is derived from what it is about.
 """
@@ -67,7 +68,7 @@ def notices_of_endings(
     holding: dict[tuple[str, str], Holds] = {}
     for consent_id, party in sorted(shown.keys() | hidden.keys()):
         known = _last_record_told(case, consent_id, party)
-        if known and party in decider.policy.registry and not _is_to_be_told(case, known, party, reader):
+        if known and not _is_to_be_told(case, known, party, reader):
             key = consent_id, party
             named[key] = known
             is_shown = key in shown

@@ -44,7 +44,7 @@ from hub.shard.withdrawals import (
     fences_of,
     ids_of_consents,
     newest,
-    obligation,
+    owed_first,
     promise,
     removals,
     taken_back,
@@ -173,6 +173,10 @@ class Settling:
                 # Before anything is recorded: the history comes from the store, which has nothing of this batch.
                 self.cases.hold_history(held)
             changes += self._noticed(held, rights, changed, changes, batch)
+            for owed in owed_first(
+                held.timeline, changes, batch.after.clock + self.receipt_within_ms, self.cases.reader
+            ):
+                batch.writes.obligations[owed.event_id] = owed
             look_at, changes = self._reminded(held, rights, changed, changes, batch)
             forms = [self._form(held, change, batch) for change in changes]
             promised = self._promised(held, rights.decider, changes, batch) if takes_in else _NO_PROMISES
@@ -252,7 +256,6 @@ class Settling:
             rights_changed=changed,
         ):
             put_on_timeline(held, record, fact, batch, reader)
-            batch.writes.obligations[fact.event_id] = obligation(fact, case.case_id, self.receipt_within_ms)
             stated.append(fact.event_id)
         return differences(case, rights.decider, stated)
 

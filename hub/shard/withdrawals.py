@@ -17,6 +17,7 @@ Rules (GDPR 7(3), 17, 19; design: withdrawal is an obligation with receipts, not
   whom it concerned nor whether it concerned anybody.
 - Whoever was told that a consent has ended owes a receipt: removed, or kept on a ground of its own. Until it comes it
   is open, and overdue after the period of `hub/continuity/clocks.toml`. A receipt that is taken back is owed again.
+  Who takes part no more is told, and owes it, when it comes back; nobody waits for it meanwhile.
 - A receipt is owed on the case on which it would be answered: a notice that goes to another case takes it along.
 """
 
@@ -234,9 +235,19 @@ def acknowledgement(
     return hub_fact(case, ACKNOWLEDGEMENT, stated_id, payload, recorded_at, reader)
 
 
-def obligation(notice: Fact, case_id: str, within_ms: int) -> Obligation:
-    """What the recipient of a notice of an ended consent owes from now on."""
-    return Obligation(notice.event_id, case_id, notice.payload["recipient"], notice.recorded_at + within_ms)
+def owed_first(case: CaseTimeline, changes: Iterable[Change], due: int, reader: Reader) -> Iterator[Obligation]:
+    """What those owe by `due` whom `changes` tell for the first time that a consent has ended.
+
+    What another case told is owed as it was: see `owed`.
+    """
+    for change in changes:
+        record, outline = case.facts[change.event_id]
+        if not change.shown or outline.event_type != NOTICE or change.party != outline.references["recipient"]:
+            continue
+        if record.origin is None and change.party not in case.told.get(change.event_id, ()):
+            notice = fact_recorded(record, reader)
+            if _says_ended(notice):
+                yield _obligation(notice, case.case_id, due)
 
 
 def answered(receipt: Mapping[str, object]) -> str:
@@ -259,7 +270,11 @@ def owed(case: CaseTimeline, notices: Iterable[str], reader: Reader, within_ms: 
     settled = set(map(answered, receipts))
     for notice in ended:
         if notice.event_id not in settled:
-            yield obligation(notice, case.case_id, within_ms)
+            yield _obligation(notice, case.case_id, notice.recorded_at + within_ms)
+
+
+def _obligation(notice: Fact, case_id: str, due: int) -> Obligation:
+    return Obligation(notice.event_id, case_id, notice.payload["recipient"], due)
 
 
 def _says_ended(notice: Fact) -> bool:
