@@ -7,6 +7,8 @@ Rules:
 - Confirmations are no recorded input; the record on `in.hub.v1` is. What follows from it is decided like all else.
 - It may be said twice (a restart, an answer that was lost): the second time changes nothing.
 - A few at a time, so that the shard goes on with everything else; a broker that does not answer is left alone a while.
+- Where the store went back, a party may show what the lost one told it, of any case: nothing is said to be kept before
+  it is sent the mark at which it begins anew, the first number behind what was skipped. Who gets none holds up nothing.
 - Many may wait for long: a case asks for its own alone, and a promise is looked at when it is new, and when the number
   that it was found waiting for is confirmed. So a turn costs what has moved, not what waits.
 
@@ -28,8 +30,10 @@ from contracts.topics import HUB_PARTY
 from hub.broker.ports import HubInput
 from hub.shard.batch import Batch
 from hub.shard.pausing import Pause
+from hub.shard.resyncing import REQUESTED
 from hub.shard.withdrawals import DELIVERED, REMOVAL_DELIVERED
 from hub.store.ports import BatchWrites, Promise, Removal, ShardStore
+from hub.store.records import ResyncStepped
 
 SAID_PER_TURN_MAX: Final = 100
 
@@ -59,8 +63,12 @@ class Promises:
     """Party -> heap of (number, promise): each waits for one number at a time."""
     _kept: dict[str, None] = field(default_factory=dict)
     """The promises that are kept and were not said to be."""
+    _skipped: dict[str, int] = field(init=False)
+    """Party -> up to which number it was told by a store that is lost, and nothing since."""
 
     def __post_init__(self) -> None:
+        sent = self.store.send_positions()
+        self._skipped = {party: number for party, number in sent.items() if self.store.was_skipped(party, number)}
         self.waiting = dict(self.store.promises())
         self.removing = dict(self.store.removals())
         for event_id, promised in self.waiting.items():
@@ -97,7 +105,7 @@ class Promises:
     def say_kept(self, confirmed: Mapping[str, int]) -> bool:
         """Publish of a few promises that they are kept by now; return whether any was."""
         self._look(confirmed)
-        if not self._kept or not self.pause.is_over:
+        if not self._kept or not self.pause.is_over or not self._have_begun_anew(confirmed):
             return False
         try:
             for name in list(islice(self._kept, SAID_PER_TURN_MAX)):
@@ -108,6 +116,17 @@ class Promises:
             log.warning("an acknowledgement waits for the hub's own input: %s", failure)
             self.pause.failed()
         return True
+
+    def _have_begun_anew(self, confirmed: Mapping[str, int]) -> bool:
+        """Whether every party that a lost store had told more, and that will be told anew, was sent the mark for it."""
+        if self._skipped:
+            resyncs = self.store.resyncs()
+            self._skipped = {
+                party: number
+                for party, number in self._skipped.items()
+                if confirmed.get(party, 0) <= number and _has_its_mark_ahead(resyncs.get(party), number)
+            }
+        return not self._skipped
 
     def _publish(self, event_type: str, payload: Mapping[str, Any]) -> None:
         self.channel.publish(self.shard, event_type, payload)
@@ -134,6 +153,10 @@ class Promises:
         one = self.removing[name][0]
         merge = {"other": one.other, "otherShard": one.other_shard, "change": one.change}
         return REMOVAL_DELIVERED, {"caseId": one.case_id, **merge}
+
+
+def _has_its_mark_ahead(resync: ResyncStepped | None, number: int) -> bool:
+    return resync is not None and (resync.step == REQUESTED or resync.number > number)
 
 
 def _take_in(waiting: dict[str, tuple[_Row, ...]], changed: Mapping[str, tuple[_Row, ...]]) -> None:

@@ -273,6 +273,9 @@ class ShardStore(Protocol):
     def numbers(self, party: str, after: int, limit: int) -> Sequence[NumberAssigned]:
         """The numbers of a party after `after`, in order."""
 
+    def was_skipped(self, party: str, number: int) -> bool:
+        """Whether a skip ended with this number of a party (`NumbersSkipped`)."""
+
     def send_positions(self) -> Mapping[str, int]:
         """The last confirmed number per party."""
 

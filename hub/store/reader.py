@@ -233,6 +233,12 @@ class ShardReader:
             if not rows:
                 return found
 
+    def was_skipped(self, party: str, number: int) -> bool:
+        """Whether a skip ended with this number of a party."""
+        with storage_errors_named():
+            rows = self._recorder.select_events(sent_stream(party), gt=number - 1, lte=number)
+        return any(row.topic == NumbersSkipped.__name__ for row in rows)
+
     def send_positions(self) -> Mapping[str, int]:
         """The last confirmed number per party."""
         with storage_errors_named():

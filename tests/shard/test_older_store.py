@@ -11,7 +11,9 @@ import pytest
 
 from consumers.store import PartyStore
 from consumers.subscription import Subscription
+from contracts.fact import ce_id_of
 from contracts.failures import ForeignStore
+from contracts.parties import PartyRegistry
 from deploy.scenario.simulated_broker import SimulatedOutputs, SimulatedSource
 from hub.continuity.clock_terms import clock_terms
 from hub.shard.older_store import Ahead, Skipped, skip_what_was_told, told_ahead
@@ -20,8 +22,9 @@ from hub.store.checking import check_store
 from hub.store.sqlite import open_store
 from tests.shard.harness import CASE, HOUR_MS, IDENTITY, START, ShardUnderTest, imprisonment
 from tests.shard.resyncs import PARTY, two_citizens
-from tests.shard.test_disclosing import withdrawn
+from tests.shard.test_disclosing import given, withdrawn
 from tests.shard.test_parked_lines import retry
+from tests.shard.test_withdrawals import acknowledged
 
 GIVEN = 2
 """How many numbers the copy has given out to `PARTY`: for a consent, and for a custody that it opens."""
@@ -251,3 +254,52 @@ def test_an_owner_that_is_still_at_work_is_no_newer_store(hub: ShardUnderTest) -
 def test_a_party_without_a_topic_says_nothing(hub: ShardUnderTest) -> None:
     outputs = SimulatedOutputs(hub.broker, hub.names, 0)
     assert set(outputs.last_numbers([PARTY, "C.SOC"])) == {PARTY}
+
+
+def test_a_withdrawal_waits_for_whoever_was_told_more_until_it_is_sent_the_mark_at_which_it_begins_anew(
+    tmp_path: Path,
+) -> None:
+    """The store does not know what the lost one had told to whom: a receiver out of reach may show anything."""
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.settle()
+    hub.store.close()
+    shutil.copy(tmp_path / "shard-0.db", tmp_path / "copy.db")
+    begin_again(hub)
+    hub.state("PRI", "ImprisonmentStarted", imprisonment(START), "start")
+    given(hub, ["CU", "OF"], ["A.ADD", PARTY])
+    hub.settle()
+    hub.tick(HOUR_MS)
+    hub.settle()
+    with receiving(hub) as (store, subscription):
+        go_back(hub)
+        skip(hub)
+        withdrawal = withdrawn(hub)
+        hub.tick(HOUR_MS)
+        hub.broker.unreachable.add(hub.names.output(PARTY))
+        for _ in range(2):
+            begin_again(hub)
+            for _ in range(50):
+                hub.shard.step(0.0)
+            read(subscription)
+            assert "ImprisonmentStarted" in shown(store)
+            assert acknowledged(hub) == []
+            hub.store.close()
+        hub.broker.unreachable.clear()
+        begin_again(hub)
+        hub.settle()
+        read(subscription)
+        assert shown(store) == {"ConsentGiven", "ConsentWithdrawn"}
+        assert acknowledged(hub) == [ce_id_of(withdrawal)]
+
+
+def test_nobody_waits_for_a_party_that_was_told_more_and_takes_part_no_more(hub: ShardUnderTest) -> None:
+    go_back(hub)
+    skip(hub)
+    hub.registry = PartyRegistry.of(party for party in hub.registry if party.id != PARTY)
+    withdrawal = withdrawn(hub)
+    hub.tick(HOUR_MS)
+    begin_again(hub)
+    hub.tick(1)
+    hub.settle()
+    assert acknowledged(hub) == [ce_id_of(withdrawal)]

@@ -39,7 +39,8 @@ def acknowledged(hub: ShardUnderTest, party: str = "PRI") -> list[str]:
     return [
         payload["targetEventId"]
         for _, effect, event_id, payload in hub.told(party)
-        if effect == "disclosed" and event_id.startswith("HUB/") and "recipient" in payload and "kind" not in payload
+        if effect == "disclosed" and event_id.startswith("HUB/") and payload.keys() >= {"recipient", "targetEventId"}
+        if "kind" not in payload
     ]
 
 

@@ -36,6 +36,7 @@ from hub.store.records import (
     BatchCommitted,
     CaseRecord,
     NumberAssigned,
+    NumbersSkipped,
     ParkedResolved,
     RecordParked,
     ResyncStepped,
@@ -183,6 +184,11 @@ class MemoryShardReader:
         rows = self._content.streams.get(sent_stream(party), ())
         later = [cast(Run, row.record()) for row in rows if row.version > after]
         return [number for run in later for number in run.numbers if number.originator_version > after][:limit]
+
+    def was_skipped(self, party: str, number: int) -> bool:
+        """See the port."""
+        rows = self._content.streams.get(sent_stream(party), ())
+        return any(row.version == number and isinstance(row.record(), NumbersSkipped) for row in rows)
 
     def send_positions(self) -> Mapping[str, int]:
         """See the port."""

@@ -225,6 +225,8 @@ class ShardStoreConformance:
         again = places.open()
         assert again.head().numbers == {"A": 11, "B": 1}
         assert again.send_positions() == {"A": 9, "B": 1}
+        assert [number for number in range(12) if again.was_skipped("A", number)] == [9]
+        assert not again.was_skipped("B", 1) and not again.was_skipped("C", 0)
         assert again.numbers("A", 9, 5) == again.numbers("A", 5, 5) == again.numbers("A", 2, 5) == later
         assert again.numbers("A", 1, 2) == [number("A", 2), later[0]]
 
