@@ -49,6 +49,7 @@ from hub.shard.parking import Parking
 from hub.shard.parking_notices import ParkingNotices
 from hub.shard.promises import Promises
 from hub.shard.reading import reader_for
+from hub.shard.receipts import Receipts
 from hub.shard.reminders import Reminders
 from hub.shard.resyncing import Resyncs
 from hub.shard.sending import Sending
@@ -117,6 +118,7 @@ def build_shard(
     parking = Parking(store, reader.codec, secret, clock_terms().parked_for_seconds * 1000, ParkingNotices(cases))
     promises = Promises(store, channel, shard)
     receipt_within_ms = clock_terms().receipt_within_seconds * 1000
+    receipts = Receipts(store, promises, receipt_within_ms)
     merging = Merging(store, cases, names, parking, promises, receipt_within_ms)
     resyncs = Resyncs(store, cases, registry)
     reminders = Reminders(reader, terms(), clock_terms(), silence)
@@ -136,12 +138,12 @@ def build_shard(
             registry.digest,
             dict(store.open_reviews()),
             promises,
-            receipt_within_ms,
+            receipts,
         ),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),
         forwarding=MergeForwarding(store, channel, reader.codec, shard),
         promises=promises,
-        obligations=dict(store.obligations()),
+        receipts=receipts,
         metrics=metrics or Metrics(),
         shard=shard,
         owner=secrets.token_hex(8),

@@ -24,6 +24,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
+from itertools import chain
 from typing import Final, NamedTuple
 
 from contracts.fact import Outline
@@ -108,6 +109,19 @@ def hidden_endings(
     before, _ = _as_settled(case, case.settled, policy_at)
     opened = {key: tuple(_opened(before, *key, losses)) for key, losses in sorted(found.items())}
     return {key: losses for key, losses in opened.items() if losses}
+
+
+def opens_again(case: CaseTimeline, decider: Decider, consent_id: str, party: str) -> bool:
+    """Whether a consent opens now all that a party was ever shown by it and lost; not where that was nothing."""
+    lost: list[Loss] = []
+    former = case.former_bases
+    again = ((line, masks) for line, parts in former.shown_again.items() for masks in parts.values())
+    for (event_id, each), masks in chain(former.taken_back.items(), again):
+        if each == party and not case.is_unlinked(event_id):
+            outline = case.facts[event_id].outline
+            shown = (mask for basis, mask in masks.items() if decider.consent_behind(basis, outline) == consent_id)
+            lost += (Loss(outline, mask) for mask in shown)
+    return bool(lost) and _opens(decider, consent_id, party, lost)
 
 
 def _opened(decider: Decider, consent_id: str, party: str, losses: Iterable[Loss]) -> Iterator[Loss]:

@@ -34,6 +34,7 @@ from hub.shard.batch import Batch
 from hub.shard.cases import Cases, HeldCase
 from hub.shard.notices import notices_of_endings
 from hub.shard.promises import Promises
+from hub.shard.receipts import Receipts
 from hub.shard.reminders import Reminders, ends_another, next_minute, reminders_stated
 from hub.shard.resyncing import BEGUN_MARK, COMPLETED, COMPLETED_MARK, GIVEN_UP, Portion, Resyncs, end
 from hub.shard.stating import put_on_timeline
@@ -44,7 +45,6 @@ from hub.shard.withdrawals import (
     fences_of,
     ids_of_consents,
     newest,
-    owed_first,
     promise,
     removals,
     taken_back,
@@ -94,7 +94,7 @@ class Settling:
     open_reviews: dict[str, tuple[OpenReview, ...]]
     """What is owed about emergency access, by case, as stored."""
     promises: Promises
-    receipt_within_ms: int
+    receipts: Receipts
     _tried_again_at: dict[str, int] = field(default_factory=dict)
     """The cases that could not be decided: they stay due, and are left alone until then."""
 
@@ -173,13 +173,11 @@ class Settling:
                 # Before anything is recorded: the history comes from the store, which has nothing of this batch.
                 self.cases.hold_history(held)
             changes += self._noticed(held, rights, changed, changes, batch)
-            for owed in owed_first(
-                held.timeline, changes, batch.after.clock + self.receipt_within_ms, self.cases.reader
-            ):
-                batch.writes.obligations[owed.event_id] = owed
+            self.receipts.told(held.timeline, changes, self.cases.reader, batch)
             look_at, changes = self._reminded(held, rights, changed, changes, batch)
             forms = [self._form(held, change, batch) for change in changes]
             promised = self._promised(held, rights.decider, changes, batch) if takes_in else _NO_PROMISES
+            self.receipts.settled(held.timeline, rights.decider, batch, rights_changed=changed)
         except (StoreFailure, Erased):  # of one that was erased meanwhile nothing is tried again
             raise
         except Exception as error:  # whatever went wrong while deciding: nothing of this case leaves, others go on

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
@@ -43,10 +43,11 @@ from hub.shard.governance import Governance
 from hub.shard.older_store import refuse_an_older_store
 from hub.shard.parking import Parking
 from hub.shard.promises import Promises
+from hub.shard.receipts import Receipts
 from hub.shard.resyncing import open_resyncs
 from hub.shard.sending import IN_FLIGHT_MAX, Sending
 from hub.shard.settling import Settling
-from hub.store.ports import Erased, ErasedMeanwhile, Obligation, ShardStore
+from hub.store.ports import Erased, ErasedMeanwhile, ShardStore
 
 BATCH_RECORDS_MAX: Final = 2_000
 AHEAD_OF_TICK_MS_MAX: Final = 60_000
@@ -83,8 +84,7 @@ class Shard:
     owner: str
     state: ShardState
     idle_write_ms: int
-    obligations: dict[str, Obligation]
-    """The receipts that are owed, by the event id of the notice, as stored."""
+    receipts: Receipts
     _held_back: list[InputRecord] = field(default_factory=list)
     _ticks_after: int = 0
     """Where the hub's own input ended when this shard began to read: what lies there from here on came later."""
@@ -155,7 +155,7 @@ class Shard:
             self.metrics.observe_parked(self.shard, self._parked())
             open_ages = dict(open_resyncs(self.state.resyncs, self.state.clock))
             self.metrics.observe_resyncs(self.shard, {each.id: open_ages.get(each.id) for each in registry})
-            due = [owed.due <= self.state.clock for owed in self.obligations.values()]
+            due = [owed.due <= self.state.clock for owed in self.receipts.owed.values()]
             self.metrics.observe_withdrawals(self.shard, len(self.promises.waiting), Counter(due))
 
     def _silent_ms(self) -> dict[str, int | None]:
@@ -236,6 +236,7 @@ class Shard:
         self.cases.drop_all()
         self.governance.look_again()
         self.parking.look_again()
+        self.receipts.look_again()
         self._must_read_again = True
 
     def _run_batch(self, records: Sequence[InputRecord]) -> bool:
@@ -249,6 +250,7 @@ class Shard:
                 batch.adopt(self.cases.settled_under, self.cases.policies, begins, self.store.cases())
             self.governance.keep(batch, begins)
         self.admission.admit(records, batch)
+        self.receipts.let_go_of_erased(batch)
         if waits or self._is_behind(batch.after.clock):
             self.settling.postpone(batch)
             outputs: list[OutputRecord] = []
@@ -267,18 +269,11 @@ class Shard:
         if batch.writes.forwarding:
             self.forwarding.look_again()
         self.promises.stored(batch.writes)
-        self._note_obligations(batch.writes.obligations)
+        self.receipts.stored(batch.writes)
         # Counted first: whoever has seen a record finds it counted.
         self.metrics.count(_counts(batch, outputs))
         self.sending.offer(outputs if self._is_current else (), self.state.numbers)
         return True
-
-    def _note_obligations(self, changed: Mapping[str, Obligation | None]) -> None:
-        for event_id, owed in changed.items():
-            if owed is None:
-                self.obligations.pop(event_id, None)
-            else:
-                self.obligations[event_id] = owed
 
     def _is_behind(self, clock: int) -> bool:
         return self.inputs.newest_tick() - clock > BEHIND_TICK_MS_MAX

@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -257,6 +257,9 @@ class ShardStore(Protocol):
 
     def obligations(self) -> Mapping[str, Obligation]:
         """The receipts that are owed, by the event id of the notice."""
+
+    def erased_cases(self) -> Collection[str]:
+        """Every case whose key was destroyed, of any shard."""
 
     def open_parked(self) -> Sequence[OpenParked]:
         """The parked records that are not resolved, by party and number."""

@@ -112,6 +112,11 @@ class DatabaseShardStore(ShardReader):
         with storage_errors_named():
             self._recorder.change(_MOVE_FORWARDED, (sent, done, case_id, other, sent))
 
+    def erased_cases(self) -> set[str]:
+        """Return every case whose key was destroyed, of any shard."""
+        prefix = case_stream("")
+        return {name.removeprefix(prefix) for name in self._keys.destroyed_names(prefix)}
+
     def destroyed_parked(self) -> list[tuple[str, int]]:
         """Return party and number of every parked record whose key was destroyed; see the port."""
         prefix = self._mapper.parked_key_prefix() + parked_stream("")

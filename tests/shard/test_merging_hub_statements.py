@@ -134,8 +134,8 @@ def test_a_withdrawal_by_the_hub_while_a_merge_waits_stops_nothing(hub: MergingS
 def owed(hub: MergingShards, party: str = "A.JOB") -> list[tuple[str, str, int]]:
     """(Notice, case, due) of each receipt that a party owes, as every shard has it in memory and stored."""
     for shard in hub.shards:
-        assert shard.obligations == shard.store.obligations()
-    found = (one for shard in hub.shards for one in shard.obligations.values() if one.party == party)
+        assert shard.receipts.owed == shard.store.obligations()
+    found = (one for shard in hub.shards for one in shard.receipts.owed.values() if one.party == party)
     return sorted((one.event_id, one.case_id, one.due) for one in found)
 
 

@@ -222,7 +222,7 @@ def test_a_receipt_is_owed_by_each_who_was_told_and_ends_with_its_receipt(hub: S
     receipt(hub, "B.SOC", order_to(hub, "B.SOC"))
     assert [each.party for each in hub.store.obligations().values()] == ["A.ADD"]
     receipt(hub, "A.ADD", order_to(hub, "A.ADD"), "KEPT", legalBasisCode="GDPR-17-3-b")
-    assert hub.store.obligations() == hub.shard.obligations == {}
+    assert hub.store.obligations() == hub.shard.receipts.owed == {}
     assert hub.parked() == []
     assert [party for party in PARTIES if "outcome" in str(hub.told(party))] == ["A.ADD", "B.SOC"]
 
@@ -244,9 +244,9 @@ def test_a_receipt_that_is_taken_back_is_owed_again_as_before_unless_another_sta
     take_back("PURGED")
     assert [each.party for each in hub.store.obligations().values()] == ["A.ADD"]
     take_back("KEPT")
-    assert hub.store.obligations() == hub.shard.obligations == before
+    assert hub.store.obligations() == hub.shard.receipts.owed == before
     hub.restart()
-    assert hub.shard.obligations == before
+    assert hub.shard.receipts.owed == before
     hub.state("B.SOC", "RemovalReceipted", {"targetEventId": order, "at": hub.now, "outcome": "PURGED"}, "at last")
     hub.settle()
     assert hub.parked() == []

@@ -269,6 +269,10 @@ class MemoryShardStore(MemoryShardReader):
         known = self._content.send_positions
         known.update({party: max(number, known.get(party, 0)) for party, number in positions.items()})
 
+    def erased_cases(self) -> set[str]:
+        """See the port; no keys are destroyed here."""
+        return set()
+
     def destroyed_parked(self) -> list[tuple[str, int]]:
         """See the port; no keys are destroyed here."""
         return []

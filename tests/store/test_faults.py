@@ -13,6 +13,7 @@ from eventsourcing.sqlite import SQLiteConnection, SQLiteCursor
 
 from contracts.failures import DamagedStore, FencedOff, StoreUnavailable
 from hub.store.ports import OpenParked
+from hub.store.records import case_stream
 from hub.store.shard_store import DatabaseShardStore
 from tests.store.builders import batch, full_batch, parked, resolved
 from tests.store.stores import SQLiteStores
@@ -180,6 +181,14 @@ def test_keys_that_cannot_be_destroyed_now_are_destroyed_later_and_the_batch_is_
     assert [record.value for record, _ in store.parked()] == [None, b"raw bytes"]
 
 
+def test_the_cases_whose_key_was_destroyed_are_known_whoever_destroyed_it(stores: SQLiteStores) -> None:
+    store = stores.create()
+    store.commit(full_batch())
+    assert store.erased_cases() == set()
+    stores.keys.destroy([case_stream("1"), "shard:3/parked:A.SOC/1"])
+    assert store.erased_cases() == {"1"}
+
+
 def test_a_record_whose_key_a_later_state_of_the_store_destroyed_is_refused_with_what_to_do(
     stores: SQLiteStores,
 ) -> None:
@@ -188,6 +197,7 @@ def test_a_record_whose_key_a_later_state_of_the_store_destroyed_is_refused_with
         ["shard:3/parked:A.SOC/1", "shard:3/parked:A.SOC/10", "shard:3/parked:B/2", "shard:30/parked:A/9"]
     )
     assert store.destroyed_parked() == [("A.SOC", 1), ("A.SOC", 10), ("B", 2)]
+    assert store.erased_cases() == set()
     with pytest.raises(DamagedStore, match=r"`shard:3/parked:A.SOC/1` was destroyed .* `hub store skip`"):
         store.commit(full_batch())
     assert store.head().batch == 0
