@@ -6,6 +6,7 @@ Rules (domain specification, 4.4):
   lapsed by time or on a birthday, amended without the party, the source or the category, or lost with the municipality.
   Which of several bases ended first may rest on what the party does not see. Where it was hidden between, a consent
   that ended before it was shown again was told to have ended then.
+- A consent is one under every id that it ever had: it ends once, and not by the correction of its id.
 - A joint plan is shown by a rule of law that itself asks for the plan's consent: what it showed rested on that consent.
 - What a gate, a never-rule, a correction or a retraction takes away, while the consent stands as it was, is no ending;
   nor is what another rule goes on showing.
@@ -23,12 +24,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from functools import cache
+from functools import cache, cached_property, reduce
 from itertools import chain
+from operator import or_
 from typing import Final, NamedTuple
 
 from contracts.fact import Outline
 from hub.case_timeline.bases import Settled, joined
+from hub.case_timeline.consent_ids import ids_of_consents
 from hub.case_timeline.timeline import CaseTimeline, first_recorded_at
 from hub.consent.decision import Decider
 from hub.consent.policy import Policy
@@ -45,6 +48,10 @@ Holds = Callable[[Decider], bool]
 """What is asked of the case as it was decided at a moment."""
 
 
+Ids = tuple[str, ...]
+"""A consent, by every id that it ever had, in order."""
+
+
 class Loss(NamedTuple):
     """`mask`: what a party was shown of one fact on the basis of a consent, and is not shown any more."""
 
@@ -52,83 +59,97 @@ class Loss(NamedTuple):
     mask: int
 
 
+class _Behind:
+    """The consents on which bases rest."""
+
+    def __init__(self, case: CaseTimeline, decider: Decider) -> None:
+        self._case, self._decider = case, decider
+
+    @cached_property
+    def _ids(self) -> Mapping[str, frozenset[str]]:
+        return ids_of_consents(self._case)
+
+    def of(self, masks: Mapping[str, int], outline: Outline) -> Iterator[tuple[Ids, int]]:
+        """Each of `masks` that rests on a consent for a fact, with the consent."""
+        for basis, mask in sorted(masks.items()):
+            if consent_id := self._decider.consent_behind(basis, outline):
+                yield tuple(sorted(self._ids.get(consent_id, (consent_id,)))), mask
+
+
 def endings(
     case: CaseTimeline, decider: Decider, changes: Iterable[Change], policy_at: PolicyAt
-) -> Mapping[tuple[str, str], tuple[Loss, ...]]:
-    """Return what was lost, by (consent id, party), in that order."""
-    found: dict[tuple[str, str], list[Loss]] = {}
+) -> Mapping[tuple[Ids, str], tuple[Loss, ...]]:
+    """Return what was lost, by (consent, party), in that order."""
+    found: dict[tuple[Ids, str], list[Loss]] = {}
     as_settled = cache(lambda settled: _as_settled(case, settled, policy_at)[0])
+    behind = _Behind(case, decider)
     for change in changes:
         lost = mask_of_shown(change.before) & ~mask_of_shown(change.shown)
         if not lost:
             continue
         outline = case.facts[change.event_id].outline
-        for consent_id, mask in _shown_by_consents(case, decider, change, as_settled):
+        for consent, mask in _shown_by_consents(case, behind, change, as_settled):
             loss = Loss(outline, mask & lost)
-            if loss.mask and not _opens(decider, consent_id, change.party, (loss,)):
-                found.setdefault((consent_id, change.party), []).append(loss)
+            if loss.mask and not _opens(decider, consent, change.party, (loss,)):
+                found.setdefault((consent, change.party), []).append(loss)
     return {key: tuple(losses) for key, losses in sorted(found.items())}
 
 
 def _shown_by_consents(
-    case: CaseTimeline, decider: Decider, change: Change, as_settled: Callable[[Settled], Decider]
-) -> Iterator[tuple[str, int]]:
+    case: CaseTimeline, behind: _Behind, change: Change, as_settled: Callable[[Settled], Decider]
+) -> Iterator[tuple[Ids, int]]:
     """Each consent on which something rested until now that the party was shown of a fact, and the categories."""
     line, outline, former = (change.event_id, change.party), case.facts[change.event_id].outline, case.former_bases
-    for basis, mask in sorted(joined(former.kept.get(line, {}).items(), change.before).items()):
-        if consent_id := decider.consent_behind(basis, outline):
-            yield consent_id, mask
+    yield from behind.of(joined(former.kept.get(line, {}).items(), change.before), outline)
     for settled, masks in former.shown_again.get(line, {}).items():
-        for basis, mask in sorted(masks.items()):
-            if consent_id := decider.consent_behind(basis, outline):
-                # What it opened no more was hidden when it ended, and was told then.
-                yield consent_id, mask & as_settled(settled).consent_opens(consent_id, outline, change.party)
+        for consent, mask in behind.of(masks, outline):
+            # What it opened no more was hidden when it ended, and was told then.
+            yield consent, mask & _opened(as_settled(settled), consent, outline, change.party)
 
 
 def hidden_endings(
     case: CaseTimeline, decider: Decider, policy_at: PolicyAt
-) -> Mapping[tuple[str, str], tuple[Loss, ...]]:
+) -> Mapping[tuple[Ids, str], tuple[Loss, ...]]:
     """Return what was hidden before and its consent opened at the last settlement still, but would not open now.
 
-    Not what is shown again by now. By (consent id, party), in that order.
+    Not what is shown again by now. By (consent, party), in that order.
     """
-    found: dict[tuple[str, str], list[Loss]] = {}
+    found: dict[tuple[Ids, str], list[Loss]] = {}
     shown_of = cache(lambda event_id: NOBODY if case.joining else shown_now(case, decider, event_id))
+    behind = _Behind(case, decider)
     for (event_id, party), bases in case.former_bases.taken_back.items():
         if case.is_unlinked(event_id):
             continue
         outline = case.facts[event_id].outline
         hidden = ~mask_of_shown(shown_of(event_id).get(party, NOTHING))
-        for basis, mask in sorted(bases.items()):
-            consent_id = decider.consent_behind(basis, outline)
-            if consent_id and (lost := mask & hidden & ~decider.consent_opens(consent_id, outline, party)):
-                found.setdefault((consent_id, party), []).append(Loss(outline, lost))
+        for consent, mask in behind.of(bases, outline):
+            if lost := mask & hidden & ~_opened(decider, consent, outline, party):
+                found.setdefault((consent, party), []).append(Loss(outline, lost))
     if not found:
         return {}
     # Most of these ended long ago, and were told then.
     before, _ = _as_settled(case, case.settled, policy_at)
-    opened = {key: tuple(_opened(before, *key, losses)) for key, losses in sorted(found.items())}
+    opened = {
+        (consent, party): tuple(
+            Loss(outline, then) for outline, mask in losses if (then := mask & _opened(before, consent, outline, party))
+        )
+        for (consent, party), losses in sorted(found.items())
+    }
     return {key: losses for key, losses in opened.items() if losses}
 
 
 def opens_again(case: CaseTimeline, decider: Decider, consent_id: str, party: str) -> bool:
     """Whether a consent opens now all that a party was ever shown by it and lost; not where that was nothing."""
-    lost: list[Loss] = []
-    former = case.former_bases
+    lost: dict[Ids, list[Loss]] = {}
+    former, behind = case.former_bases, _Behind(case, decider)
     again = ((line, masks) for line, parts in former.shown_again.items() for masks in parts.values())
     for (event_id, each), masks in chain(former.taken_back.items(), again):
         if each == party and not case.is_unlinked(event_id):
             outline = case.facts[event_id].outline
-            shown = (mask for basis, mask in masks.items() if decider.consent_behind(basis, outline) == consent_id)
-            lost += (Loss(outline, mask) for mask in shown)
-    return bool(lost) and _opens(decider, consent_id, party, lost)
-
-
-def _opened(decider: Decider, consent_id: str, party: str, losses: Iterable[Loss]) -> Iterator[Loss]:
-    """The part of `losses` that the consent opened to the party."""
-    for outline, mask in losses:
-        if opened := mask & decider.consent_opens(consent_id, outline, party):
-            yield Loss(outline, opened)
+            for consent, mask in behind.of(masks, outline):
+                if consent_id in consent:
+                    lost.setdefault(consent, []).append(Loss(outline, mask))
+    return bool(lost) and all(_opens(decider, consent, party, losses) for consent, losses in lost.items())
 
 
 def still_shown(party: str, losses: tuple[Loss, ...]) -> Holds:
@@ -136,14 +157,14 @@ def still_shown(party: str, losses: tuple[Loss, ...]) -> Holds:
     return lambda decider: _shows(decider, party, losses)
 
 
-def still_opened(consent_id: str, party: str, losses: tuple[Loss, ...]) -> Holds:
+def still_opened(consent: Ids, party: str, losses: tuple[Loss, ...]) -> Holds:
     """Ask whether the consent would open all of `losses` to `party`, whatever a gate hides."""
-    return lambda decider: _opens(decider, consent_id, party, losses)
+    return lambda decider: _opens(decider, consent, party, losses)
 
 
 def ended_at(
-    case: CaseTimeline, holding: Mapping[tuple[str, str], Holds], clock: int, policy_at: PolicyAt
-) -> Mapping[tuple[str, str], int]:
+    case: CaseTimeline, holding: Mapping[tuple[Ids, str], Holds], clock: int, policy_at: PolicyAt
+) -> Mapping[tuple[Ids, str], int]:
     """Return since when (milliseconds) each of `holding` holds no more, by the same keys.
 
     It is looked for after the last settlement; where the rules themselves are others by now, it is `clock`. Among few
@@ -181,8 +202,13 @@ def _ended(holds: Holds, settled: Look, moments: Sequence[int], clock: int, as_k
             return at
 
 
-def _opens(decider: Decider, consent_id: str, party: str, losses: Iterable[Loss]) -> bool:
-    return all(not loss.mask & ~decider.consent_opens(consent_id, loss.outline, party) for loss in losses)
+def _opens(decider: Decider, consent: Ids, party: str, losses: Iterable[Loss]) -> bool:
+    return all(not loss.mask & ~_opened(decider, consent, loss.outline, party) for loss in losses)
+
+
+def _opened(decider: Decider, consent: Ids, outline: Outline, party: str) -> int:
+    """The categories that a consent opens of a fact, under whatever id."""
+    return reduce(or_, (decider.consent_opens(consent_id, outline, party) for consent_id in consent))
 
 
 def _shows(decider: Decider, party: str, losses: Iterable[Loss]) -> bool:

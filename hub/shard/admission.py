@@ -41,6 +41,7 @@ from hub.arrival.keyring import Keyring, authentic_then, authenticate
 from hub.arrival.principals import check_principal
 from hub.arrival.recording import record_of
 from hub.broker.ports import InputRecord
+from hub.case_timeline.consent_ids import ids_of_consents
 from hub.case_timeline.known_consents import GIVEN
 from hub.case_timeline.timeline import NOTICE, RETRACTION, CaseTimeline
 from hub.shard.arrived import Arrived, Lookups
@@ -55,7 +56,7 @@ from hub.shard.reminders import ends_another
 from hub.shard.resyncing import Resyncs
 from hub.shard.retrying import Retrying
 from hub.shard.signing_keys import KEY_CHANGES, take_change
-from hub.shard.withdrawals import acknowledgement, answered, fences_of, ids_of_consents, owed, promise, waits_for
+from hub.shard.withdrawals import acknowledgement, answered, fences_of, owed, promise, waits_for
 from hub.store.ports import Erased, Promise, ShardStore
 from hub.store.records import CitizenEnrolled, FactRecorded, case_stream
 

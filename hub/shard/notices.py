@@ -20,7 +20,7 @@ from contracts.fact import Fact, ce_id_of
 from hub.case_timeline.timeline import NOTICE, RETRACTION, CaseTimeline, Reader
 from hub.consent.consents import SCOPED
 from hub.consent.decision import Decider
-from hub.disclosure.endings import Holds, PolicyAt, ended_at, endings, hidden_endings, still_opened, still_shown
+from hub.disclosure.endings import Holds, Ids, PolicyAt, ended_at, endings, hidden_endings, still_opened, still_shown
 from hub.disclosure.settlement import Change
 from hub.shard.stating import hub_event_id, hub_fact
 from hub.store.records import FactRecorded
@@ -64,20 +64,20 @@ def notices_of_endings(
     """
     shown = endings(case, decider, changes, policy_at)
     hidden = hidden_endings(case, decider, policy_at) if rights_changed else {}
-    named: dict[tuple[str, str], str] = {}
-    holding: dict[tuple[str, str], Holds] = {}
-    for consent_id, party in sorted(shown.keys() | hidden.keys()):
-        known = _last_record_told(case, consent_id, party)
+    named: dict[tuple[Ids, str], str] = {}
+    holding: dict[tuple[Ids, str], Holds] = {}
+    for consent, party in sorted(shown.keys() | hidden.keys()):
+        known = _last_record_told(case, consent, party)
         if known and not _is_to_be_told(case, known, party, reader):
-            key = consent_id, party
+            key = consent, party
             named[key] = known
             is_shown = key in shown
             holding[key] = still_shown(party, shown[key]) if is_shown else still_opened(*key, hidden[key])
     ended = ended_at(case, holding, clock, policy_at) if named else {}
-    for (consent_id, party), at in ended.items():
-        notice_id = hub_event_id(secret, case, "consent ended", consent_id, party, str(at))
+    for (consent, party), at in ended.items():
+        notice_id = hub_event_id(secret, case, "consent ended", consent[0], party, str(at))
         if notice_id not in case.facts:
-            yield _stated(case, notice_id, named[consent_id, party], party, CONSENT_ENDED, at, clock, reader)
+            yield _stated(case, notice_id, named[consent, party], party, CONSENT_ENDED, at, clock, reader)
 
 
 def _is_to_be_told(case: CaseTimeline, known: str, party: str, reader: Reader) -> bool:
@@ -96,13 +96,13 @@ def _is_to_be_told(case: CaseTimeline, known: str, party: str, reader: Reader) -
     )
 
 
-def _last_record_told(case: CaseTimeline, consent_id: str, party: str) -> str | None:
+def _last_record_told(case: CaseTimeline, consent: Ids, party: str) -> str | None:
     """The last record of a consent's scope that the party was ever told of."""
     told = [
         (entry.version, event_id)
         for event_id, entry in case.facts.items()
         if entry.outline.event_type in SCOPED
-        and entry.outline.references.get("consentId") == consent_id
+        and entry.outline.references.get("consentId") in consent
         and (party in case.told.get(event_id, ()) or entry.outline.party == party)
     ]
     return max(told)[1] if told else None

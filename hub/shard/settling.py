@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 
 from contracts.failures import StoreFailure
 from hub.broker.ports import OutputRecord
+from hub.case_timeline.consent_ids import ids_of_consents
 from hub.consent.agreements import digest_of
 from hub.consent.decision import Decider
 from hub.disclosure.envelope import Envelopes
@@ -43,7 +44,6 @@ from hub.shard.withdrawals import (
     begins_now,
     counts_already,
     fences_of,
-    ids_of_consents,
     newest,
     promise,
     removals,

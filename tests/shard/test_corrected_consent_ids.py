@@ -5,16 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from contracts.fact import ce_id_of
 from deploy.withdrawals_command import open_in
-from hub.shard.withdrawals import ids_of_consents
+from hub.case_timeline.consent_ids import ids_of_consents
 from tests.shard.harness import CASE, HOUR_MS, ShardUnderTest, consent, imprisonment
+from tests.shard.reminding import released
+from tests.shard.test_consent_endings import told_of_endings
 from tests.shard.test_disclosing import CONSENT_ID, withdrawn
+from tests.shard.test_hidden_endings import hub as hidden_hub
+from tests.shard.test_hidden_endings import outreach
 from tests.shard.test_unknown_consents import UNKNOWN_ID
 from tests.shard.test_withdrawals import OTHER_ID, PARTIES, acknowledged, hub
 from tests.work import lines_run
 
-__all__ = ["hub"]
+__all__ = ["hidden_hub", "hub"]
 
 
 def given_in_custody(directory: Path) -> tuple[ShardUnderTest, dict[str, Any]]:
@@ -119,3 +125,48 @@ def test_the_ids_of_consents_cost_as_many_steps_as_there_are_corrections(hub: Sh
 
     few = work(40)
     assert work(80) < 2.5 * few
+
+
+@pytest.mark.parametrize("ended", [CONSENT_ID, OTHER_ID])
+def test_a_consent_that_bore_two_ids_ends_once(tmp_path: Path, ended: str) -> None:
+    hub, values = given_in_custody(tmp_path)
+    hub.tick(HOUR_MS)
+    corrected = hub.state("PRI", "ConsentGiven", values | {"consentId": OTHER_ID}, "form", revision=1)
+    hub.settle()
+    assert "custodyId" in str(hub.view("B.SOC"))
+    hub.tick(HOUR_MS)
+    withdrawn(hub, ended)
+    hub.settle()
+    assert "custodyId" not in str(hub.view("B.SOC"))
+    assert told_of_endings(hub, "B.SOC") == [(ce_id_of(corrected), hub.now)]
+    assert len(hub.store.obligations()) == 2
+
+
+@pytest.mark.parametrize("corrected_while_hidden", [False, True])
+def test_a_consent_whose_id_was_corrected_has_not_ended_when_a_gate_hides_what_it_showed(
+    hidden_hub: ShardUnderTest, *, corrected_while_hidden: bool
+) -> None:
+    hub = hidden_hub
+    values = consent(hub.now, ["SU"], ["PRI", "FAC"]) | {"sources": ["A.ADD"]}
+    hub.state("PRI", "ConsentGiven", values, "form")
+    contact = outreach(hub)
+    hub.settle()
+    assert contact in hub.view("PRI")
+    hub.tick(HOUR_MS)
+    if corrected_while_hidden:
+        released(hub)
+        hub.settle()
+        hub.tick(HOUR_MS)
+    hub.state("PRI", "ConsentGiven", values | {"consentId": OTHER_ID}, "form", revision=1)
+    hub.settle()
+    if not corrected_while_hidden:
+        hub.tick(HOUR_MS)
+        released(hub)
+        hub.settle()
+    assert contact not in hub.view("PRI")
+    assert contact in hub.view("FAC")
+    assert [told_of_endings(hub, party) for party in ("PRI", "FAC")] == [[], []]
+    hub.tick(HOUR_MS)
+    withdrawn(hub, OTHER_ID)
+    hub.settle()
+    assert [[at for _, at in told_of_endings(hub, party)] for party in ("PRI", "FAC")] == [[hub.now], [hub.now]]
