@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hub.store.records import Shown
 
@@ -27,6 +27,9 @@ class Settled(NamedTuple):
 
     version: int
     at: int
+
+
+NEVER: Final = Settled(0, 0)
 
 
 @dataclass(slots=True)

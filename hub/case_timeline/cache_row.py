@@ -14,6 +14,7 @@ from typing import Any
 
 from contracts.codec import RecordCodec
 from contracts.fact import Fact
+from hub.case_timeline.bases import Settled
 from hub.case_timeline.timeline import RETRACTION, CaseTimeline, Death, Reader
 from hub.store.records import CitizenEnrolled, FactRecorded, MergeStepped, case_stream
 
@@ -74,8 +75,8 @@ def row_of(case: CaseTimeline, reader: Reader) -> bytes | None:
             "enrolled_at": enrolled.recorded_at,
             "birth_date": enrolled.birth_date,
             "jurisdiction": enrolled.jurisdiction,
-            "settled_at": case.settled_at,
-            "settled_version": case.settled_version,
+            "settled_at": case.settled.at,
+            "settled_version": case.settled.version,
             "dead": [{"event_id": dead, "how": death.how, "at": death.at} for dead, death in case.dead.items()],
             "fact_counts": {f"{party} {bit}": count for (party, bit), count in case.fact_counts.items()},
             "record_counts": case.record_counts,
@@ -116,8 +117,7 @@ def case_from_row(case_id: str, row: bytes, reader: Reader) -> CaseTimeline | No
         dead={entry["event_id"]: Death(entry["how"], entry["at"]) for entry in values["dead"]},
         fact_counts={_party_and_bit(key): count for key, count in values["fact_counts"].items()},
         record_counts=values["record_counts"],
-        settled_at=values["settled_at"],
-        settled_version=values["settled_version"],
+        settled=Settled(values["settled_version"], values["settled_at"]),
         history_held=False,
     )
     for entry in values["gate_facts"]:

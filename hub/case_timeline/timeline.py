@@ -27,7 +27,7 @@ from contracts.codec import Codec
 from contracts.event_types import EventType
 from contracts.fact import Fact, Outline, event_id_of, outline_of
 from contracts.failures import DamagedStore
-from hub.case_timeline.bases import FormerBases, Settled
+from hub.case_timeline.bases import NEVER, FormerBases, Settled
 from hub.case_timeline.known_consents import KnownConsents
 from hub.store.records import (
     CaseRecord,
@@ -120,9 +120,8 @@ class CaseTimeline:
     """
     record_counts: dict[str, int] = field(default_factory=dict)
     """Live records per party, of every kind but those about records."""
-    settled_at: int = 0
-    settled_version: int = 0
-    """The record of the last settlement, and its clock."""
+    settled: Settled = NEVER
+    """The last settlement: what came after it may be of the same millisecond."""
     standing_inputs: int = 0
     """Counts the changes of anything that the standing is derived from: equal count, equal inputs."""
     history_held: bool = True
@@ -202,7 +201,7 @@ class CaseTimeline:
     def decided(self, record: DecisionsRecorded) -> None:
         """Take in one settlement."""
         before, self.version = self.settled, record.originator_version
-        self.settled_version, self.settled_at = record.originator_version, record.clock
+        self.settled = Settled(record.originator_version, record.clock)
         for decision in record.decisions:
             event_id = self.event_at.get(decision.fact_version)
             if event_id is not None:
@@ -212,11 +211,6 @@ class CaseTimeline:
                 told[decision.party] = decision.shown
             elif self.history_held:
                 raise DamagedStore(f"a decision names version `{decision.fact_version}`, which is no fact of its case")
-
-    @property
-    def settled(self) -> Settled:
-        """The last settlement: what came after it may be of the same millisecond."""
-        return Settled(self.settled_version, self.settled_at)
 
     def stepped(self, record: MergeStepped, reader: Reader) -> None:
         """Take in one step of a merge."""

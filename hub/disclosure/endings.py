@@ -172,9 +172,9 @@ def ended_at(
     from all of it, and what one party states must not make that its square. Derived once for all that is asked.
     """
     moments = {fact.recorded_at for fact in case.gate_facts.values()} | {death.at for death in case.dead.values()}
-    moments = {each for each in moments if case.settled_at < each <= clock}
-    if any(case.facts[each].record.recorded_at <= case.settled_at for each in _new_and_old(case, case.settled)):
-        moments.add(case.settled_at)
+    moments = {each for each in moments if case.settled.at < each <= clock}
+    if any(case.facts[each].record.recorded_at <= case.settled.at for each in _new_and_old(case, case.settled)):
+        moments.add(case.settled.at)
     in_order, settled = sorted(moments), _as_settled(case, case.settled, policy_at)
     as_known = cache(lambda at: _as_known(case, at, policy_at))
     return {key: _ended(holds, settled, in_order, clock, as_known) for key, holds in holding.items()}

@@ -94,8 +94,8 @@ class Cases:
             if not any(needs_history(record) for record in tail):
                 for record in tail:
                     case.fold(record, self.reader)
-                if case.settled_at > self.agreements_in(case).changed_at and not tail:
-                    rights = rights_in(case, case.settled_at, *self.grounds_at(case, case.settled_at))
+                if case.settled.at > self.agreements_in(case).changed_at and not tail:
+                    rights = rights_in(case, case.settled.at, *self.grounds_at(case, case.settled.at))
                     return HeldCase(case, rights, due=due, look_at=due)
                 return HeldCase(case, due=due)
         return HeldCase(timeline_of(case_id, self.store.case_records(case_id), self.reader), due=due)

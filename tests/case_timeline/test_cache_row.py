@@ -32,7 +32,7 @@ def test_a_row_gives_back_all_that_rights_are_derived_from(facts: list[FactRecor
         "dead",
         "fact_counts",
         "record_counts",
-        "settled_at",
+        "settled",
         "held",
         "publishers",
     ):
@@ -63,7 +63,7 @@ def test_a_row_and_the_records_after_it_make_the_same_rights_as_all_records(
 def test_a_row_keeps_when_the_case_was_last_settled() -> None:
     settlement = DecisionsRecorded(case_stream(CASE), 3, NOW + 3, "rules", "registry", (Decision(2, "PRI", (), 1),))
     case = timeline_of(CASE, [*stored([fact(1)]), settlement], reader())
-    assert restored(case).settled_at == NOW + 3
+    assert restored(case).settled.at == NOW + 3
 
 
 def test_a_row_that_other_code_wrote_gives_nothing() -> None:

@@ -151,7 +151,7 @@ def test_the_newest_decision_per_party_and_fact_is_what_was_told() -> None:
     records.append(decided(5, NOW + 7, Decision(2, "PRI", (), 3)))
     case = timeline_of(CASE, records, reader())
     assert case.told == {OLD: {"PRI": ()}, NEW: {"PRI": shown}}
-    assert case.settled_at == NOW + 7
+    assert case.settled.at == NOW + 7
 
 
 def test_a_decision_on_what_is_no_fact_is_damage() -> None:
