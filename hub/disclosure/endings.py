@@ -29,6 +29,7 @@ from itertools import chain
 from operator import or_
 from typing import Final, NamedTuple
 
+from contracts.categories import ALL_CATEGORIES
 from contracts.fact import Outline
 from hub.case_timeline.bases import Settled, joined
 from hub.case_timeline.consent_ids import ids_of_consents
@@ -41,7 +42,9 @@ from hub.disclosure.settlement import NOBODY, NOTHING, Change, mask_of_shown, pe
 PolicyAt = Callable[[int], tuple[Policy, int | None]]
 """The policy in force at an instant, and when the next one comes into force."""
 MOMENTS_MAX: Final = 64
-"""Among how many moments since the last settlement the first one is looked for at which something has ended."""
+"""Among how many moments since the last settlement the first one is looked for at which something has ended.
+
+And of how many earlier settlements it is asked what a consent opened then."""
 Look = tuple[Decider, int | None]
 """What the case meant at a moment, and until when that held by itself."""
 Holds = Callable[[Decider], bool]
@@ -76,19 +79,37 @@ class _Behind:
                 yield tuple(sorted(self._ids.get(consent_id, (consent_id,)))), mask
 
 
+class _Earlier:
+    """What consents opened as a case was settled before: each settlement derived once, and `MOMENTS_MAX` of them.
+
+    At any other they count as having opened all: an end is told again rather than never.
+    """
+
+    def __init__(self, case: CaseTimeline, policy_at: PolicyAt) -> None:
+        self._case, self._policy_at = case, policy_at
+        self._known: dict[Settled, Decider] = {}
+
+    def opened(self, settled: Settled, consent: Ids, outline: Outline, party: str) -> int:
+        """The categories that a consent opened of a fact."""
+        if settled not in self._known and len(self._known) >= MOMENTS_MAX:
+            return ALL_CATEGORIES
+        if settled not in self._known:
+            self._known[settled], _ = _as_settled(self._case, settled, self._policy_at)
+        return _opened(self._known[settled], consent, outline, party)
+
+
 def endings(
     case: CaseTimeline, decider: Decider, changes: Iterable[Change], policy_at: PolicyAt
 ) -> Mapping[tuple[Ids, str], tuple[Loss, ...]]:
     """Return what was lost, by (consent, party), in that order."""
     found: dict[tuple[Ids, str], list[Loss]] = {}
-    as_settled = cache(lambda settled: _as_settled(case, settled, policy_at)[0])
-    behind = _Behind(case, decider)
+    earlier, behind = _Earlier(case, policy_at), _Behind(case, decider)
     for change in changes:
         lost = mask_of_shown(change.before) & ~mask_of_shown(change.shown)
         if not lost:
             continue
         outline = case.facts[change.event_id].outline
-        for consent, mask in _shown_by_consents(case, behind, change, as_settled):
+        for consent, mask in _shown_by_consents(case, behind, change, earlier):
             loss = Loss(outline, mask & lost)
             if loss.mask and not _opens(decider, consent, change.party, (loss,)):
                 found.setdefault((consent, change.party), []).append(loss)
@@ -96,7 +117,7 @@ def endings(
 
 
 def _shown_by_consents(
-    case: CaseTimeline, behind: _Behind, change: Change, as_settled: Callable[[Settled], Decider]
+    case: CaseTimeline, behind: _Behind, change: Change, earlier: _Earlier
 ) -> Iterator[tuple[Ids, int]]:
     """Each consent on which something rested until now that the party was shown of a fact, and the categories."""
     line, outline, former = (change.event_id, change.party), case.facts[change.event_id].outline, case.former_bases
@@ -104,7 +125,7 @@ def _shown_by_consents(
     for settled, masks in former.shown_again.get(line, {}).items():
         for consent, mask in behind.of(masks, outline):
             # What it opened no more was hidden when it ended, and was told then.
-            yield consent, mask & _opened(as_settled(settled), consent, outline, change.party)
+            yield consent, mask & earlier.opened(settled, consent, outline, change.party)
 
 
 def hidden_endings(
@@ -138,18 +159,25 @@ def hidden_endings(
     return {key: losses for key, losses in opened.items() if losses}
 
 
-def opens_again(case: CaseTimeline, decider: Decider, consent_id: str, party: str) -> bool:
-    """Whether a consent opens now all that a party was ever shown by it and lost; not where that was nothing."""
-    lost: dict[Ids, list[Loss]] = {}
+def open_again(case: CaseTimeline, decider: Decider) -> frozenset[tuple[str, str]]:
+    """Return (consent id, party) where a consent opens now all that it ever showed the party and that was taken away.
+
+    Under each id of the consent; none where nothing was.
+    """
+    lost: dict[tuple[Ids, str], list[Loss]] = {}
     former, behind = case.former_bases, _Behind(case, decider)
     again = ((line, masks) for line, parts in former.shown_again.items() for masks in parts.values())
-    for (event_id, each), masks in chain(former.taken_back.items(), again):
-        if each == party and not case.is_unlinked(event_id):
+    for (event_id, party), masks in chain(former.taken_back.items(), again):
+        if not case.is_unlinked(event_id):
             outline = case.facts[event_id].outline
             for consent, mask in behind.of(masks, outline):
-                if consent_id in consent:
-                    lost.setdefault(consent, []).append(Loss(outline, mask))
-    return bool(lost) and all(_opens(decider, consent, party, losses) for consent, losses in lost.items())
+                lost.setdefault((consent, party), []).append(Loss(outline, mask))
+    return frozenset(
+        (consent_id, party)
+        for (consent, party), losses in lost.items()
+        if _opens(decider, consent, party, losses)
+        for consent_id in consent
+    )
 
 
 def still_shown(party: str, losses: tuple[Loss, ...]) -> Holds:

@@ -20,7 +20,7 @@ from contracts.fact import ce_id_of
 from hub.case_timeline.timeline import CaseTimeline, Reader
 from hub.consent.consents import SCOPED
 from hub.consent.decision import Decider
-from hub.disclosure.endings import opens_again
+from hub.disclosure.endings import open_again
 from hub.disclosure.settlement import Change
 from hub.shard.batch import Batch
 from hub.shard.promises import Promises
@@ -74,11 +74,15 @@ class Receipts:
 
         Looked at, with the whole history, where rights changed or something came to be owed.
         """
-        if not rights_changed and not any(batch.writes.obligations.values()):
+        noted = (one.case_id for one in batch.writes.obligations.values() if one is not None)
+        if not rights_changed and case.case_id not in noted:
             return
-        for event_id, one in self.of_case(case.case_id, batch).items():
-            consents = _consents_of(case, event_id)
-            if consents and all(opens_again(case, decider, consent_id, one.party) for consent_id in consents):
+        if not (owed := self.of_case(case.case_id, batch)):
+            return
+        again, named = open_again(case, decider), _consents_by_record(case)
+        for event_id, one in owed.items():
+            consents = named.get(case.facts[event_id].outline.references["targetEventId"], set())
+            if consents and all((consent_id, one.party) in again for consent_id in consents):
                 batch.writes.obligations[event_id] = None
 
     def let_go_of_erased(self, batch: Batch) -> None:
@@ -105,11 +109,10 @@ class Receipts:
         self._looked_at = None
 
 
-def _consents_of(case: CaseTimeline, notice: str) -> set[str]:
-    """The consents that the record may be about which a notice of an ending names."""
-    named = case.facts[notice].outline.references["targetEventId"]
-    return {
-        entry.outline.references["consentId"]
-        for event_id, entry in case.facts.items()
-        if entry.outline.event_type in SCOPED and ce_id_of(event_id) == named
-    }
+def _consents_by_record(case: CaseTimeline) -> Mapping[str, set[str]]:
+    """The `ce_id` that a notice may name -> the consents of the records that bear it: it is unique within a party."""
+    found: dict[str, set[str]] = {}
+    for event_id, entry in case.facts.items():
+        if entry.outline.event_type in SCOPED:
+            found.setdefault(ce_id_of(event_id), set()).add(entry.outline.references["consentId"])
+    return found

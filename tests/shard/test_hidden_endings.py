@@ -267,3 +267,22 @@ def test_first_words_that_the_law_showed_when_the_consent_ended_are_to_be_remove
     free.settle()
     assert corrected not in free.view("PRI")
     assert [at for _, at in told_of_endings(free, "PRI")] == told
+
+
+def test_of_too_many_earlier_settlements_none_is_asked_and_an_end_is_told_again_rather_than_never(
+    free: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one party states must not make the look its square."""
+    home = home_shown_on_remand(free)
+    released_from_remand(free, home)
+    withdrawn(free)
+    free.settle()
+    free.tick(HOUR_MS)
+    sentenced(free)
+    free.settle()
+    free.tick(HOUR_MS)
+    monkeypatch.setattr(endings, "MOMENTS_MAX", 0)
+    released(free)
+    free.settle()
+    assert home not in free.view("PRI")
+    assert len(told_of_endings(free, "PRI")) == 2

@@ -8,7 +8,10 @@ import pytest
 
 from contracts.fact import ce_id_of
 from deploy.withdrawals_command import open_in
-from tests.shard.harness import DAY_MS, HOUR_MS, ShardUnderTest
+from hub.case_timeline.timeline import CaseTimeline
+from hub.shard.batch import Batch
+from hub.store.ports import Obligation
+from tests.shard.harness import CASE, DAY_MS, HOUR_MS, OTHER_CASE, ShardUnderTest
 from tests.shard.test_consent_endings import amended, told_of_endings
 from tests.shard.test_disclosing import CONSENT_ID, withdrawn
 from tests.shard.test_erased_cases import erase
@@ -124,3 +127,18 @@ def test_nothing_is_owed_of_an_erased_citizen_after_a_day(hub: ShardUnderTest, *
     assert owing(hub) == []
     assert list(open_in(0, hub.store)) == []
     assert hub.parked() == []
+
+
+def test_what_comes_to_be_owed_of_one_citizen_is_no_reason_to_look_at_another_whose_history_is_not_held(
+    hub: ShardUnderTest,
+) -> None:
+    withdrawn(hub)
+    hub.settle()
+    assert owing(hub) == ["A.ADD", "B.SOC"]
+    rights = hub.shard.cases.get(CASE).rights
+    assert rights is not None
+    batch = Batch.after_state(hub.shard.state, "owner")
+    batch.writes.obligations["HUB/another"] = Obligation("HUB/another", OTHER_CASE, "B.SOC", hub.now)
+    restored = CaseTimeline(CASE, history_held=False)
+    hub.shard.receipts.settled(restored, rights.decider, batch, rights_changed=False)
+    assert list(batch.writes.obligations) == ["HUB/another"]
