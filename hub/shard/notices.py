@@ -7,7 +7,7 @@ Rules (GDPR 19; domain specification, 2.1, 4.4):
   a gate, a correction or a retraction while the consent still stood, is told once for each ending. The notice names
   the last record of that consent that the party itself was told of, and the moment of its own loss; it says neither
   why nor how much.
-- A notice to a party that is not in the registry is stated all the same: it is told when it comes back.
+- A notice to a party that has left is stated all the same: it is told when it comes back.
 - A notice is a fact of the hub's own on the same timeline: about a correction in the batch that admits it, about an
   ending in the settlement that finds the loss. It is stated once; its id is derived from what it is about.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -296,7 +297,7 @@ def test_a_withdrawal_waits_for_whoever_was_told_more_until_it_is_sent_the_mark_
 def test_nobody_waits_for_a_party_that_was_told_more_and_takes_part_no_more(hub: ShardUnderTest) -> None:
     go_back(hub)
     skip(hub)
-    hub.registry = PartyRegistry.of(party for party in hub.registry if party.id != PARTY)
+    hub.registry = PartyRegistry.of(replace(party, left=party.id == PARTY) for party in hub.registry)
     withdrawal = withdrawn(hub)
     hub.tick(HOUR_MS)
     begin_again(hub)

@@ -1,4 +1,4 @@
-"""A party that was out of the registry for a while: what it was shown before still has to be removed."""
+"""A party that had left for a while: what it was shown before still has to be removed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ __all__ = ["hub"]
 
 def take_part(hub: ShardUnderTest, *parties: str) -> None:
     """Have these parties take part, and nobody else."""
-    hub.parties = parties
-    hub.registry = PartyRegistry.of(Party(party) for party in parties)
+    hub.registry = PartyRegistry.of(Party(party, left=party not in parties) for party in PARTIES)
     hub.restart()
     hub.tick(HOUR_MS)
     hub.settle()
