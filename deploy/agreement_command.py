@@ -34,7 +34,8 @@ from deploy.hub_statements import hub_publisher, state
 from deploy.options import local_instant, world_option
 from deploy.stores import governance_records, opened_stores, policies_of
 from deploy.world import World
-from hub.case_timeline.timeline import CaseTimeline, known_at, timeline_of
+from hub.case_timeline.known import known_at
+from hub.case_timeline.timeline import CaseTimeline, timeline_of
 from hub.consent.agreements import ENDED, REGISTERED
 from hub.continuity.costs import cost_rules
 from hub.shard.cases import agreements_of

@@ -18,7 +18,7 @@ from contracts.failures import DamagedStore, NotFound
 from deploy.options import instant_known
 from deploy.stores import agreements_in, governance_records, policies_of, store_of
 from deploy.world import World
-from hub.case_timeline.timeline import known_at
+from hub.case_timeline.known import known_at
 from hub.consent.agreements import Agreements
 from hub.consent.policies import Policies
 from hub.evidence.grounds import Grounds, ever_knew

@@ -27,7 +27,8 @@ from contracts.limits import DAY_MAX, DAY_MIN
 from deploy.known_cases import read_cases
 from deploy.stores import governance_records, known_agreements, opened_stores, policies_of
 from deploy.world import World
-from hub.case_timeline.timeline import Reader, fact_recorded, known_at, timeline_of
+from hub.case_timeline.known import known_at
+from hub.case_timeline.timeline import Reader, fact_recorded, timeline_of
 from hub.consent.agreements import InForce
 from hub.consent.rule_set import Role
 from hub.continuity.consent_health import barriers

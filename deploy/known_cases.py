@@ -12,7 +12,8 @@ from contracts.civil_time import day_date
 from contracts.failures import DamagedStore
 from deploy.stores import citizens_of
 from deploy.world import World
-from hub.case_timeline.timeline import CaseTimeline, Reader, known_at, timeline_of
+from hub.case_timeline.known import known_at
+from hub.case_timeline.timeline import CaseTimeline, Reader, timeline_of
 from hub.consent.policies import Policies
 from hub.consent.standing import Person
 from hub.continuity.case import KnownCase, recorded_facts

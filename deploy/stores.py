@@ -16,7 +16,8 @@ from contracts.failures import NotFound
 from contracts.models import is_uuid
 from deploy.hub_places import world_stores
 from deploy.world import World
-from hub.case_timeline.timeline import known_at, timeline_of
+from hub.case_timeline.known import known_at
+from hub.case_timeline.timeline import timeline_of
 from hub.consent.agreements import Agreements
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER

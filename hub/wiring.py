@@ -67,7 +67,7 @@ CHANNEL_SECONDS = 5.0
 WORKER_PRINCIPALS = frozenset({TICKER, MERGES})
 """As whom the worker signs on the hub's own input."""
 COLLECT_AFTER_OBJECTS = 1_000_000
-SETTLEMENT = 8
+SETTLEMENT = 9
 """Counts the changes of what a settlement notes beside its decisions: where it notes more, every case is due once."""
 
 
@@ -141,7 +141,7 @@ def build_shard(
             receipts,
         ),
         sending=Sending(store, outputs, envelopes, cases, dict(state.numbers)),
-        forwarding=MergeForwarding(store, channel, reader.codec, shard),
+        forwarding=MergeForwarding(store, channel, cases, shard),
         promises=promises,
         receipts=receipts,
         metrics=metrics or Metrics(),

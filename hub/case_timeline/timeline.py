@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Final, NamedTuple, TypeVar
 
 from contracts.catalogue import Catalogue
@@ -37,6 +36,7 @@ from hub.store.records import (
     GovernanceOpened,
     MergeStepped,
     Shown,
+    ToldElsewhere,
 )
 
 RETRACTION: Final = "EventRetracted"
@@ -114,10 +114,8 @@ class CaseTimeline:
     dead: dict[str, Death] = field(default_factory=dict)
     """Event id -> how it died, also of events that have not arrived."""
     fact_counts: dict[tuple[str, int], int] = field(default_factory=dict)
-    """Live facts per party and category (bit) that they have something of, consent and governance records left out.
-
-    Under no category: all of them.
-    """
+    """Live facts per party and category (bit) that they have something of, consent and governance records left out;
+    under no category, all of them."""
     record_counts: dict[str, int] = field(default_factory=dict)
     """Live records per party, of every kind but those about records."""
     settled: Settled = NEVER
@@ -127,7 +125,7 @@ class CaseTimeline:
     history_held: bool = True
     facts: dict[str, TimelineFact] = field(default_factory=dict)
     told: dict[str, dict[str, Shown]] = field(default_factory=dict)
-    """Event id -> party -> what it may see by the newest decision; empty = it was told, and it was taken back."""
+    """Event id -> party -> what it may see by the newest decision; empty = it was told, maybe elsewhere, and is not."""
     former_bases: FormerBases = field(default_factory=FormerBases)
     event_at: dict[int, str] = field(default_factory=dict)
     merged_into: tuple[str, int] | None = None
@@ -167,6 +165,11 @@ class CaseTimeline:
             self.decided(record)
         elif isinstance(record, MergeStepped):
             self.stepped(record, reader)
+        elif isinstance(record, ToldElsewhere):
+            self.version = record.originator_version
+            for party, shown in record.told:
+                self.told.setdefault(record.event_id, {}).setdefault(party, ())
+                self.former_bases.brought(record.event_id, party, shown, record.recorded_at)
         else:
             self.enrolled, self.version = record, record.originator_version
 
@@ -206,11 +209,13 @@ class CaseTimeline:
             event_id = self.event_at.get(decision.fact_version)
             if event_id is not None:
                 told = self.told.setdefault(event_id, {})
-                if decision.party in told:
+                if decision.party in told and self.merged_into is None:
                     self.former_bases.decided(event_id, decision.party, told[decision.party], decision.shown, before)
                 told[decision.party] = decision.shown
             elif self.history_held:
                 raise DamagedStore(f"a decision names version `{decision.fact_version}`, which is no fact of its case")
+        if self.is_whole:
+            self.former_bases.settled()
 
     def stepped(self, record: MergeStepped, reader: Reader) -> None:
         """Take in one step of a merge."""
@@ -227,6 +232,7 @@ class CaseTimeline:
                 self.removing[record.other] = (record.other_shard, record.change)
             case "leaving":
                 self.is_leaving = True
+                self.former_bases = FormerBases()
                 self.removing.pop(record.other, None)
                 self.unremoved[record.other] = record.change
             case "reopened":
@@ -269,6 +275,11 @@ class CaseTimeline:
         """Whether facts that `other` forwards are for this case now: it is merged here, or gives this one back."""
         gives_back = self.is_leaving and self.merged_into is not None and self.merged_into[0] == other
         return other in self.merged_here or gives_back
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the case is open and no facts of another one are still coming in."""
+        return self.merged_into is None and not self.joining
 
     @property
     def was_merged(self) -> bool:
@@ -386,13 +397,3 @@ def timeline_of(case_id: str, records: Iterable[CaseRecord], reader: Reader) -> 
     for record in records:
         case.fold(record, reader)
     return case
-
-
-def known_at(records: Iterable[CaseRecord], instant: int) -> Iterator[CaseRecord]:
-    """The records that the hub held at `instant` (replay as known at T): recorded times never go back."""
-
-    def held(record: CaseRecord) -> bool:
-        when = record.clock if isinstance(record, DecisionsRecorded) else record.recorded_at
-        return when <= instant
-
-    return takewhile(held, records)

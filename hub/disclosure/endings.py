@@ -13,6 +13,7 @@ Rules (domain specification, 4.4):
 - What was taken away so before is lost by the consent when that ends: the party still has what it was sent, and is to
   remove it, the first words of a correction too. Asked only where the rights in the case have changed, which decides
   all of it anyway.
+- What leaves with another case together with its consent has not ended (`handing_over`).
 - The ending is dated by the first moment at which the party, as known then, was no longer shown it. That moment is
   the party's own loss: no other fact of the case moves it. What was hidden before is lost when the consent ends.
 - What a settlement knew is what stands before it on the timeline: another record may bear the same millisecond.
@@ -33,6 +34,7 @@ from contracts.categories import ALL_CATEGORIES
 from contracts.fact import Outline
 from hub.case_timeline.bases import Settled, joined
 from hub.case_timeline.consent_ids import ids_of_consents
+from hub.case_timeline.merges import left_with_another
 from hub.case_timeline.timeline import CaseTimeline, first_recorded_at
 from hub.consent.decision import Decider
 from hub.consent.policy import Policy
@@ -62,7 +64,7 @@ class Loss(NamedTuple):
     mask: int
 
 
-class _Behind:
+class Behind:
     """The consents on which bases rest."""
 
     def __init__(self, case: CaseTimeline, decider: Decider) -> None:
@@ -79,7 +81,7 @@ class _Behind:
                 yield tuple(sorted(self._ids.get(consent_id, (consent_id,)))), mask
 
 
-class _Earlier:
+class Earlier:
     """What consents opened as a case was settled before: each settlement derived once, and `MOMENTS_MAX` of them.
 
     At any other they count as having opened all: an end is told again rather than never.
@@ -94,8 +96,8 @@ class _Earlier:
         if settled not in self._known and len(self._known) >= MOMENTS_MAX:
             return ALL_CATEGORIES
         if settled not in self._known:
-            self._known[settled], _ = _as_settled(self._case, settled, self._policy_at)
-        return _opened(self._known[settled], consent, outline, party)
+            self._known[settled], _ = as_settled(self._case, settled, self._policy_at)
+        return opened(self._known[settled], consent, outline, party)
 
 
 def endings(
@@ -103,13 +105,16 @@ def endings(
 ) -> Mapping[tuple[Ids, str], tuple[Loss, ...]]:
     """Return what was lost, by (consent, party), in that order."""
     found: dict[tuple[Ids, str], list[Loss]] = {}
-    earlier, behind = _Earlier(case, policy_at), _Behind(case, decider)
+    earlier, behind = Earlier(case, policy_at), Behind(case, decider)
+    left = cache(lambda consent_id: left_with_another(case, {"consentId": consent_id}) is not None)
     for change in changes:
         lost = mask_of_shown(change.before) & ~mask_of_shown(change.shown)
         if not lost:
             continue
         outline = case.facts[change.event_id].outline
         for consent, mask in _shown_by_consents(case, behind, change, earlier):
+            if case.is_unlinked(change.event_id) and all(map(left, consent)):
+                continue
             loss = Loss(outline, mask & lost)
             if loss.mask and not _opens(decider, consent, change.party, (loss,)):
                 found.setdefault((consent, change.party), []).append(loss)
@@ -117,7 +122,7 @@ def endings(
 
 
 def _shown_by_consents(
-    case: CaseTimeline, behind: _Behind, change: Change, earlier: _Earlier
+    case: CaseTimeline, behind: Behind, change: Change, earlier: Earlier
 ) -> Iterator[tuple[Ids, int]]:
     """Each consent on which something rested until now that the party was shown of a fact, and the categories."""
     line, outline, former = (change.event_id, change.party), case.facts[change.event_id].outline, case.former_bases
@@ -137,26 +142,26 @@ def hidden_endings(
     """
     found: dict[tuple[Ids, str], list[Loss]] = {}
     shown_of = cache(lambda event_id: NOBODY if case.joining else shown_now(case, decider, event_id))
-    behind = _Behind(case, decider)
+    behind = Behind(case, decider)
     for (event_id, party), bases in case.former_bases.taken_back.items():
         if case.is_unlinked(event_id):
             continue
         outline = case.facts[event_id].outline
         hidden = ~mask_of_shown(shown_of(event_id).get(party, NOTHING))
         for consent, mask in behind.of(bases, outline):
-            if lost := mask & hidden & ~_opened(decider, consent, outline, party):
+            if lost := mask & hidden & ~opened(decider, consent, outline, party):
                 found.setdefault((consent, party), []).append(Loss(outline, lost))
     if not found:
         return {}
     # Most of these ended long ago, and were told then.
-    before, _ = _as_settled(case, case.settled, policy_at)
-    opened = {
+    before, _ = as_settled(case, case.settled, policy_at)
+    told_now = {
         (consent, party): tuple(
-            Loss(outline, then) for outline, mask in losses if (then := mask & _opened(before, consent, outline, party))
+            Loss(outline, then) for outline, mask in losses if (then := mask & opened(before, consent, outline, party))
         )
         for (consent, party), losses in sorted(found.items())
     }
-    return {key: losses for key, losses in opened.items() if losses}
+    return {key: losses for key, losses in told_now.items() if losses}
 
 
 def open_again(case: CaseTimeline, decider: Decider) -> frozenset[tuple[str, str]]:
@@ -165,7 +170,7 @@ def open_again(case: CaseTimeline, decider: Decider) -> frozenset[tuple[str, str
     Under each id of the consent; none where nothing was.
     """
     lost: dict[tuple[Ids, str], list[Loss]] = {}
-    former, behind = case.former_bases, _Behind(case, decider)
+    former, behind = case.former_bases, Behind(case, decider)
     again = ((line, masks) for line, parts in former.shown_again.items() for masks in parts.values())
     for (event_id, party), masks in chain(former.taken_back.items(), again):
         if not case.is_unlinked(event_id):
@@ -203,7 +208,7 @@ def ended_at(
     moments = {each for each in moments if case.settled.at < each <= clock}
     if any(case.facts[each].record.recorded_at <= case.settled.at for each in _new_and_old(case, case.settled)):
         moments.add(case.settled.at)
-    in_order, settled = sorted(moments), _as_settled(case, case.settled, policy_at)
+    in_order, settled = sorted(moments), as_settled(case, case.settled, policy_at)
     as_known = cache(lambda at: _as_known(case, at, policy_at))
     return {key: _ended(holds, settled, in_order, clock, as_known) for key, holds in holding.items()}
 
@@ -231,10 +236,10 @@ def _ended(holds: Holds, settled: Look, moments: Sequence[int], clock: int, as_k
 
 
 def _opens(decider: Decider, consent: Ids, party: str, losses: Iterable[Loss]) -> bool:
-    return all(not loss.mask & ~_opened(decider, consent, loss.outline, party) for loss in losses)
+    return all(not loss.mask & ~opened(decider, consent, loss.outline, party) for loss in losses)
 
 
-def _opened(decider: Decider, consent: Ids, outline: Outline, party: str) -> int:
+def opened(decider: Decider, consent: Ids, outline: Outline, party: str) -> int:
     """The categories that a consent opens of a fact, under whatever id."""
     return reduce(or_, (decider.consent_opens(consent_id, outline, party) for consent_id in consent))
 
@@ -243,7 +248,7 @@ def _shows(decider: Decider, party: str, losses: Iterable[Loss]) -> bool:
     return all(not loss.mask & ~mask_of_shown(decider.shown(loss.outline, party)) for loss in losses)
 
 
-def _as_settled(case: CaseTimeline, settled: Settled, policy_at: PolicyAt) -> Look:
+def as_settled(case: CaseTimeline, settled: Settled, policy_at: PolicyAt) -> Look:
     """What the case meant in one of its settlements, and until when that held by itself."""
     return _as_known(case, settled.at, policy_at, _new_and_old(case, settled))
 

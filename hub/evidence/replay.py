@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.failures import NotFound
-from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact, known_at, timeline_of
+from hub.case_timeline.known import known_at
+from hub.case_timeline.timeline import CaseTimeline, Reader, TimelineFact, timeline_of
 from hub.disclosure.settlement import mask_of_shown
 from hub.store.records import CaseRecord, DecisionsRecorded, MergeStepped, Shown
 

@@ -57,7 +57,7 @@ from hub.shard.parking_notices import OFFSET_UNKNOWN
 from hub.shard.promises import Promises
 from hub.shard.withdrawals import REMOVAL_DELIVERED, owed
 from hub.store.ports import ShardStore, removal_step
-from hub.store.records import CitizenEnrolled, FactRecorded, MergeStepped, Origin, case_stream
+from hub.store.records import CitizenEnrolled, FactRecorded, MergeStepped, Origin, ToldElsewhere, case_stream
 
 MERGE: Final = "CaseMerged"
 UNLINK: Final = "CaseUnlinked"
@@ -235,6 +235,8 @@ class Merging:
         try:
             is_late = forwarded.from_case != case.case_id and not case.awaits_facts_of(forwarded.from_case)
             if is_late or self._is_here(case, forwarded):
+                if not is_late and statement.event_id in case.facts:
+                    self._take_over(held, forwarded, recorded_at, batch)
                 if is_judged:  # counted where it was first stated
                     batch.passed_over += 1
                 else:
@@ -246,6 +248,7 @@ class Merging:
         except Refused as refused:
             self._park(forwarded, refused, recorded_at, batch)
             return
+        self._take_over(held, forwarded, recorded_at, batch)
         fact = fact_of(statement, forwarded.recorded_at)
         origin = Origin(_first_from(case, forwarded), forwarded.recorded_at, is_judged)
         record = record_of(statement, case.case_id, case.version + 1, recorded_at, origin)
@@ -255,6 +258,17 @@ class Merging:
         if fact.event_id not in self.store.digests([fact.event_id]):
             digest = digest_of(statement, case.case_id, self.cases.secret)
             batch.writes.digests.setdefault(fact.event_id, digest)
+
+    def _take_over(self, held: HeldCase, forwarded: Forwarded, recorded_at: int, batch: Batch) -> None:
+        """Note whom the other case had told of a fact, unless that is said of an earlier merge, or again."""
+        case, other, handed_over = held.timeline, forwarded.from_case, forwarded.handed_over
+        ended_by = JOINED if other in case.merged_here else REOPENED
+        if not handed_over.told or handed_over.version <= case.heard_version.get((other, ended_by), 0):
+            return
+        event_id, version = forwarded.statement.event_id, case.version + 1
+        told = ToldElsewhere(case_stream(case.case_id), version, recorded_at, event_id, other, handed_over.told)
+        case.fold(told, self.cases.reader)
+        batch.writes.records.append(told)
 
     def _is_here(self, case: CaseTimeline, forwarded: Forwarded) -> bool:
         """Whether the fact counts here already; of one recipient's notices about one event the first is enough.

@@ -21,6 +21,7 @@ from hub.case_timeline.timeline import NOTICE, RETRACTION, CaseTimeline, Reader
 from hub.consent.consents import SCOPED
 from hub.consent.decision import Decider
 from hub.disclosure.endings import Holds, Ids, PolicyAt, ended_at, endings, hidden_endings, still_opened, still_shown
+from hub.disclosure.handing_over import endings_elsewhere
 from hub.disclosure.settlement import Change
 from hub.shard.stating import hub_event_id, hub_fact
 from hub.store.records import FactRecorded
@@ -59,25 +60,29 @@ def notices_of_endings(
 ) -> Iterator[tuple[FactRecorded, Fact]]:
     """Yield what to put on the timeline for the consents that have ended with `changes`; versions follow the case's.
 
-    Where the rights in the case changed, also for those of which a gate had hidden before what they showed. The caller
-    puts each on the timeline before it asks for the next.
+    Where the rights in the case changed, also for those of which a gate had hidden before what they showed, and for
+    those that had shown it on another case. The caller puts each on the timeline before it asks for the next.
     """
     shown = endings(case, decider, changes, policy_at)
     hidden = hidden_endings(case, decider, policy_at) if rights_changed else {}
+    elsewhere = endings_elsewhere(case, decider) if rights_changed else {}
     named: dict[tuple[Ids, str], str] = {}
     holding: dict[tuple[Ids, str], Holds] = {}
-    for consent, party in sorted(shown.keys() | hidden.keys()):
+    for consent, party in sorted(shown.keys() | hidden.keys() | elsewhere.keys()):
         known = _last_record_told(case, consent, party)
         if known and not _is_to_be_told(case, known, party, reader):
             key = consent, party
             named[key] = known
-            is_shown = key in shown
-            holding[key] = still_shown(party, shown[key]) if is_shown else still_opened(*key, hidden[key])
-    ended = ended_at(case, holding, clock, policy_at) if named else {}
-    for (consent, party), at in ended.items():
+            if key in shown:
+                holding[key] = still_shown(party, shown[key])
+            elif key in hidden:
+                holding[key] = still_opened(*key, hidden[key])
+    ended = ended_at(case, holding, clock, policy_at) if holding else {}
+    for (consent, party), target in named.items():
+        at = ended.get((consent, party), case.former_bases.brought_at)
         notice_id = hub_event_id(secret, case, "consent ended", consent[0], party, str(at))
         if notice_id not in case.facts:
-            yield _stated(case, notice_id, named[consent, party], party, CONSENT_ENDED, at, clock, reader)
+            yield _stated(case, notice_id, target, party, CONSENT_ENDED, at, clock, reader)
 
 
 def _is_to_be_told(case: CaseTimeline, known: str, party: str, reader: Reader) -> bool:

@@ -37,6 +37,7 @@ from hub.store.records import (
     Shown,
     SigningKeyChanged,
     StoredRecord,
+    ToldElsewhere,
 )
 
 _OPTIONAL_TEXT: Final = ["null", "string"]
@@ -197,6 +198,39 @@ _MERGE_STEPPED: Final = {
     "change": "long",
 }
 
+_TOLD_ELSEWHERE_CODEC: Final = RecordCodec(
+    _schema(
+        "ToldElsewhere",
+        recorded_at="long",
+        event_id="string",
+        other="string",
+        parties=_STRINGS,
+        bases={"type": "array", "items": _STRINGS},
+        masks={"type": "array", "items": _LONGS},
+    )
+)
+
+
+def _encode_told_elsewhere(record: ToldElsewhere) -> bytes:
+    return _TOLD_ELSEWHERE_CODEC.encode(
+        {
+            "recorded_at": record.recorded_at,
+            "event_id": record.event_id,
+            "other": record.other,
+            "parties": [party for party, _ in record.told],
+            "bases": [[basis for basis, _ in shown] for _, shown in record.told],
+            "masks": [[mask for _, mask in shown] for _, shown in record.told],
+        }
+    )
+
+
+def _decode_told_elsewhere(stream: str, version: int, body: bytes) -> Record:
+    values = _TOLD_ELSEWHERE_CODEC.decode(body)
+    columns = zip(values["parties"], values["bases"], values["masks"], strict=True)
+    told = tuple((party, tuple(zip(bases, masks, strict=True))) for party, bases, masks in columns)
+    return ToldElsewhere(stream, version, values["recorded_at"], values["event_id"], values["other"], told)
+
+
 _BATCH_COMMITTED: Final = {"owner": "string", "clock": "long", "positions": {"type": "map", "values": "long"}}
 
 _SCHEMAS: Final = (
@@ -257,6 +291,7 @@ _SCHEMAS: Final = (
     _plain(18, RulesAdopted, sealed=False, recorded_at="long", digest="string", rule_sets=_TEXTS, registry="bytes"),
     _plain(19, NumbersSkipped, sealed=False, recorded_at="long", first="long"),
     _plain(20, BatchCommitted, sealed=False, **_BATCH_COMMITTED, seal="bytes"),
+    StoredSchema(21, ToldElsewhere, True, _encode_told_elsewhere, _decode_told_elsewhere),
 )
 
 WRITTEN_AS: Final[Mapping[type, StoredSchema]] = {schema.stored_class: schema for schema in _SCHEMAS}

@@ -1,6 +1,7 @@
 """What the store holds: the closed list of event classes, each on its stream.
 
-    case:<id>       CitizenEnrolled or GovernanceOpened (version 1), FactRecorded, DecisionsRecorded, MergeStepped
+    case:<id>       CitizenEnrolled or GovernanceOpened (version 1), FactRecorded, DecisionsRecorded, MergeStepped,
+                    ToldElsewhere
     sent:<party>    NumbersAssigned: runs of the party's dense numbers in this shard, version = the last of a run;
                     NumbersSkipped: numbers that were told by a later state of this store, which is lost
     parked:<party>  RecordParked, ParkedResolved; NumbersSkipped: numbers that a later state had used up
@@ -128,6 +129,20 @@ class MergeStepped(NamedTuple):
     event_ids: tuple[str, ...] = ()
     change: int = 0
     told_version: int = 0
+
+
+class ToldElsewhere(NamedTuple):
+    """What a case hands over in a merge with the fact `event_id`: whom `other` told of it before.
+
+    `told`: each such party, and what it was shown on bases that rest on consents of whose ending it had not been told.
+    """
+
+    originator_id: str
+    originator_version: int
+    recorded_at: int
+    event_id: str
+    other: str
+    told: tuple[tuple[str, Shown], ...]
 
 
 class Decision(NamedTuple):
@@ -297,7 +312,7 @@ class ResyncStepped(NamedTuple):
     left: tuple[str, ...] = ()
 
 
-CaseRecord = CitizenEnrolled | GovernanceOpened | FactRecorded | DecisionsRecorded | MergeStepped
+CaseRecord = CitizenEnrolled | GovernanceOpened | FactRecorded | DecisionsRecorded | MergeStepped | ToldElsewhere
 Record = (
     CaseRecord
     | NumberAssigned

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from contracts.failures import DamagedStore
 from hub.case_timeline.cache_row import case_from_row, row_of
+from hub.case_timeline.known import known_at
 from hub.case_timeline.known_consents import SCOPED
-from hub.case_timeline.timeline import ABOUT_RECORDS, CORRECTED, RETRACTED, CaseTimeline, Death, known_at, timeline_of
+from hub.case_timeline.timeline import ABOUT_RECORDS, CORRECTED, RETRACTED, CaseTimeline, Death, timeline_of
 from hub.store.records import Decision, DecisionsRecorded, FactRecorded, case_stream
 from tests.case_timeline.histories import CASE, NOW, PARTIES, event_id, fact, folded, histories, reader, stored
 

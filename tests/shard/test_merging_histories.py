@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from contracts.civil_time import day_date
 from contracts.reasons import Reason
 from hub.shard import forwarding, worker
+from tests.shard import orders
 from tests.shard.harness import HOUR_MS, consent, imprisonment
 from tests.shard.merging import LOSER, WINNER, MergingShards
 
@@ -157,6 +158,8 @@ def test_merged_they_are_one_case_and_unlinked_two(
                     one.settle()
                     assert hub.views(WINNER) == one.views(ALONE)
                     assert not any(hub.views(LOSER).values())
+                    assert set(orders.told(hub).values()) <= {1}
+                    assert orders.due(hub) <= set(orders.told(hub))
                     hub.unlink()
                     disturb(hub, chance)
             if stage == MERGED and said.kind in DEPENDING:
@@ -172,6 +175,7 @@ def test_merged_they_are_one_case_and_unlinked_two(
             assert {record.reason for record in each.parked()} <= {Reason.UNKNOWN_CONSENT}
         for case_id in (LOSER, WINNER):
             assert hub.views(case_id) == two.views(case_id)
+        assert orders.due(hub) <= set(orders.told(hub))
 
 
 def _shards(directory: str, name: str, shards_of: dict[str, int]) -> MergingShards:

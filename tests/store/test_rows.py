@@ -27,7 +27,9 @@ from hub.store.records import (
     NumbersAssigned,
     Origin,
     RecordParked,
+    Shown,
     StoredRecord,
+    ToldElsewhere,
     case_stream,
     sent_stream,
 )
@@ -309,6 +311,15 @@ def _facts(draw: st.DrawFn) -> FactRecorded:
         "case:a", 2, event_id, event_type, party, source, draw(st.integers(0, 2**32 - 1)), occurred_at, published_at,
         recorded_at, corrects, correlation, causation, draw(st.binary()), None, draw(st.just("") | _NAMES),
     )  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(_NAMES, st.lists(st.tuples(_NAMES, st.integers(1, 2**40)), max_size=3).map(tuple)), max_size=4)
+)
+def test_whom_another_case_had_told_reads_as_it_was_given(told: list[tuple[str, Shown]]) -> None:
+    record = ToldElsewhere(case_stream("a"), 5, 7, "PRI/1", "b", tuple(told))
+    schema = WRITTEN_AS[ToldElsewhere]
+    assert schema.decode(record.originator_id, record.originator_version, schema.encode(record)) == record
 
 
 @given(_facts())
