@@ -32,6 +32,7 @@ from eventsourcing.persistence import StoredEvent
 from contracts.failures import DamagedStore, NotFound
 from contracts.signatures import key_id_of
 from contracts.topics import HUB_PARTY
+from hub.store.batch_seal import BatchSeal
 from hub.store.checked_numbers import CheckedNumbers, Tally, given_in
 from hub.store.identity import SIMULATED
 from hub.store.ports import RESTORE, Erased, Head
@@ -278,25 +279,33 @@ class _Check:
 
     def _compare_seals(self) -> None:
         """Compare every batch with the rows that are stored with it; batches from before there were seals have none."""
-        before, outside = b"", ""
-        seal = self.rows.begun_seal(before)
+        before: bytes | None = b""
+        rows, outside = self.rows.begun_seal(b""), ""
         for row in self.rows.in_order():
-            if row.topic != BatchCommitted.__name__:
-                seal.add(row)
-                outside = str(row.originator_id)
-                continue
-            try:
-                committed = cast(BatchCommitted, self.rows.record_of(row))
-            except DamagedStore:
-                pass  # told already
+            if row.topic == BatchCommitted.__name__:
+                before = self._compare_seal(row, rows, before)
+                rows, outside = self.rows.begun_seal(before or b""), ""
             else:
-                if (before or committed.seal) and not self.rows.holds(committed, seal):
-                    version = committed.originator_version
-                    self._tell(f"batch `{version}` does not hold the rows that were stored with it: removed or changed")
-                before = committed.seal
-            seal, outside = self.rows.begun_seal(before), ""
+                rows.add(row)
+                outside = str(row.originator_id)
         if outside:
             self._tell(f"a row of `{outside}` stands after the last batch: its batch was removed")
+
+    def _compare_seal(self, row: StoredEvent, rows: BatchSeal, before: bytes | None) -> bytes | None:
+        """Compare a batch with its `rows`, behind the seal `before`; return its own, `None` where it cannot be read."""
+        try:
+            seal = cast(BatchCommitted, self.rows.record_of(row)).seal
+        except DamagedStore:
+            return None  # told already
+        batch, fault = f"batch `{row.originator_version}`", ""
+        if before is None:
+            # Its seal is over that of a batch that cannot be read: it may be whole.
+            fault = f"{batch} cannot be compared with the rows that were stored with it: the batch before is damaged"
+        elif (before or seal) and not self.rows.holds(row, rows):
+            fault = f"{batch} does not hold the rows that were stored with it: removed or changed"
+        if fault:
+            self._tell(fault)
+        return seal
 
     # --- the tables beside them
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
+from hmac import compare_digest
 from typing import Any, Final, cast
 
 from cryptography.exceptions import InvalidTag
@@ -75,16 +76,22 @@ class RecordMapper(Mapper[str]):
         begun = self.begun_seal(before)
         for row in rows:
             begun.add(row)
-        return self.to_stored_event(replace(committed, seal=self.seal_of(committed, begun)))
+        begun.add(self.to_stored_event(replace(committed, seal=b"")))
+        return self.to_stored_event(replace(committed, seal=begun.value()))
 
     def begun_seal(self, before: bytes) -> BatchSeal:
         """Return a seal that takes in the rows of a batch one by one, behind the seal `before`."""
         return self._keys.begun_seal(before)
 
-    def seal_of(self, committed: BatchCommitted, rows: BatchSeal) -> bytes:
-        """Return the seal of a batch whose other rows are all in `rows`."""
-        rows.add(self.to_stored_event(replace(committed, seal=b"")))
-        return rows.value()
+    def holds(self, row: StoredEvent, rows: BatchSeal) -> bool:
+        """Whether a batch was sealed over `rows`; its own `row` is written anew as it was, whichever schema is newest.
+
+        Raises `DamagedStore`.
+        """
+        committed, schema = cast(BatchCommitted, self.to_record(row)), _schema_of(row)
+        state = _NUMBER.pack(schema.number) + schema.encode(replace(committed, seal=b""))
+        rows.add(StoredEvent(row.originator_id, row.originator_version, row.topic, state))
+        return compare_digest(rows.value(), committed.seal)
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[str]:
         """Return the record of a row.
@@ -97,9 +104,7 @@ class RecordMapper(Mapper[str]):
     def to_record(self, row: StoredEvent) -> StoredRecord:
         """Return the record of a row, as `to_domain_event`."""
         stream, version, state = str(row.originator_id), row.originator_version, row.state
-        schema = READABLE.get((row.topic, int.from_bytes(state[:2], "big")))
-        if schema is None:
-            raise DamagedStore(f"row `{stream}` `{version}` has a class or schema that the store does not hold")
+        schema = _schema_of(row)
         try:
             if schema.sealed:
                 cipher = self._keys.cipher_of(stream)
@@ -156,6 +161,14 @@ class RecordMapper(Mapper[str]):
             return record
         key, value, headers = decode_raw(unseal(cipher, sealed, _place(schema, stream, version) + opened))
         return replace(record, key=key, value=value, headers=headers)
+
+
+def _schema_of(row: StoredEvent) -> StoredSchema:
+    schema = READABLE.get((row.topic, int.from_bytes(row.state[: _NUMBER.size], "big")))
+    if schema is None:
+        place = f"`{row.originator_id}` `{row.originator_version}`"
+        raise DamagedStore(f"row {place} has a class or schema that the store does not hold")
+    return schema
 
 
 def _place(schema: StoredSchema, stream: str, version: int) -> bytes:

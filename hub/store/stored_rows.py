@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hmac import compare_digest
 from itertools import accumulate
 from typing import Final, NamedTuple
 
@@ -18,7 +17,7 @@ from eventsourcing.persistence import Notification, StoredEvent
 from hub.store.batch_seal import BatchSeal
 from hub.store.mapper import RecordMapper
 from hub.store.recorder import Recorder
-from hub.store.records import BatchCommitted, RecordParked, StoredRecord
+from hub.store.records import RecordParked, StoredRecord
 from hub.store.storage_errors import storage_errors_named
 from hub.store.tables import STORED_EVENTS
 
@@ -121,6 +120,6 @@ class StoredRows:
         """Return a seal that takes in the rows of a batch one by one, behind the seal `before`."""
         return self._mapper.begun_seal(before)
 
-    def holds(self, committed: BatchCommitted, rows: BatchSeal) -> bool:
-        """Whether `rows` are those over which a batch was sealed."""
-        return compare_digest(self._mapper.seal_of(committed, rows), committed.seal)
+    def holds(self, row: StoredEvent, rows: BatchSeal) -> bool:
+        """Whether `rows` are those over which the batch of `row` was sealed. Raises `DamagedStore`."""
+        return self._mapper.holds(row, rows)

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -258,6 +259,33 @@ def test_a_store_from_before_there_were_seals_is_whole_and_goes_on_with_them(
     hub.settle()
     assert hub.store.batch(hub.store.head().batch).seal
     assert check(hub) == []
+
+
+def test_seals_hold_where_a_newer_schema_of_batches_exists(
+    hub: ShardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = replace(WRITTEN_AS[BatchCommitted], number=999)
+    monkeypatch.setitem(READABLE, ("BatchCommitted", newer.number), newer)
+    monkeypatch.setitem(WRITTEN_AS, BatchCommitted, newer)
+    assert check(hub) == []
+    hub.tick(DAY_MS)
+    hub.settle()
+    assert check(hub) == []
+    harm(hub, "DELETE FROM stored_events WHERE originator_id = 'batches' AND originator_version = 2")
+    assert any("batch `3` does not hold" in fault for fault in check(hub))
+
+
+def test_a_damaged_batch_leaves_the_next_one_uncompared_and_the_later_ones_compared(hub: ShardUnderTest) -> None:
+    hub.tick(DAY_MS)
+    hub.settle()
+    hub.store.close()
+    database = hub.directory / "shard-0.db"
+    change(database, "batches", lambda state: state[:-1], version=2)
+    damaged, uncompared = check(hub)
+    assert "row `batches` `2`" in damaged
+    assert "batch `3` cannot be compared" in uncompared
+    change(database, "batches", lambda state: state[:-1] + bytes([state[-1] ^ 1]), version=4)
+    assert any("batch `4` does not hold" in fault for fault in check(hub))
 
 
 # --- two shards
