@@ -56,6 +56,8 @@ FROM unnest(%s::text[]) AS stream
 class PostgresRecorder(PostgresProcessRecorder):
     """Implements `hub.store.recorder.Recorder` in one schema."""
 
+    order_column: Final = "notification_id"
+
     datastore: ShardDatastore
 
     def __init__(self, datastore: ShardDatastore) -> None:

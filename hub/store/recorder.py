@@ -39,6 +39,10 @@ SELECT id FROM stream WHERE id IS NOT NULL LIMIT ?
 class Recorder(Protocol):
     """One database's recorder of one shard. Statements are written with `?` for each value."""
 
+    @property
+    def order_column(self) -> str:
+        """The column of events by which their rows are in the order in which they were stored."""
+
     def create(self) -> None:
         """Make the tables of an empty store."""
 
@@ -68,9 +72,6 @@ class Recorder(Protocol):
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
         """The library's way of reading all streams in the order in which their rows were stored."""
-
-    def max_notification_id(self) -> int | None:
-        """The library's number of the last row that was stored."""
 
     def select(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """The rows of a reading statement."""

@@ -26,6 +26,8 @@ _HEAD_OF_STREAM: Final = "SELECT MAX(originator_version) FROM stored_events WHER
 class SQLiteRecorder(SQLiteProcessRecorder):
     """Implements `hub.store.recorder.Recorder` on one file."""
 
+    order_column: Final = "rowid"
+
     def create(self) -> None:
         """Make the tables of an empty store."""
         self.create_table()

@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
@@ -21,12 +21,10 @@ from hub.store.records import RecordParked, StoredRecord
 from hub.store.storage_errors import storage_errors_named
 from hub.store.tables import STORED_EVENTS
 
-PORTION_ROWS_MAX: Final = 200
+PORTION_ROWS_MAX: Final = 500
 PORTION_BYTES_MAX: Final = 8 * 1024 * 1024
 """One row may be larger; then it comes alone."""
 _KEYS_PER_READ: Final = 500
-_IN_ORDER_PER_READ: Final = 16
-"""Their size is not known before they are read."""
 
 _PLACE: Final = "(originator_id, originator_version)"
 _SIZES: Final = (
@@ -37,6 +35,7 @@ _ROWS: Final = (
     f"SELECT {', '.join(STORED_EVENTS.columns)} FROM stored_events WHERE {_PLACE} > (?, ?) AND {_PLACE} <= (?, ?) "
     "ORDER BY originator_id, originator_version"
 )
+_SIZES_IN_ORDER: Final = "SELECT length(state) FROM stored_events WHERE {order} > ? ORDER BY {order} LIMIT ?"
 _KEYS: Final = "SELECT party, key, case_id FROM case_keys WHERE (party, key) > (?, ?) ORDER BY party, key LIMIT ?"
 
 
@@ -68,14 +67,11 @@ class StoredRows:
             sizes = self._recorder.select(_SIZES, (stream, version, PORTION_ROWS_MAX))
             if not sizes:
                 return Portion((), is_last=True)
-            reached = accumulate(size for *_, size in sizes)
-            fitting = max(1, sum(size <= PORTION_BYTES_MAX for size in reached))
+            fitting = _fitting(size for *_, size in sizes)
             *last, _ = sizes[fitting - 1]
             rows = self._recorder.select(_ROWS, (stream, version, *last))
         self._mapper.begin()
-        # A portion that is not full is the last one: whoever waits for an empty one runs after a busy worker.
-        is_last = fitting == len(sizes) < PORTION_ROWS_MAX
-        return Portion([StoredEvent(*row) for row in rows], is_last)
+        return Portion([StoredEvent(*row) for row in rows], _is_last(fitting, len(sizes)))
 
     def record_of(self, row: StoredEvent) -> StoredRecord:
         """Return the record of a row.
@@ -107,12 +103,17 @@ class StoredRows:
 
     def in_order(self) -> Iterator[Notification]:
         """Every row in the order in which it was stored, the row of a batch behind all others of it."""
+        statement = _SIZES_IN_ORDER.format(order=self._recorder.order_column)
         after = 0
         while True:
             with storage_errors_named():
-                rows = self._recorder.select_notifications(after, _IN_ORDER_PER_READ, inclusive_of_start=False)
+                sizes = self._recorder.select(statement, (after, PORTION_ROWS_MAX))
+                if not sizes:
+                    return
+                fitting = _fitting(size for (size,) in sizes)
+                rows = self._recorder.select_notifications(after, fitting, inclusive_of_start=False)
             yield from rows
-            if len(rows) < _IN_ORDER_PER_READ:
+            if _is_last(fitting, len(sizes)):
                 return
             after = rows[-1].id
 
@@ -123,3 +124,13 @@ class StoredRows:
     def holds(self, row: StoredEvent, rows: BatchSeal) -> bool:
         """Whether `rows` are those over which the batch of `row` was sealed. Raises `DamagedStore`."""
         return self._mapper.holds(row, rows)
+
+
+def _fitting(sizes: Iterable[int]) -> int:
+    """How many of some rows, by their sizes, come together: at least one."""
+    return max(1, sum(reached <= PORTION_BYTES_MAX for reached in accumulate(sizes)))
+
+
+def _is_last(fitting: int, waiting: int) -> bool:
+    """Whether a portion that is not full is the last one: whoever waits for an empty one runs after a busy worker."""
+    return fitting == waiting < PORTION_ROWS_MAX

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from eventsourcing.persistence import Notification
 
 from contracts.failures import DamagedStore
 from hub.store.checking import check_store
 from hub.store.reader import ShardReader
 from hub.store.records import Decision, NumbersSkipped, case_stream, sent_stream
 from hub.store.sqlite import open_for_reading
+from hub.store.sqlite_recorder import SQLiteRecorder
 from hub.store.stored_rows import StoredRows
 from tests.shard.harness import ShardUnderTest
 from tests.store.builders import IDENTITY, batch, decided, fact, full_batch, number
@@ -61,6 +65,29 @@ def test_rows_come_in_portions_of_so_many_bytes_and_none_is_left_out(
     in_portions = [(row.originator_id, row.originator_version, row.state) for row in filled.read().rows()]
     assert in_portions == whole
     assert len(whole) == 10
+
+
+@pytest.mark.parametrize(("rows", "size"), [(1, 10_000), (3, 10_000), (200, 1), (200, 150)])
+def test_rows_in_order_come_in_such_portions_and_none_is_left_out(
+    filled: SQLiteStores, monkeypatch: pytest.MonkeyPatch, rows: int, size: int
+) -> None:
+    stored = filled.read().notifications(0, 100)
+    monkeypatch.setattr("hub.store.stored_rows.PORTION_ROWS_MAX", rows)
+    monkeypatch.setattr("hub.store.stored_rows.PORTION_BYTES_MAX", size)
+    portions: list[Sequence[Notification]] = []
+    read = SQLiteRecorder.select_notifications
+
+    def watched(recorder: SQLiteRecorder, *words: Any, **named: Any) -> Sequence[Notification]:
+        portions.append(read(recorder, *words, **named))
+        return portions[-1]
+
+    monkeypatch.setattr(SQLiteRecorder, "select_notifications", watched)
+    assert list(filled.read().rows().in_order()) == stored
+    assert [row for portion in portions for row in portion] == stored
+    assert all(len(each) == 1 or sum(len(row.state) for row in each) <= size for each in portions)
+    assert max(map(len, portions)) <= rows
+    if size == 150:
+        assert len(portions) < len(stored)
 
 
 @pytest.mark.parametrize(
