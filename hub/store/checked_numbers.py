@@ -6,6 +6,7 @@ Rules:
   but a few figures a party.
 - What a case decided that cannot be read is on neither side. Of its numbers, and of them alone, it is asked only that
   its stream goes as far as they lead.
+- A number that was skipped is on neither side either: no settlement gave it out.
 
 Used by `hub.store.checking`. Pure.
 """
@@ -63,10 +64,8 @@ class CheckedNumbers:
     """The cases that cannot be read, each with the last version of its stream."""
     _decided: dict[str, Tally] = field(default_factory=dict)
     _given: dict[str, Tally] = field(default_factory=dict)
-    _of_unread: dict[str, int] = field(default_factory=dict)
-    """How many numbers lead to cases that cannot be read."""
     _behind: dict[str, int] = field(default_factory=dict)
-    """How many of these lead behind the end of such a case."""
+    """How many numbers lead behind the end of a case that cannot be read."""
 
     def decided(self, tallies: Mapping[str, Tally]) -> None:
         """Take in what one case has decided, once it is read."""
@@ -76,8 +75,6 @@ class CheckedNumbers:
     def given(self, party: str, run: Run) -> None:
         """Take in one row of a party's numbers; all cases come before it."""
         if isinstance(run, NumbersSkipped):
-            # They stand for nothing; as if they were those of a case that cannot be read.
-            self._of_unread[party] = self._of_unread.get(party, 0) + run.originator_version - run.first + 1
             return
         for number in run.numbers:
             self._given_one(party, number)
@@ -87,9 +84,7 @@ class CheckedNumbers:
         if end is None:
             tally = self._given.setdefault(party, Tally())
             tally.add(number.originator_version, number.case_id, number.decided_version, number.decision_index)
-            return
-        self._of_unread[party] = self._of_unread.get(party, 0) + 1
-        if number.decided_version > end:
+        elif number.decided_version > end:
             self._behind[party] = self._behind.get(party, 0) + 1
 
     def faults_at_rest(self) -> Iterator[str]:
@@ -100,8 +95,8 @@ class CheckedNumbers:
             if decided.highest > head:
                 yield f"{stream} ends with `{head}`, settlements gave out numbers up to `{decided.highest}`"
             elif given.count != decided.count:
-                told = decided.count + self._of_unread.get(party, 0)
-                yield f"{stream} has `{head}` numbers, settlements gave out `{told}`"
+                has = f"{stream} has `{given.count}` numbers that are neither skipped nor of cases that cannot be read"
+                yield f"{has}, settlements gave out `{decided.count}`"
             elif given.total != decided.total:
                 yield f"{stream} leads to other decisions than those that gave its numbers out"
             if behind := self._behind.get(party, 0):

@@ -137,6 +137,18 @@ def test_numbers_that_were_skipped_are_no_fault_and_hide_none(filled: SQLiteStor
     assert any("sent:B.SOC" in fault for fault in faults(filled))
 
 
+def test_numbers_that_were_skipped_are_not_told_as_given_out_by_settlements(filled: SQLiteStores) -> None:
+    store = filled.open()
+    skipping = batch(3, [NumbersSkipped(sent_stream("B.SOC"), 9, 3_000, 4)])
+    skipping.sent["B.SOC"] = 9
+    store.commit(skipping)
+    store.close()
+    with filled.tampering() as database:
+        database.execute("DELETE FROM stored_events WHERE originator_id = 'sent:B.SOC' AND originator_version = 1")
+    told = "has `2` numbers that are neither skipped nor of cases that cannot be read, settlements gave out `3`"
+    assert any(told in fault for fault in faults(filled)), faults(filled)
+
+
 @pytest.mark.parametrize("name", ["cluster_id", "world", "shard", "partitions"])
 def test_a_store_that_does_not_say_what_it_is_for_is_told_by_name(filled: SQLiteStores, name: str) -> None:
     with filled.tampering() as database:
