@@ -41,6 +41,8 @@ class Governance:
     store: ShardStore
     cases: Cases
     _next_look: int = 0
+    _has_issued_keys: bool = False
+    """Whether every key of what is open was found in the store."""
 
     def keep(self, batch: Batch, clock: int) -> None:
         """Open what is missing and state what has come into force by `clock`; before anything else of the batch."""
@@ -61,15 +63,19 @@ class Governance:
         self._next_look = min((start for start in starts if start is not None), default=_NEVER)
 
     def issue_keys(self, batch: Batch) -> None:
-        """Give every party its keys of what is open: nothing is stated, and who has joined may be heard at once."""
-        for case_id in self.cases.governance.values():
-            held = self.cases.get(case_id)
-            if held.timeline.enrolled is not None:
-                self._issue_keys(held, batch)
+        """Give every party its keys of what is open: nothing is stated, and who has joined may be heard at once.
+
+        For each batch until the store has them: one that gives them may not be stored.
+        """
+        if self._has_issued_keys:
+            return
+        held_of_all = [self.cases.get(case_id) for case_id in self.cases.governance.values()]
+        is_missing = [self._issue_keys(held, batch) for held in held_of_all if held.timeline.enrolled is not None]
+        self._has_issued_keys = not any(is_missing)
 
     def look_again(self) -> None:
         """Look at the next batch, after one that could not be stored."""
-        self._next_look = 0
+        self._next_look, self._has_issued_keys = 0, False
 
     def note(self, party: str, event_type: str, batch: Batch) -> None:
         """A fact about no citizen has been admitted: other agreements are other grounds for every case.
@@ -81,13 +87,16 @@ class Governance:
             if any(policy.asks_for_agreements for policy in self.cases.policies):
                 batch.make_due(self.store.cases())
 
-    def _issue_keys(self, held: HeldCase, batch: Batch) -> None:
+    def _issue_keys(self, held: HeldCase, batch: Batch) -> bool:
+        """Give the parties the keys that the store does not have; return whether there are any."""
         parties = [HUB_PARTY]
         if self.cases.shard == TELLING_SHARD:
             parties += self.cases.policies.registry.parties
         keys = {(party, self.cases.key_for(held, party)[0]) for party in parties}
         known = self.store.cases_of(keys)
-        batch.writes.keys.update(dict.fromkeys(keys - known.keys(), held.timeline.case_id))
+        missing = keys - known.keys()
+        batch.writes.keys.update(dict.fromkeys(missing, held.timeline.case_id))
+        return bool(missing)
 
     def _state_changes(self, held: HeldCase, jurisdiction: str, clock: int, batch: Batch) -> None:
         self.cases.hold_history(held)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from contracts.civil_time import instant_of
-from contracts.failures import BadRuleSet
+from contracts.failures import BadRuleSet, StoreUnavailable
 from contracts.parties import PartyRegistry
 from hub.consent.policies import Policies
 from hub.consent.rule_reader import RULES_FOLDER
-from hub.identity.pseudonyms import governance_case
+from hub.identity.pseudonyms import governance_case, governance_key
 from hub.shard.worker import BEHIND_TICK_MS_MAX
 from hub.store.records import DecisionsRecorded
 from tests.shard.harness import DAY_MS, SECRET, ShardUnderTest, imprisonment
@@ -144,6 +145,45 @@ def test_who_has_joined_may_state_before_the_tick_that_it_is_taken_up_with(tmp_p
     hub.restart()
     hub.settle()
     assert hub.parked() == []
+
+
+def test_the_keys_of_what_is_about_nobody_are_issued_once_while_new_rules_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backlog of many batches lies there; the first one cannot be stored."""
+    monkeypatch.setattr("hub.shard.worker.BATCH_RECORDS_MAX", 1)
+    hub = ShardUnderTest(tmp_path, parties=("PRI", "A.SOC"))
+    hub.enrol()
+    hub.settle()
+    hub.join("A.ADD")
+    counted = {"date": date(2025, 1, 5), "setting": "STREET", "contacts": 9}
+    for week in range(9):
+        hub.state(
+            "A.ADD", "AnonymousOutreachCounted", counted, f"week {week}", case_id=governance_case(SECRET, "DK", 0)
+        )
+    hub.restart()
+    asked: list[str] = []
+    cases_of, commit = hub.store.cases_of, hub.store.commit
+    own = governance_key(SECRET, "DK", "HUB", 1)
+
+    def watched(keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        pairs = list(keys)
+        asked.extend(party for party, key in pairs if key == own)
+        return cases_of(pairs)
+
+    def failing(writes: object) -> None:
+        raise StoreUnavailable("no room")
+
+    monkeypatch.setattr(hub.store, "cases_of", watched)
+    monkeypatch.setattr(hub.store, "commit", failing)
+    with pytest.raises(StoreUnavailable):
+        hub.shard.step(0.0)
+    monkeypatch.setattr(hub.store, "commit", commit)
+    before = hub.store.head().batch
+    hub.settle()
+    assert hub.store.head().batch >= before + 9
+    assert hub.parked() == []
+    assert len(asked) == 3, "to find them missing, after the failure again, and to find them stored"
 
 
 def test_the_same_rules_again_settle_nothing(hub: ShardUnderTest) -> None:
