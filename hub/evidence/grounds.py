@@ -14,7 +14,6 @@ Adoptions come from `hub.store`; for explanations of the past, and for `hub rule
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from typing import Final
 from contracts.failures import BadRegistry, BadRuleSet, DamagedStore
 from contracts.parties import PartyRegistry
 from hub.consent.policies import Policies
-from hub.store.records import CaseRecord, DecisionsRecorded, RulesAdopted
+from hub.store.records import CaseRecord, DecisionsRecorded, RulesAdopted, cited_digest
 
 RULE_SET: Final = "rule set"
 REGISTRY: Final = "registry"
@@ -82,7 +81,7 @@ class Grounds:
             candidates = self._in_force_within(decision.clock)
             if adoption not in candidates or not all(each.rule_sets for each in candidates):
                 continue
-            kept = {_digest(text) for each in candidates for text in (*each.rule_sets, each.registry)}
+            kept = {cited_digest(text) for each in candidates for text in (*each.rule_sets, each.registry)}
             if not kept.issuperset((decision.rule_set, decision.registry)):
                 raise DamagedStore(
                     "the rules that were kept are not those by which this case was settled: they were changed in the "
@@ -118,16 +117,12 @@ def cited_texts(adoptions: Iterable[RulesAdopted]) -> Mapping[str, Cited]:
         if adoption.registry:
             texts.append((REGISTRY, "", adoption.registry))
         for kind, name, text in texts:
-            digest = _digest(text)
+            digest = cited_digest(text)
             known = found.get(digest)
             if known is None or known.adopted_at is None:
                 # An entry that gets its time keeps its place: the earliest first.
                 found[digest] = Cited(kind, name, digest, adoption.recorded_at or None, text)
     return found
-
-
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
 
 
 def _id_of(rule_set: bytes) -> str:

@@ -21,7 +21,6 @@ Used by `hub store check`.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,6 +49,7 @@ from hub.store.records import (
     SigningKeyChanged,
     StoredRecord,
     case_stream,
+    cited_digest,
     keys_stream,
     sent_stream,
 )
@@ -230,7 +230,7 @@ class _Check:
 
     def _note_adoption(self, adoption: RulesAdopted) -> None:
         texts = [*adoption.rule_sets, adoption.registry]
-        self.adopted.update(hashlib.sha256(text).hexdigest() for text in texts)
+        self.adopted.update(cited_digest(text) for text in texts)
         self.is_every_text_kept &= bool(adoption.rule_sets)  # adoptions were stored without texts once
 
     def _note_key(self, change: SigningKeyChanged, stream: _Stream) -> None:

@@ -19,6 +19,7 @@ Rules:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -273,6 +274,11 @@ class RulesAdopted(NamedTuple):
     digest: str
     rule_sets: tuple[bytes, ...] = ()
     registry: bytes = b""
+
+
+def cited_digest(text: bytes) -> str:
+    """Return what decisions cite a text by that was adopted: its SHA-256, in hex."""
+    return hashlib.sha256(text).hexdigest()
 
 
 class SigningKeyChanged(NamedTuple):
