@@ -95,21 +95,24 @@ def withheld_from_citizen(replayed: Replay) -> frozenset[str]:
     One record of a note that says so withholds all of that note: the others betray it. Only its own correction ends
     that, where it is live, bears the same number and does not say so: a number alone may be what was corrected.
     """
+    correction_of = {fact.corrects: fact for fact in replayed.facts if fact.corrects is not None}
     marked = [fact for fact in replayed.facts if fact.payload.get(WITHHELD)]
-    notes = {fact.payload[NOTE] for fact in marked if not _is_told_after_all(fact, replayed)}
-    of_notes = [fact for fact in replayed.facts if fact in marked or fact.payload.get(NOTE) in notes]
-    found = {fact.event_id for fact in of_notes}
+    notes = {fact.payload[NOTE] for fact in marked if not _is_told_after_all(fact, correction_of)}
+    of_notes = (fact.event_id for fact in replayed.facts if fact.payload.get(NOTE) in notes)
+    found = {fact.event_id for fact in marked}.union(of_notes)
     ce_ids = {ce_id_of(event_id) for event_id in found}
     about = (fact.event_id for fact in replayed.facts if fact.payload.get(TARGET) in ce_ids)
     return frozenset(found.union(about))
 
 
-def _is_told_after_all(marked: ReplayedFact, replayed: Replay) -> bool:
+def _is_told_after_all(marked: ReplayedFact, correction_of: Mapping[str, ReplayedFact]) -> bool:
     """Whether the fact that stands in the place of a marked one says of that same note that the citizen is told."""
-    correction_of = {fact.corrects: fact for fact in replayed.facts if fact.corrects is not None}
-    last = marked
+    last, passed = marked, {marked.event_id}
     while last.state == CORRECTED and last.event_id in correction_of:
         last = correction_of[last.event_id]
+        if last.event_id in passed:  # corrections in a ring: nothing stands in its place
+            return False
+        passed.add(last.event_id)
     return last.state == LIVE and last.payload.get(NOTE) == marked.payload[NOTE] and not last.payload.get(WITHHELD)
 
 

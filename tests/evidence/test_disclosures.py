@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.civil_time import day_date
+from hub.case_timeline.timeline import CORRECTED
 from hub.consent.policies import Policies
 from hub.evidence.disclosures import Seen, seen_between, withheld_from_citizen
-from hub.evidence.replay import replay
+from hub.evidence.replay import ReplayedFact, replay
 from hub.store.records import DecisionsRecorded
 from tests.evidence.story import CONSENTED, CORRECTED_AT, WITHDRAWN_AT, Story
 from tests.shard.harness import CASE, DAY_MS, START, ShardUnderTest, consent, imprisonment
@@ -228,6 +230,43 @@ def test_a_note_whose_correction_was_retracted_stays_withheld(noted: ShardUnderT
     noted.settle()
     assert noted.parked() == []
     assert not {"RiskNoteRecorded", "RiskNoteLifted"} & set(told_citizen(noted)[1])
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_a_note_in_a_ring_of_corrections_stays_withheld(noted: ShardUnderTest, length: int) -> None:
+    """The gate lets no ring in; of a store that holds one all the same, the reading ends and nothing is told."""
+    noted.tick(DAY_MS)
+    noted.state("PRI", "RiskNoteRecorded", risk_note(noted.now, withheld=False), "note", revision=1)
+    noted.settle()
+    replayed = replay(noted.store.case_records(CASE), CASE, noted.shard.cases.reader)
+    notes = [fact for fact in replayed.facts if fact.event_type == "RiskNoteRecorded"][:length]
+    others = [fact for fact in replayed.facts if fact.event_type != "RiskNoteRecorded"]
+    ring = [
+        replace(note, state=CORRECTED, corrects=before.event_id)
+        for note, before in zip(notes, [*notes[1:], notes[0]], strict=True)
+    ]
+    withheld = withheld_from_citizen(replace(replayed, facts=(*others, *ring)))
+    assert "RiskNoteLifted" in {fact.event_type for fact in others if fact.event_id in withheld}
+    assert notes[0].event_id in withheld
+
+
+def test_many_withheld_notes_are_looked_through_as_often_as_one(noted: ShardUnderTest) -> None:
+    class Facts(tuple[ReplayedFact, ...]):
+        passes = 0
+
+        def __iter__(self) -> Iterator[ReplayedFact]:
+            Facts.passes += 1
+            return super().__iter__()
+
+    replayed = replay(noted.store.case_records(CASE), CASE, noted.shard.cases.reader)
+    (note,) = (fact for fact in replayed.facts if fact.event_type == "RiskNoteRecorded")
+    counts = []
+    for many in (1, 20):
+        Facts.passes = 0
+        more = [replace(note, event_id=f"{note.event_id}{number}") for number in range(many)]
+        withheld_from_citizen(replace(replayed, facts=Facts((*replayed.facts, *more))))
+        counts.append(Facts.passes)
+    assert counts[0] == counts[1]
 
 
 def test_a_retracted_note_and_the_word_of_its_retraction_stay_unsaid(noted: ShardUnderTest) -> None:
