@@ -123,12 +123,15 @@ def explanation_of(
 
 
 def _settled_next(audited: AuditedCase, event: str, party: str, before: int, after: int) -> int | None:
-    """When that was settled which came between two batches; `None` where something else was stored at the first."""
+    """When that was settled which came between two batches; `None` where something else was stored at either."""
     try:
-        then = _explained_at(audited, event, party, before)
+        if not _explained_at(audited, event, party, before).agrees:
+            return None
     except NotFound:  # not known yet: nobody was told of it
-        return after
-    return max(after, then.settled_at or after) if then.agrees else None
+        pass
+    # The one that follows must have told what was derived for it: else a wrong one would pass for late.
+    settled = _explained_at(audited, event, party, after)
+    return (settled.settled_at or after) if settled.agrees else None
 
 
 def _explained_at(audited: AuditedCase, event: str, party: str, at: int) -> Explanation:

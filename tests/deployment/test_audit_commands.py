@@ -13,14 +13,15 @@ import pytest
 from click.testing import CliRunner
 
 from deploy import case_command
+from deploy.audited_case import AuditedCase, audited_case
 from deploy.command_line import hub as hub_command
 from hub.evidence import explanation
 from hub.evidence.grounds import Cited, cited_texts
 from hub.identity.pseudonyms import governance_case
-from hub.store.records import RulesAdopted
+from hub.store.records import DecisionsRecorded, RulesAdopted
 from tests.deployment.stored_world import StoredWorld, laid_out, stored_world
 from tests.deployment.test_commands import output, run
-from tests.shard.harness import CASE, SECRET, ShardUnderTest, imprisonment
+from tests.shard.harness import CASE, SECRET, ShardUnderTest, consent, imprisonment
 from tests.shard.merging import SAME_SHARD, MergingShards
 
 
@@ -69,6 +70,41 @@ def test_what_came_and_went_between_two_settlements_is_explained_without_alarm(t
     assert (told["agrees"], told["stored"], bool(told["settled_at"])) == (True, "", True)
     later = json.loads(output(played, *asked[:-1], "2025-01-06T09:00:05", "--json"))
     assert (later["agrees"], later["settled_at"], later["decided"]) == (True, None, "")
+
+
+@pytest.mark.parametrize("was_known_before", [False, True])
+def test_a_wrong_decision_of_the_settlement_that_follows_is_told_for_the_time_before_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, was_known_before: bool
+) -> None:
+    hub = ShardUnderTest(tmp_path)
+    hub.enrol()
+    hub.settle()
+    hub.tick(1_000)
+    start = hub.state("PRI", "ImprisonmentStarted", imprisonment(hub.now), "start")
+    if was_known_before:
+        hub.settle()
+        hub.tick(1_000)
+        hub.state("PRI", "ConsentGiven", consent(hub.now, ["CU"], ["B.SOC"]), "given")
+    hub.tick(4_000)
+    hub.settle()
+    party = "B.SOC" if was_known_before else "A.SOC"
+    played = StoredWorld(laid_out(tmp_path, hub), hub, {"start": start})
+    asked = ("explain", CASE, start, party, "--known-at", "2025-01-06T09:00:03")
+    between = json.loads(output(played, *asked, "--json"))
+    assert (between["agrees"], between["stored"], bool(between["settled_at"])) == (True, "", True)
+
+    def with_another_last_settlement(*given: Any) -> AuditedCase:
+        audited = audited_case(*given)
+        last = audited.records[-1]
+        assert isinstance(last, DecisionsRecorded)
+        others = tuple(each for each in last.decisions if each.party != party)
+        return replace(audited, records=[*audited.records[:-1], last._replace(decisions=others)])
+
+    monkeypatch.setattr(case_command, "audited_case", with_another_last_settlement)
+    told = run(played, *asked)
+    assert told.exit_code == 1
+    assert f"  DIFFERS: {party} was last told nothing of it" in told.output
+    assert "settled at" not in told.output
 
 
 def test_what_is_about_nobody_is_explained_without_alarm_on_every_shard(tmp_path: Path) -> None:
