@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 from contracts.catalogue import catalogue
 from contracts.civil_time import zone_of
 from contracts.event_types import EventType, Kind
+from contracts.fact import Fact
 from contracts.failures import BadRuleSet
 from contracts.parties import PartyRegistry, country_of_id, role_of_id
 from hub.consent import (
@@ -184,6 +185,10 @@ class Policy:
     def is_abroad(self, party: str) -> bool:
         """Whether a party belongs to another country than this policy: two prison services are not one authority."""
         return country_of_id(party) not in (None, self.rules.jurisdiction)
+
+    def is_custody_abroad(self, fact: Fact) -> bool:
+        """Whether a fact tells of custody in another country: no standing of a case of this one rests on it."""
+        return fact.event_type in custody.READS and self.is_abroad(fact.party)
 
     def terms_of(self, party: str) -> Role | None:
         """What the rule set says of a registered party's role; `None` where it receives nothing."""

@@ -2,6 +2,7 @@
 
 Rules:
 - Derived afresh from the case's live gate facts, in any order of arrival; nothing is kept between two moments.
+- What prisons of another country state of custody is left out: it opens, ends and lifts nothing here.
 - Two standings are equal when they mean the same now: instants to come are left out of the comparison, and so is
   what is only said in explanations. Equal standings give equal decisions for every fact and receiver.
 - `next_change` is never late: between the moment of a standing and that instant time alone changes nothing.
@@ -140,8 +141,10 @@ def derive(
     if person.jurisdiction != policy.rules.jurisdiction:
         raise BadRuleSet(f"rule set `{policy.rule_set}` does not hold in `{person.jurisdiction}`; load that one's")
     moment = Moment(at, policy)
-    facts = moment.began_by_now(fact for fact in gate_facts if fact.event_type in policy.gate_types)
-    gone = tuple(superseded)  # read more than once
+    facts = moment.began_by_now(
+        fact for fact in gate_facts if fact.event_type in policy.gate_types and not policy.is_custody_abroad(fact)
+    )
+    gone = tuple(each for each in superseded if not policy.is_custody_abroad(each.fact))  # read more than once
     responsible = responsible_municipality(facts, moment)
     return Standing(
         custody=custody_of(facts, moment),

@@ -71,7 +71,7 @@ class KnownCase:
         live: list[Fact] = []
         gone: list[Superseded] = []
         for fact, until in recorded:
-            if fact.recorded_at > at:
+            if fact.recorded_at > at or policy.is_custody_abroad(fact):
                 continue
             if until is not None and until <= at:
                 gone.append(Superseded(fact, until))

@@ -9,7 +9,9 @@ import pytest
 
 from contracts.civil_time import parse_local, zone_of
 from contracts.parties import Party
-from tests.consent.production import Stated, answers
+from hub.consent.standing import Standing
+from hub.disclosure.settlement import rights_in
+from tests.consent.production import Stated, answers, case_of, policy_for
 
 ZONE = zone_of("DK")
 """Both countries have the same civil time."""
@@ -52,6 +54,10 @@ def paroled(prison: str) -> Stated:
     )  # fmt: skip
 
 
+def opened(party: str, time: str) -> Stated:
+    return stated(4, "CaseOpened", party, time, caseNo="n", at=at(time))
+
+
 CASES = {
     "DK": [imprisoned("dk.kf.vestre.PRI", "101"), housed("101.SOC"), paroled("dk.kf.vestre.PRI")],
     "SE": [imprisoned("se.kv.kumla.PRI", "0180SD"), housed("0180SD.SOC"), paroled("se.kv.kumla.PRI")],
@@ -62,6 +68,12 @@ def told(facts: Iterable[Stated], jurisdiction: str, when: str) -> set[str]:
     """Whom the facts are told to, besides who stated them."""
     found = answers(facts, date(1990, 5, 5), jurisdiction, PARTIES, at(when))
     return {party for event_id, party in found if not event_id.startswith(f"{party}/")}
+
+
+def standing_of(facts: Iterable[Stated], when: str) -> Standing:
+    """What the facts make of a Danish case."""
+    case = case_of(facts, date(1990, 5, 5), "DK", PARTIES, at(when))
+    return rights_in(case, at(when), policy_for("DK", PARTIES)).standing
 
 
 @pytest.mark.parametrize(
@@ -106,6 +118,30 @@ def test_the_probation_of_another_country_does_not_make_this_ones_active() -> No
     note = stated(6, "KspActivated", "se.kv.KIF", "2025-02-04T09:00", at=at("2025-02-04T09:00"), ground="GANG",
                   necessity="x", radicalisation=False, endsOn=20_300)  # fmt: skip
     assert "dk.kf.KIF" not in told([CASES["DK"][0], note], "DK", "2025-02-20")
+
+
+def test_a_release_by_a_prison_of_another_country_does_not_make_probation_active() -> None:
+    assert "dk.kf.KIF" not in told([CASES["DK"][0], paroled("se.kv.kumla.PRI")], "DK", "2025-03-20")
+
+
+def test_custody_in_another_country_opens_nothing_here() -> None:
+    here = [opened("101.SOC", "2025-02-01T09:00"), housed("101.SOC")]
+    assert told([*here, imprisoned("se.kv.kumla.PRI", "101")], "DK", "2025-02-20") == told(here, "DK", "2025-02-20")
+
+
+def test_custody_in_another_country_does_not_say_who_is_responsible_here() -> None:
+    facts = [opened("101.SOC", "2025-02-04T09:00"), imprisoned("se.kv.kumla.PRI", "102")]
+    assert standing_of(facts, "2025-02-20").responsible == "101"
+
+
+def test_a_prison_of_another_country_ends_no_custody_and_lifts_no_restrictions_here() -> None:
+    remanded = stated(
+        8, "RemandStarted", "dk.kf.vestre.PRI", "2025-02-03T09:00",
+        custodyId=uid(100), startedAt=at("2025-02-03T09:00"), institution="i", restrictions=True,
+        homeMunicipality="101",
+    )  # fmt: skip
+    custody = standing_of([remanded, paroled("se.kv.kumla.PRI")], "2025-03-20").custody
+    assert (custody.open, custody.restricted) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -387,3 +387,8 @@ def test_return() -> None:
         assert returned_within(case, first.end, case.terms.returned_within[0]) is expected
         assert returned_within(case, first.end, case.terms.returned_within[1]) is True
     assert differing(f"E {released}", "I I18(730)=0") == []
+
+
+def test_custody_in_another_country_is_no_episode_here() -> None:
+    abroad = "b 2025-12-01T10:00 se.kv.PRI RemandStarted(custodyId=c9 restrictions=false homeMunicipality=A)"
+    assert len(episodes_of(case_of(vignette(f"E {START} ;; {RELEASE} ;; {abroad}")))) == 1

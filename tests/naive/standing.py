@@ -61,6 +61,11 @@ class Episode:
         return bool(said and said[-1])
 
 
+def _of_custody(case: Case, *kinds: str) -> list[Fact]:
+    """Return the live custody records of prisons of the case's country, or of none (a case is told in its own one)."""
+    return [fact for fact in case.of_kind(*kinds) if country(fact.party) in (None, case.history.jurisdiction)]
+
+
 def _custody_id(start: Fact) -> object:
     return start["newCustodyId"] if start.kind == "RecalledToPrison" else start["custodyId"]
 
@@ -69,14 +74,14 @@ def _custody_id(start: Fact) -> object:
 def episode(case: Case) -> Episode | None:
     """A start belongs to the current episode only if its priorCustodyId is one of that episode's (4.9.3)."""
     current: tuple[Fact, ...] = ()
-    for start in case.of_kind(*STARTS):
+    for start in _of_custody(case, *STARTS):
         prior = start["priorCustodyId"]
         chained = prior is not None and prior in [_custody_id(earlier) for earlier in current]
         current = (*current, start) if chained else (start,)
     if not current:
         return None
     # Of several releases after the latest start the last one counts (4.9.16).
-    releases = [release for release in case.of_kind(*RELEASES) if release.occurred >= current[-1].occurred]
+    releases = [release for release in _of_custody(case, *RELEASES) if release.occurred >= current[-1].occurred]
     return Episode(current, releases[-1] if releases else None)
 
 
@@ -109,7 +114,8 @@ def responsible(case: Case) -> str | None:
         # The one with the latest effectiveDate (then occurredAt) that has begun is in force (4.9.4).
         last = max(transfers, key=lambda fact: (fact["effectiveDate"], fact.order))
         return str(last["toMunicipality"])
-    for fact in case.of_kind("CaseOpened", "RemandStarted", "ImprisonmentStarted"):
+    starts = _of_custody(case, "RemandStarted", "ImprisonmentStarted")
+    for fact in sorted([*case.of_kind("CaseOpened"), *starts], key=lambda fact: fact.order):
         if fact.kind != "CaseOpened":
             return str(fact["homeMunicipality"])
         if fact.role in ("SOC", "JOB", "CHI"):
@@ -149,7 +155,7 @@ def probation_active(case: Case) -> bool:
 
     A retraction, and the receipt for an order to remove, is about a record: not one of the citizen.
     """
-    return any(fact["supervision"] is True for fact in case.of_kind(*RELEASES_ON)) or any(
+    return any(fact["supervision"] is True for fact in _of_custody(case, *RELEASES_ON)) or any(
         fact.role == "KIF"
         and country(fact.party) in (None, case.history.jurisdiction)
         and fact.kind not in ("EventRetracted", "RemovalReceipted")
@@ -165,8 +171,8 @@ def participants(case: Case) -> frozenset[str]:
 
 def remand_restrictions(case: Case) -> bool:
     """The latest RemandStarted/Extended says restrictions=true; ImprisonmentStarted or any release lifts it (N7)."""
-    last = case.latest("RemandStarted", "RemandExtended", "ImprisonmentStarted", *RELEASES)
-    return last is not None and last["restrictions"] is True
+    said = _of_custody(case, "RemandStarted", "RemandExtended", "ImprisonmentStarted", *RELEASES)
+    return bool(said) and said[-1]["restrictions"] is True
 
 
 def address_protected(case: Case) -> bool:
