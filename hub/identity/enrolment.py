@@ -7,7 +7,7 @@ Rules:
   issued key the second, both on the case's partition of `in.hub.v1`. They carry no national id and no name.
 - A party may be told of a citizen first, under a key that it never asked for: the shards know the case of that one.
 - Basics go to a party only while it sees something of the case. An unknown key, another party's key and a case of
-  which it sees nothing fail with one and the same message.
+  which it sees nothing, also since the hub is stopped or behind, fail with one and the same message.
 - Two national ids may turn out to be one citizen: the case of the one that is given up is merged into the other's, and
   from then on either id, and every key of either, leads there. The vault decides; telling the shard may be repeated.
 - No failure shows a national id, a name or a birth date.
@@ -87,8 +87,10 @@ class Identity:
         member = self._member(party)
         citizen = self._vault.behind(member.id, key) or self._told_under(member, key, case_behind)
         if citizen is None or not sees_something(citizen.case_id, member.id):
+            # One message for all: who asks does not learn which keys there are.
             raise NotFound(
-                f"`{member.id}` sees nothing of a citizen under this key: check that it is this party's own key"
+                f"`{member.id}` sees nothing of a citizen under this key: check that it is its own key; if it is, the "
+                "hub may be stopped or behind: ask again later"
             )
         # After a merge this is another key than the one that was asked for, and how the party learns of it.
         present_key = pseudonym(self._secret, citizen.case_id, member.id, citizen.shard, self._vault.partitions)

@@ -191,6 +191,13 @@ def test_unknown_foreign_and_invisible_keys_fail_alike(identity: Identity) -> No
     assert len(set(messages)) == 1
 
 
+def test_a_party_whose_key_is_right_is_told_that_the_hub_may_be_stopped_or_behind(identity: Identity) -> None:
+    """Nothing says from here which it is: a hub that has not adopted the rules lets nobody see anything."""
+    own = identity.key_for(CPR, "A.SOC")
+    with pytest.raises(NotFound, match="its own key; if it is, the hub may be stopped or behind: ask again later"):
+        identity.basics_of(own, "A.SOC", never, told_nothing)
+
+
 def test_a_party_outside_the_registry_gets_no_answer_and_enrols_nobody(
     identity: Identity, channel: RecordingChannel
 ) -> None:
