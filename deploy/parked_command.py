@@ -24,7 +24,7 @@ from deploy.options import world_option
 from deploy.stores import opened_stores
 from deploy.world import World
 from hub.shard.parking import ADMITTED, PARKED_AGAIN
-from hub.shard.parking_notices import OFFSET_UNKNOWN
+from hub.shard.parking_notices import place_of
 from hub.shard.retrying import RETRY
 from hub.store.records import ParkedResolved, RecordParked
 
@@ -51,13 +51,9 @@ class ParkedLine:
         """`open`, or how it was resolved."""
         return self.resolved.outcome if self.resolved else OPEN
 
-    @property
-    def is_place_known(self) -> bool:
-        """Whether partition and offset are known at which it lies on its topic."""
-        return self.record.offset != OFFSET_UNKNOWN
-
     def values(self) -> dict[str, object]:
         """Everything that may be printed: never key, value or headers."""
+        partition, offset = place_of(self.record) or (None, None)
         return {
             "shard": self.shard,
             "party": self.party,
@@ -67,8 +63,8 @@ class ParkedLine:
             "fix": self.record.fix,
             "recorded_at": moment_of(self.record.recorded_at).isoformat(),
             "topic": self.record.topic,
-            "partition": self.record.partition if self.is_place_known else None,
-            "offset": self.record.offset if self.is_place_known else None,
+            "partition": partition,
+            "offset": offset,
             "outcome": self.outcome,
             "resolved_at": moment_of(self.resolved.recorded_at).isoformat() if self.resolved else None,
         }
@@ -105,8 +101,11 @@ def list_parked(party: str | None, show_all: bool, as_json: bool, directory: Pat
 @world_option
 def show(party: str, number: int, shard: int | None, directory: Path) -> None:
     """Show why record NUMBER of PARTY was refused and what mends it."""
-    for name, value in find_line(World.open(directory), party, number, shard).values().items():
-        if value is not None:
+    line = find_line(World.open(directory), party, number, shard)
+    for name, value in line.values().items():
+        if name in ("partition", "offset"):
+            click.echo(f"{name}: {'not known' if value is None else value}")
+        elif value is not None:
             click.echo(f"{name}: {value}")
 
 

@@ -304,7 +304,7 @@ class Merging:
         key = self.cases.derived_key(forwarded.case_id, party)
         batch.writes.keys[party, key] = forwarded.case_id
         topic, shard = self.names.input(party), self.cases.shard
-        # Where it was stated under another key is not known here: the place at hand is the hub's own input.
+        # A party states on its own topic alone; where on it, under another key, is not known here.
         record = forwarded.as_stated._replace(topic=topic, partition=shard, offset=OFFSET_UNKNOWN, key=key.encode())
         self.parking.park(party, record, refused, recorded_at, batch)
 

@@ -1,8 +1,8 @@
 """Tells a publisher what becomes of its parked records, each on a timeline that is about nobody but that publisher.
 
 Rules:
-- Told is where the record lies, if that is known, its `ce_id` if it can be read, and why it is parked: what its
-  publisher knows, and the contracts say. Nothing of its content, of another party, or of a case.
+- Told is the topic on which the record lies, where on it if that is known, its `ce_id` if it can be read, and why it is
+  parked: what its publisher knows, and the contracts say. Nothing of its content, of another party, or of a case.
 - Told is that it is parked (again too, under its new number), was admitted by a retry, or has expired.
 - A timeline for each publisher on each shard, another one after so many records (`hub.identity.pseudonyms`), each under
   a key of its own that leads nowhere: nothing can be stated under it. So a flood of bad records lengthens no other
@@ -30,7 +30,13 @@ ADMITTED: Final = "ADMITTED"
 EXPIRED: Final = "EXPIRED"
 OFFSET_UNKNOWN: Final = -1
 """The offset of a record that a merge brought: the case from which it came keeps what was stated, not where it lay."""
-_UNKNOWN: Final = "unknown"
+_PARTITION_UNKNOWN: Final = -1
+"""The partition that a notice names for such a record: the contract asks for a number, and none has this one."""
+
+
+def place_of(parked: RecordParked) -> tuple[int, int] | None:
+    """Partition and offset at which `parked` lies on its publisher's topic; `None` where they are not known."""
+    return None if parked.offset == OFFSET_UNKNOWN else (parked.partition, parked.offset)
 
 
 @dataclass(slots=True)
@@ -47,6 +53,7 @@ class ParkingNotices:
         held = self._timeline(party, parked.originator_version, at, batch)
         case, reader = held.timeline, self.cases.reader
         claimed = claimed_event(parked.headers)
+        partition, offset = place_of(parked) or (_PARTITION_UNKNOWN, OFFSET_UNKNOWN)
         payload = {
             "occurredAt": at,
             "recipient": party,
@@ -54,8 +61,8 @@ class ParkingNotices:
             "state": state,
             "parkedNumber": parked.originator_version,
             "recordTopic": parked.topic,
-            "recordPartition": parked.partition,
-            "recordOffset": _UNKNOWN if parked.offset == OFFSET_UNKNOWN else str(parked.offset),
+            "recordPartition": partition,
+            "recordOffset": str(offset),
             "targetEventId": claimed[0] if claimed else None,
             "reasonCode": parked.reason,
             "reasonField": parked.field,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,7 +100,9 @@ def test_a_record_that_came_with_a_merge_is_told_by_its_number_and_lies_at_no_kn
     shown = operator.parked("show", "PRI", "1").output
     assert f"shard: {hub.shards_of[WINNER]}\n" in shown
     assert f"topic: {hub.names.input('PRI')}\n" in shown
-    assert "offset" not in shown
-    assert "partition" not in shown
+    assert "partition: not known\n" in shown
+    assert "offset: not known\n" in shown
+    (first, _) = json.loads(operator.parked("list", "--json", "--party", "PRI").output)
+    assert (first["topic"], first["partition"], first["offset"]) == (hub.names.input("PRI"), None, None)
     refused = operator.parked("retry", "PRI", "1").output
     assert [line.split(":")[0] for line in refused.splitlines()[1:]] == ["as number 4"]
