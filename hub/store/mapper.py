@@ -71,13 +71,13 @@ class RecordMapper(Mapper[str]):
             state = _NUMBER.pack(schema.number) + body
         return StoredEvent(stream, version, name, state)
 
-    def sealed(self, rows: Sequence[StoredEvent], committed: BatchCommitted, before: bytes) -> StoredEvent:
-        """Return the row of a batch that is stored with `rows`, sealed over them; `before` is the seal before it."""
+    def sealed(self, rows: Sequence[StoredEvent], committed: BatchCommitted, before: bytes) -> BatchCommitted:
+        """Return a batch that is stored with `rows`, sealed over them; `before` is the seal before it."""
         begun = self.begun_seal(before)
         for row in rows:
             begun.add(row)
         begun.add(self.to_stored_event(replace(committed, seal=b"")))
-        return self.to_stored_event(replace(committed, seal=begun.value()))
+        return replace(committed, seal=begun.value())
 
     def begun_seal(self, before: bytes) -> BatchSeal:
         """Return a seal that takes in the rows of a batch one by one, behind the seal `before`."""

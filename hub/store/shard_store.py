@@ -57,6 +57,8 @@ class DatabaseShardStore(ShardReader):
         self._doomed: set[str] = set()
         """The keys of what is resolved that could not be destroyed yet."""
         self._destroy_again_at = 0.0
+        self._last_stored: BatchCommitted | None = None
+        """The last batch that was stored here, whose seal the next one takes up without reading it."""
 
     def commit(self, writes: BatchWrites) -> None:
         """Store a batch in one transaction; success also where this very batch is stored already.
@@ -73,13 +75,16 @@ class DatabaseShardStore(ShardReader):
             raise
         records = packed(writes.records)
         rows = [self._mapper.to_stored_event(record) for record in records]
-        rows.append(self._mapper.sealed(rows, writes.committed, self._seal_before(writes.committed)))
+        committed = self._mapper.sealed(rows, writes.committed, self._seal_before(writes.committed))
+        rows.append(self._mapper.to_stored_event(committed))
         sealed = {case: self._mapper.seal_cache_row(case_stream(case), row) for case, row in writes.cache_rows.items()}
         cache = [(case, row) for case, row in sealed.items() if row is not None]
         try:
             self._recorder.insert_events(rows, beside=Beside.of(writes, records, cache))
         except storage_errors() as error:
             self._succeed_if_stored(writes.committed, error)
+        else:
+            self._last_stored = committed
         resolved = [
             self._mapper.parked_key(record.originator_id, record.parked_version)
             for record in writes.records
@@ -150,7 +155,9 @@ class DatabaseShardStore(ShardReader):
 
     def _seal_before(self, committed: BatchCommitted) -> bytes:
         """The seal of the batch before; empty where there is none. A stale owner finds another's, and is refused."""
-        before = committed.originator_version - 1
+        before, last = committed.originator_version - 1, self._last_stored
+        if last is not None and last.originator_version == before:
+            return last.seal
         try:
             return self.batch(before).seal if before else b""
         except NotFound:

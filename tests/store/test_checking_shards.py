@@ -255,6 +255,7 @@ def test_a_store_from_before_there_were_seals_is_whole_and_goes_on_with_them(
         hub.settle()
     assert not hub.store.batch(hub.store.head().batch).seal
     assert check(hub) == []
+    hub.restart()
     hub.tick(1_000)
     hub.settle()
     assert hub.store.batch(hub.store.head().batch).seal
