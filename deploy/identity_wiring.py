@@ -26,19 +26,29 @@ from hub.wiring import settled_under
 from producers.publisher import now_ms
 
 MERGE_SECONDS_MAX: Final = 60.0
+SETTLED_SECONDS_MAX: Final = 10.0
+"""How long a case that has become due is waited for: a hub that runs settles it with its next tick."""
+LOOK_AGAIN_SECONDS: Final = 0.2
 
 
 def _visibility_of(world: World) -> SeesSomething:
     in_force = settled_under(policies_of(world))
 
     def sees(case_id: str, party: str) -> bool:
-        with opened_stores(world) as stores:
-            try:
-                store = store_of(stores, case_id)
-                # Asked before the records are read: a decision that is newer than the answer can only be a later word.
-                return _is_settled(store, case_id, in_force) and sees_something(store.case_records(case_id), party)
-            except NotFound:
-                return False
+        deadline = time.monotonic() + SETTLED_SECONDS_MAX
+        while True:
+            with opened_stores(world) as stores:
+                try:
+                    store = store_of(stores, case_id)
+                    # Asked before the records are read: a decision that is newer can only be a later word.
+                    is_settled = _is_settled(store, case_id, in_force)
+                    if not sees_something(store.case_records(case_id), party):
+                        return False
+                except NotFound:
+                    return False
+            if is_settled or time.monotonic() >= deadline:
+                return is_settled
+            time.sleep(LOOK_AGAIN_SECONDS)
 
     return sees
 
@@ -75,7 +85,7 @@ def _wait_for(world: World, losing: Citizen, winning: Citizen, step: str) -> Non
             is_done = lost.changes >= losing.changes and lost.merged_into is None
         if is_done:
             return
-        time.sleep(0.2)
+        time.sleep(LOOK_AGAIN_SECONDS)
     raise TransportFailure(
         f"not done within {MERGE_SECONDS_MAX:.0f} s, though the hub was told: is the hub of this world running; "
         "what is closed stays closed until then, and the same command may be repeated"

@@ -19,11 +19,18 @@ from hub.consent.rule_reader import RULES_FOLDER
 from hub.identity.basics import Basics, read_basics_rules
 from hub.identity.enrolment import Identity
 from hub.identity.vault import Vault
+from hub.store.keys import KeyStore
 from hub.store.places import keys_path
 from tests.shard.harness import CASE, DAY_MS, SECRET, ShardUnderTest, consent, imprisonment
 
 CPR = "120488-0003"
 NAME = "Somebody"
+
+
+@pytest.fixture(autouse=True)
+def waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No hub runs here that could settle anything meanwhile."""
+    monkeypatch.setattr(identity_wiring, "SETTLED_SECONDS_MAX", 0.0)
 
 
 def stopped(hub: ShardUnderTest, place: Path) -> World:
@@ -94,6 +101,31 @@ def test_a_consent_that_lapses_while_the_hub_is_stopped_lets_no_name_out(
     world = stopped(hub, tmp_path)
     assert sees_at(world, monkeypatch, due - 1)
     assert not sees_at(world, monkeypatch, due)
+
+
+@pytest.mark.parametrize(("party", "sees"), [("A.SOC", True), ("B.SOC", False)])
+def test_a_case_that_has_just_become_due_is_waited_for_until_the_hub_has_settled_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, party: str, *, sees: bool
+) -> None:
+    hub = consented(tmp_path)
+    world = stopped(hub, tmp_path)
+    hub.keys = KeyStore.in_file(tmp_path / "keys.db", SECRET)
+    hub.restart()
+    hub.tick(2 * DAY_MS)
+    hub.settle()
+    hub.store.close()
+    hub.keys.close()
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        shutil.copy(tmp_path / "shard-0.db", shard_path(world, 0))
+
+    monkeypatch.setattr(identity_wiring, "SETTLED_SECONDS_MAX", 60.0)
+    monkeypatch.setattr(identity_wiring, "now_ms", lambda: hub.now)
+    monkeypatch.setattr("time.sleep", sleep)
+    assert identity_wiring._visibility_of(world)(CASE, party) == sees
+    assert len(slept) == 1
 
 
 def test_a_case_that_could_not_be_decided_lets_no_name_out_whatever_the_time(
