@@ -10,7 +10,7 @@ Rules (domain specification, 1, 4.9.1, 4.9.4, 4.9.10):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
@@ -26,31 +26,23 @@ READS: Final = STARTED_WITH_MUNICIPALITY | {"CaseOpened", "ResponsibilityTransfe
 
 def responsible_municipality(facts: Sequence[Fact], moment: Moment) -> str | None:
     """Return the municipality that `facts` (ordered, occurred by now) make responsible, or `None` while unknown."""
-    transfers = [
-        fact
-        for fact in facts
-        if fact.event_type == "ResponsibilityTransferred"
-        and moment.has_come(start_of_day(fact.payload["effectiveDate"], moment.zone))
-    ]
-    if transfers:
-        latest = max(transfers, key=lambda fact: (fact.payload["effectiveDate"], fact.order))
-        moment.note("responsible_municipality", latest)
-        return str(latest.payload["toMunicipality"])
-    for fact in facts:
-        municipality = _stated_municipality(fact, moment.policy.rules.case_opened_by)
-        if municipality is not None:
+    for fact, municipality, begins in _claims(facts, moment):
+        if moment.has_come(begins):
             moment.note("responsible_municipality", fact)
             return municipality
     return None
 
 
 def responsible_as_known_at(
-    instants: Iterable[int], facts: Iterable[Fact], superseded: Iterable[Superseded], moment: Moment
+    instants: Iterable[int], facts: Iterable[Fact], superseded: Sequence[Superseded], moment: Moment
 ) -> Mapping[int, str | None]:
     """Return the municipality that was responsible at each of `instants`, as known then; in one pass for all."""
-    known: list[tuple[Fact, int | None]] = [(fact, None) for fact in facts]
-    known += [(gone.fact, gone.until) for gone in superseded]
-    preferred = _preferred(known, moment)
+    until_of = {gone.fact.event_id: gone.until for gone in superseded}
+    known = sorted([*facts, *(gone.fact for gone in superseded)], key=lambda fact: fact.order)
+    preferred = [
+        _Claim(municipality, max(begins, fact.occurred_at, fact.recorded_at), until_of.get(fact.event_id))
+        for fact, municipality, begins in _claims(known, moment)
+    ]
     by_start = sorted(range(len(preferred)), key=lambda place: preferred[place].start)
     begun = 0
     in_force: list[int] = []
@@ -73,21 +65,18 @@ class _Claim(NamedTuple):
     until: int | None
 
 
-def _preferred(known: Iterable[tuple[Fact, int | None]], moment: Moment) -> Sequence[_Claim]:
-    """What is claimed, the stronger claim first: the latest transfer, then the first of all else."""
-    transfers: list[tuple[tuple[int, tuple[int, int, str]], _Claim]] = []
-    others: list[tuple[tuple[int, int, str], _Claim]] = []
-    for fact, until in known:
-        start = max(fact.occurred_at, fact.recorded_at)
-        if fact.event_type == "ResponsibilityTransferred":
-            effective = fact.payload["effectiveDate"]
-            start = max(start, start_of_day(effective, moment.zone))
-            transfers.append(((effective, fact.order), _Claim(str(fact.payload["toMunicipality"]), start, until)))
-        elif (municipality := _stated_municipality(fact, moment.policy.rules.case_opened_by)) is not None:
-            others.append((fact.order, _Claim(municipality, start, until)))
-    transfers.sort(key=lambda each: each[0], reverse=True)
-    others.sort(key=lambda each: each[0])
-    return [claim for _, claim in (*transfers, *others)]
+def _claims(facts: Sequence[Fact], moment: Moment) -> Iterator[tuple[Fact, str, int]]:
+    """Yield each of `facts` (ordered) that makes a municipality responsible, which, and from when on.
+
+    The stronger claim first: the latest transfer, then the first of all else.
+    """
+    transfers = [fact for fact in facts if fact.event_type == "ResponsibilityTransferred"]
+    for fact in sorted(transfers, key=lambda fact: (fact.payload["effectiveDate"], fact.order), reverse=True):
+        yield fact, str(fact.payload["toMunicipality"]), start_of_day(fact.payload["effectiveDate"], moment.zone)
+    for fact in facts:
+        municipality = _stated_municipality(fact, moment.policy.rules.case_opened_by)
+        if municipality is not None:
+            yield fact, municipality, fact.occurred_at
 
 
 def _stated_municipality(fact: Fact, case_opened_by: frozenset[str]) -> str | None:

@@ -262,13 +262,13 @@ DEFECTS: Final = (
         "{standing.coordinator} & acting & policy.municipal", "{standing.coordinator}", likely="views V2",
     ),
     Defect(
-        "responsible is the municipality of the latest custody start", responsibility.responsible_municipality,
+        "responsible is the municipality of the latest custody start", responsibility._claims,
         "for fact in facts:\n        municipality", "for fact in reversed(facts):\n        municipality",
         likely="views SC7",
     ),
     Defect(
-        "a transfer is in force before its day", responsibility.responsible_municipality,
-        'and moment.has_come(start_of_day(fact.payload["effectiveDate"], moment.zone))', "", likely="views SC29",
+        "a transfer is in force before its day", responsibility._claims,
+        'start_of_day(fact.payload["effectiveDate"], moment.zone)', "fact.occurred_at", likely="views SC29",
     ),
     Defect(
         "every imprisonment belongs to the episode before it", custody._last_episode,
