@@ -23,10 +23,11 @@ from contracts.failures import InvalidFact, Refused
 from contracts.partitioning import partition_of
 from contracts.phrases import lower_first
 from contracts.schema_ids import schema_ids
-from contracts.signatures import SigningKey, disclosed_message
-from contracts.signed_together import TOGETHER_MAX, proof_headers, signed_together
+from contracts.signatures import SigningKey
+from contracts.signed_together import proof_headers
 from contracts.topics import Names
 from hub.broker.ports import InputRecord
+from hub.broker.signature_process import proofs_of
 
 AT: Final = 1_767_225_600_000
 """2026-01-01T00:00Z, of which all times in the sequence are counted in hours."""
@@ -181,10 +182,8 @@ class Sequence:
 
     def _signed(self) -> list[InputRecord]:
         """The records as the hub may sign them: the first one alone, the others together."""
-        messages = [disclosed_message(one.topic, one.key, one.headers, one.value) for one in self._records]
-        proofs = signed_together(self._signing_key, messages[:1])
-        for start in range(1, len(messages), TOGETHER_MAX):
-            proofs += signed_together(self._signing_key, messages[start : start + TOGETHER_MAX])
+        said = [(one.topic, one.key, one.headers, one.value) for one in self._records]
+        proofs = [*proofs_of(said[:1], self._signing_key), *proofs_of(said[1:], self._signing_key)]
         return [
             one._replace(headers=[*one.headers, *proof_headers(self._signing_key.id, proof)])
             for one, proof in zip(self._records, proofs, strict=True)
