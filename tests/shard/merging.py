@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
+
+from hypothesis import HealthCheck, Phase, settings
 
 from contracts.avro_schemas import Form
 from contracts.civil_time import day_date, day_number
@@ -46,6 +48,15 @@ LOSER = "5f0c7d1e-0000-4000-8000-00000000000a"
 WINNER = "5f0c7d1e-0000-4000-8000-00000000000b"
 THIRD = "5f0c7d1e-0000-4000-8000-00000000000c"
 BORN = date(1988, 4, 12)
+
+
+DRAWN_HISTORIES: Final = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.target],
+)
+"""How drawn histories of merges are played: each takes long, so a failing one is not made smaller."""
 
 
 def _event_type(record: InputRecord) -> str:

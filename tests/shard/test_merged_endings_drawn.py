@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.shard import forwarding, worker
 from tests.shard import orders
 from tests.shard.harness import HOUR_MS, consent, imprisonment
-from tests.shard.merging import ACROSS, LOSER, SAME_SHARD, WINNER, MergingShards, dated
+from tests.shard.merging import ACROSS, DRAWN_HISTORIES, LOSER, SAME_SHARD, WINNER, MergingShards, dated
 from tests.shard.test_merging_histories import disturb
 
 CONSENTS: Final = {case_id: f"d0000000-0000-4000-8000-00000000000{case_id[-1]}" for case_id in (LOSER, WINNER)}
@@ -73,12 +73,7 @@ class Playing:
 
 
 @pytest.mark.parametrize("shards_of", [SAME_SHARD, ACROSS], ids=["same", "across"])
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.target],
-)
+@DRAWN_HISTORIES
 @given(drawn=moves(), seed=st.integers(0, 2**32), portion=st.sampled_from([1, 2, 500]))
 def test_everybody_is_told_of_what_has_ended(
     shards_of: dict[str, int], drawn: list[Move], seed: int, portion: int

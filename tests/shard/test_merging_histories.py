@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.civil_time import day_date
@@ -20,7 +20,7 @@ from contracts.reasons import Reason
 from hub.shard import forwarding, worker
 from tests.shard import orders
 from tests.shard.harness import HOUR_MS, consent, imprisonment
-from tests.shard.merging import LOSER, WINNER, MergingShards
+from tests.shard.merging import DRAWN_HISTORIES, LOSER, WINNER, MergingShards
 
 ALONE: Final = "5f0c7d1e-0000-4000-8000-00000000000d"
 """The case of the model, in which everything stands."""
@@ -131,12 +131,7 @@ def disturb(hub: MergingShards, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("shards_of", [{LOSER: 0, WINNER: 0}, {LOSER: 0, WINNER: 1}], ids=["same", "across"])
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.target],
-)
+@DRAWN_HISTORIES
 @given(history=histories(), seed=st.integers(0, 2**32), portion=st.sampled_from([1, 2, 500]))
 def test_merged_they_are_one_case_and_unlinked_two(
     shards_of: dict[str, int], history: list[Stated], seed: int, portion: int

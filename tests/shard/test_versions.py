@@ -20,7 +20,7 @@ from contracts.schema_ids import schema_ids
 from hub.broker.ports import InputRecord
 from hub.evidence.disclosures import seen_between
 from hub.evidence.explanation import explain
-from hub.evidence.replay import replay
+from hub.evidence.replay import Replay, replay
 from hub.store.records import FactRecorded
 from tests.contracts.second_version import grown, in_force
 from tests.shard.harness import CASE, DAY_MS, START, ShardUnderTest
@@ -133,14 +133,18 @@ def test_a_party_that_reads_the_first_version_is_told_in_it(upgraded: ShardUnder
     assert [_types(hub, "A.ADD")[event] for event in (old, new, lost)] == ["v1", "v1", "v2"]
 
 
+def _replayed_with_a_field_of_the_second(hub: ShardUnderTest) -> tuple[str, Replay]:
+    """A fact with a field that the first version cannot carry, and the case as it is then."""
+    event = _state_second(hub, "A.HSG", "flat", tenancyEndsOn=20_500)
+    hub.settle()
+    return event, replay(hub.store.case_records(CASE), CASE, hub.shard.cases.reader)
+
+
 def test_an_explanation_shows_no_field_that_the_version_which_a_party_reads_does_not_carry(
     upgraded: ShardUnderTest,
 ) -> None:
-    hub = upgraded
-    event = _state_second(hub, "A.HSG", "flat", tenancyEndsOn=20_500)
-    hub.settle()
-    policies, reader = hub.shard.cases.policies, hub.shard.cases.reader
-    replayed = replay(hub.store.case_records(CASE), CASE, reader)
+    hub, policies, reader = upgraded, upgraded.shard.cases.policies, upgraded.shard.cases.reader
+    event, replayed = _replayed_with_a_field_of_the_second(hub)
     fields = {
         party: {field.field: field for field in explain(replayed, event, party, hub.now, policies, reader).fields}
         for party in ("A.ADD", "A.SOC")
@@ -156,11 +160,8 @@ def test_an_explanation_shows_no_field_that_the_version_which_a_party_reads_does
 def test_the_disclosure_log_names_no_field_that_the_version_which_a_party_reads_does_not_carry(
     upgraded: ShardUnderTest,
 ) -> None:
-    hub = upgraded
-    event = _state_second(hub, "A.HSG", "flat", tenancyEndsOn=20_500)
-    hub.settle()
-    policies, reader = hub.shard.cases.policies, hub.shard.cases.reader
-    replayed = replay(hub.store.case_records(CASE), CASE, reader)
+    hub, policies, reader = upgraded, upgraded.shard.cases.policies, upgraded.shard.cases.reader
+    event, replayed = _replayed_with_a_field_of_the_second(hub)
     seen = {
         each.party: set(each.fields)
         for each in seen_between(replayed, reader, lambda _: policies)

@@ -125,12 +125,16 @@ def test_what_was_taken_out_or_set_back_is_found(filled: SQLiteStores, harm: str
     assert all("restore the store" in fault for fault in found)
 
 
-def test_numbers_that_were_skipped_are_no_fault_and_hide_none(filled: SQLiteStores) -> None:
+def skip_numbers(filled: SQLiteStores) -> None:
     store = filled.open()
     skipping = batch(3, [NumbersSkipped(sent_stream("B.SOC"), 9, 3_000, 4)])
     skipping.sent["B.SOC"] = 9
     store.commit(skipping)
     store.close()
+
+
+def test_numbers_that_were_skipped_are_no_fault_and_hide_none(filled: SQLiteStores) -> None:
+    skip_numbers(filled)
     assert faults(filled) == []
     with filled.tampering() as database:
         database.execute("DELETE FROM stored_events WHERE originator_id = 'sent:B.SOC' AND originator_version = 3")
@@ -138,11 +142,7 @@ def test_numbers_that_were_skipped_are_no_fault_and_hide_none(filled: SQLiteStor
 
 
 def test_numbers_that_were_skipped_are_not_told_as_given_out_by_settlements(filled: SQLiteStores) -> None:
-    store = filled.open()
-    skipping = batch(3, [NumbersSkipped(sent_stream("B.SOC"), 9, 3_000, 4)])
-    skipping.sent["B.SOC"] = 9
-    store.commit(skipping)
-    store.close()
+    skip_numbers(filled)
     with filled.tampering() as database:
         database.execute("DELETE FROM stored_events WHERE originator_id = 'sent:B.SOC' AND originator_version = 1")
     told = "has `2` numbers that are neither skipped nor of cases that cannot be read, settlements gave out `3`"
